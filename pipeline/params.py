@@ -1,0 +1,353 @@
+"""params.yaml as typed, validated, frozen records; the only reader of that file.
+
+Start at `load`. Every record below is one section of the file, and every field one key.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Units = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
+Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "leaky_relu"]
+Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
+
+
+class ParamsError(ValueError):
+    """params.yaml, or an override of it, is not valid; the message names the key and the remedy."""
+
+
+class Record(BaseModel):
+    """Base of all sections: immutable, no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Section = TypeVar("Section", bound=Record)
+
+
+class Download(Record):
+    """Which images, and where they come from."""
+
+    dataset: str = "fashion_mnist_mini"
+    path: str | None = None
+    mirror: str | None = None
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> "Download":
+        if self.dataset in ("folder", "npz") and not self.path:
+            raise ValueError(f"dataset={self.dataset!r} needs download.path: where your images are")
+        return self
+
+
+class Preprocess(Record):
+    """How the images are split, resized and, for experiments, spoiled."""
+
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    image_size: Annotated[int, Field(ge=4, le=2048)] | None = None
+    colour: Literal["grey", "rgb"] | None = None
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    label_noise: Rate = 0.0
+    imbalance: Annotated[float, Field(ge=1, le=10_000)] = 1.0
+    on_bad_image: Literal["fail", "skip"] = "fail"
+
+
+class Regularised(Record):
+    """What every trainable model shares: regularisers, and overrides of `train` for it alone."""
+
+    width: Positive = 1.0
+    dropout: Rate = 0.0
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+    train: dict[str, Any] = {}
+
+
+class Dense(Regularised):
+    """A fully connected net; `units` is one number a hidden layer."""
+
+    units: Units = (512,)
+    activation: Activation = "relu"
+    batch_norm: bool = False
+    initialiser: Initialiser = "glorot_uniform"
+
+
+class Cnn(Regularised):
+    """Convolution (3x3) and max-pooling, once for each of `filters`, then one dense layer."""
+
+    filters: Units = (32,)
+    dense_units: Annotated[int, Field(ge=0, le=1_000_000)] = 128
+    pooling: Literal["flatten", "global"] = "flatten"
+    activation: Activation = "relu"
+    batch_norm: bool = False
+    initialiser: Initialiser = "glorot_uniform"
+
+
+class EfficientNet(Regularised):
+    """EfficientNet (Tan & Le 2019), from scratch or from given weights."""
+
+    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"] = "B0"
+    resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
+    freeze_ratio: Fraction = 0.0
+    weights: str | None = None
+
+
+class Ensemble(Record):
+    """The average of several fits: the seeds of one model, or several models by name."""
+
+    base: str = "cnn"
+    members: tuple[str, ...] | Annotated[int, Field(ge=2, le=100)] | None = None
+    average: Literal["probabilities", "logits"] = "probabilities"
+
+
+class Models(Record):
+    """One section a model; the key is the name of its file in pipeline/models/."""
+
+    dense: Dense = Dense()
+    cnn: Cnn = Cnn()
+    efficientnet: EfficientNet = EfficientNet()
+    ensemble: Ensemble = Ensemble()
+
+
+class Schedule(Record):
+    """Learning rate over epochs; which fields count depends on `name` (see training/schedules)."""
+
+    name: Literal["constant", "warmup", "cosine", "step", "one_cycle", "reduce_on_plateau"] = (
+        "constant"
+    )
+    min_rate: NonNegative = 0.0
+    burn_in_epochs: Annotated[int, Field(ge=0)] = 0
+    burn_in_rate: Positive = 1e-4
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    flat_epochs: Annotated[int, Field(ge=0)] = 0
+    cooldown_epochs: Annotated[int, Field(ge=0)] = 0
+    step_epochs: Count = 10
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Count = 5
+
+
+class Train(Record):
+    """How every model is trained, unless its own `train:` says otherwise."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0, 1, 2, 3, 4)
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
+    optimizer: Literal[
+        "adam", "adamw", "sgd", "rmsprop", "adadelta", "adagrad", "nadam", "adamax", "lion", "muon"
+    ] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
+    weight_decay: NonNegative | None = None
+    backbone_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
+    schedule: Schedule = Schedule()
+    loss: Literal[
+        "categorical_crossentropy",
+        "binary_crossentropy",
+        "kl_divergence",
+        "cosine_similarity",
+        "mean_absolute_error",
+        "focal",
+    ] = "categorical_crossentropy"
+    label_smoothing: Rate = 0.0
+    augmentation: tuple[str, ...] = ()
+    balance: Literal["none", "class_weights", "sampling", "logit_adjustment", "augmentation"] = (
+        "none"
+    )
+    early_stopping: Count | None = None
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("every seed may stand there once: equal seeds give equal fits")
+        return seeds
+
+
+class Workers(Record):
+    """Where fits run. No key here changes a number, so no stage re-runs for it."""
+
+    count: Annotated[int, Field(ge=0, le=1024)] | None = None
+    scheduler: str | None = None
+
+
+class Tune(Record):
+    """The two Optuna studies: the map of overfitting, and the search for the best model."""
+
+    model: Literal["dense", "cnn", "efficientnet"] = "dense"
+    storage: str | None = None
+    widths: Units = (4, 8, 16, 32, 64, 128, 256, 512)
+    dropouts: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    epochs: Count = 40
+    sampler: Literal["grid", "sobol", "frontier"] = "grid"
+    points: Count | None = None
+    threshold: Positive = 0.1
+    train_fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (1.0,)
+    label_noises: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0,)
+    search_trials: Annotated[int, Field(ge=0, le=100_000)] = 16
+
+
+class Compare(Record):
+    """The small comparison of remedies that belongs to the report."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2)] = (0, 1, 2, 3, 4)
+
+
+class Evaluate(Record):
+    """How scores are summarised and overfitting is judged."""
+
+    weights: Literal["best", "last"] = "best"
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 1000
+    smoothing: Count = 3
+    patience: Count = 3
+    z: Positive = 2.0
+    floor: NonNegative = 0.01
+    target_accuracy: Fraction | None = None
+
+
+class Report(Record):
+    """The page people read."""
+
+    language: Literal["en", "ja"] = "en"
+    num_examples: Annotated[int, Field(ge=1, le=200)] = 20
+
+
+class Params(Record):
+    """The whole of params.yaml."""
+
+    seed: Seed = 0
+    download: Download = Download()
+    preprocess: Preprocess = Preprocess()
+    models: Models = Models()
+    train: Train = Train()
+    workers: Workers = Workers()
+    tune: Tune = Tune()
+    compare: Compare = Compare()
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+
+    def train_for(self, name: str) -> Train:
+        """`train` as model `name` uses it: the common section under the model's own overrides."""
+        overrides = getattr(getattr(self.models, name), "train", {})
+        return _validate(Train, _merged(_plain(self.train), overrides), f"models.{name}.train")
+
+
+def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Params:
+    """The validated parameters in `path`, with `overrides` (`{"train.epochs": 3}`) on top.
+
+    Raises:
+        ParamsError: the file is missing or not YAML, or a key or value is not allowed; the message
+            is one sentence that names the key, what was got, and what would do.
+    """
+    return parse(_read(Path(path)), overrides)
+
+
+def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
+    """`load` for a document already read from YAML: nested dicts, lists and scalars."""
+    if document is not None and not isinstance(document, dict):
+        got = type(document).__name__
+        raise ParamsError(f"params.yaml: got a {got}, expected sections such as 'train:'.")
+    merged: dict[str, Any] = dict(document or {})
+    for key, value in (overrides or {}).items():
+        merged = _merged(merged, _nested(str(key), value))
+    params = _validate(Params, merged, "")
+    for name in type(params.models).model_fields:
+        params.train_for(name)
+    return params
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml, which editors use for completion and checks."""
+    return Params.model_json_schema()
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML 1.2 file (the dialect DVC uses, where `1e-3` is a number).
+
+    Raises:
+        ParamsError: the file is missing, unreadable or not YAML.
+    """
+    return _read(path)
+
+
+def _read(path: Path) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: cannot be read ({error}). Give a YAML text file.") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise ParamsError(f"{path}: not valid YAML: {first}") from None
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    plain: dict[str, Any] = record.model_dump(mode="json")
+    return plain
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _validate(record: type[Section], document: Any, prefix: str) -> Section:
+    try:
+        return record.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise ParamsError(" ".join(_sentences(record, error, prefix))) from None
+    except (TypeError, RecursionError, ValueError) as error:
+        raise ParamsError(f"{prefix or 'params.yaml'}: not plain YAML values: {error}") from None
+
+
+def _sentences(record: type[Record], error: ValidationError, prefix: str) -> Iterator[str]:
+    for problem in error.errors(include_url=False)[:5]:
+        path = [str(part) for part in problem["loc"] if not _is_union_branch(str(part))]
+        key = ".".join(([prefix] if prefix else []) + path) or "params.yaml"
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: unknown key.{_did_you_mean(record, path)}"
+            continue
+        message = problem["msg"].removeprefix("Value error, ")
+        got = "" if problem["type"] == "value_error" else f" (got {_short(problem['input'])})"
+        yield f"{key}: {message}{got}."
+
+
+def _is_union_branch(part: str) -> bool:
+    return "[" in part or part in ("int", "str", "float", "constrained-int")
+
+
+def _did_you_mean(record: type[Record], path: Sequence[str]) -> str:
+    section: Any = record
+    for part in path[:-1]:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else None
+    known = list(getattr(section, "model_fields", {}))
+    near = difflib.get_close_matches(path[-1], known, n=1)
+    return f" Did you mean '{near[0]}'?" if near else f" Known keys: {', '.join(known)}."
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
