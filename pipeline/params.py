@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline.errors import AtlasError
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -23,7 +25,7 @@ Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
 
-class ParamsError(ValueError):
+class ParamsError(AtlasError):
     """params.yaml, or an override of it, is not valid; the message names the key and the remedy."""
 
 
