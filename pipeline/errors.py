@@ -1,4 +1,4 @@
-"""The one base of all errors that are a user's to mend: their message is shown without a traceback."""
+"""The base of all errors that are the user's to mend: their message is shown, no traceback."""
 
 
 class AtlasError(ValueError):

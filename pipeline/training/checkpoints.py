@@ -1,0 +1,86 @@
+"""A fit's state after each epoch, on disk, so that a killed fit goes on where it stopped."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.files import replacing
+
+Arrays = list[np.ndarray]
+GROUPS = ("variables", "slots", "best", "probabilities")
+
+
+@dataclass
+class State:
+    """Everything the next epoch depends on, and all that was measured so far.
+
+    Attributes:
+        rows: the curves so far, one dict a row (see `History.curves`).
+        scores: per-image scores so far, `{field of PerImage: one array an epoch}`.
+        variables, slots: the model's and the optimizer's variables at the end of the last epoch.
+        best: the model's variables at the best epoch.
+        probabilities: of the validation images at the best epoch.
+        seconds: wall time spent so far.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    scores: dict[str, Arrays] = field(default_factory=dict)
+    variables: Arrays = field(default_factory=list)
+    slots: Arrays = field(default_factory=list)
+    best: Arrays = field(default_factory=list)
+    probabilities: Arrays = field(default_factory=list)
+    best_epoch: int = 0
+    seconds: float = 0.0
+    failed: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The number of finished epochs."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+    def losses(self, split: str) -> list[float]:
+        """The loss of `split` for every finished epoch."""
+        return [row["loss"] for row in self.rows if row["split"] == split]
+
+
+def save(state: State, path: Path) -> None:
+    """Write `state` to `path` as one file of plain arrays, whole or not at all."""
+    arrays: dict[str, np.ndarray] = {}
+    for group in GROUPS:
+        arrays |= {f"{group}/{i}": array for i, array in enumerate(getattr(state, group))}
+    arrays |= {f"scores/{name}": np.stack(epochs) for name, epochs in state.scores.items()}
+    facts = {
+        "rows": state.rows,
+        "best_epoch": state.best_epoch,
+        "seconds": state.seconds,
+        "failed": state.failed,
+    }
+    arrays["facts"] = np.array(json.dumps(facts))
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: Path) -> State | None:
+    """The state in `path`, or None where there is none that can be read whole."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _restored(arrays)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _restored(arrays: Mapping[str, np.ndarray]) -> State:
+    state = State(**json.loads(str(arrays["facts"])))
+    for group in GROUPS:
+        count = sum(name.startswith(f"{group}/") for name in arrays)
+        setattr(state, group, [arrays[f"{group}/{i}"] for i in range(count)])
+    names = [name for name in arrays if name.startswith("scores/")]
+    state.scores = {name.removeprefix("scores/"): list(arrays[name]) for name in names}
+    return state

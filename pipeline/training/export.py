@@ -1,0 +1,34 @@
+"""A Keras model as the bytes of a `.keras` file: equal models give equal bytes."""
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip archive can hold
+
+
+def keras_bytes(model: Any) -> bytes:
+    """The `.keras` archive of `model`, without the dates Keras writes into it.
+
+    A file that changed with the clock would make DVC run every later stage again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return _undated(path.read_bytes())
+
+
+def _undated(archive: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in sorted(old.namelist()):
+            content = old.read(name)
+            if name == "metadata.json":
+                facts = json.loads(content)
+                facts.pop("date_saved", None)
+                content = json.dumps(facts, sort_keys=True).encode()
+            new.writestr(zipfile.ZipInfo(name, date_time=EPOCH), content)
+    return made.getvalue()

@@ -1,0 +1,177 @@
+"""One fit, epoch by epoch, with clean scores after each; start at `fit`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pipeline.diagnosis.histories import History, PerImage
+
+from pipeline.diagnosis import scores
+from pipeline.training import checkpoints, schedules
+from pipeline.training.checkpoints import State
+from pipeline.training.export import keras_bytes
+from pipeline.training.program import Program, Resident
+from pipeline.training.task import FitError, FitResult, FitTask, smoothed
+
+EXPLODED = 1e6  # nats; the loss of a model that guesses among a million classes is 14
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one finished epoch says to who watches."""
+
+    model: str
+    seed: int
+    epoch: int
+    epochs: int
+    running_loss: float
+    probe_loss: float
+    val_loss: float
+    val_accuracy: float
+
+
+Watch = Callable[[Progress], None]
+
+
+def fit(
+    task: FitTask, resident: Resident, program: Program, watch: Watch | None = None
+) -> FitResult:
+    """Train `task.model` with `task.seed` and score it on probe and val after every epoch.
+
+    A killed fit that is asked for again, with the same task, data and code, goes on after its last
+    finished epoch and gives the numbers of an undisturbed one: every epoch is seeded by its number.
+    """
+    program.reset(task.seed)
+    traces = program.num_traces
+    path = task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
+    state = (checkpoints.load(path) if path else None) or State()
+    if state.epoch:
+        program.restore(state.variables, state.slots)
+    while not _finished(state, task):
+        started = time.perf_counter()
+        _advance(state, task, resident, program)
+        state.seconds += time.perf_counter() - started
+        if path:
+            state.variables, state.slots = program.model.get_weights(), program.slots()
+            checkpoints.save(state, path)
+        if watch:
+            watch(_progress(state, task))
+    return _result(state, task, program, program.num_traces - traces)
+
+
+def _finished(state: State, task: FitTask) -> bool:
+    if state.failed or state.epoch >= task.train.epochs:
+        return True
+    patience = task.train.early_stopping
+    if patience is None or not state.epoch:
+        return False
+    losses = state.losses("val")
+    return state.epoch - 1 - int(np.argmin(losses)) >= patience
+
+
+def _advance(state: State, task: FitTask, resident: Resident, program: Program) -> None:
+    epoch = state.epoch + 1
+    train = task.train
+    rate = schedules.rate(train.schedule, train.learning_rate, train.epochs, state.losses("val"))
+    running = program.train_epoch(resident, epoch, task.seed, rate)
+    extra = {"penalty": program.penalty(), "learning_rate": rate}
+    rows = [{"epoch": epoch, "split": "running", **running, **extra}]
+    for split, images in (("probe", resident.probe_images), ("val", resident.val_images)):
+        row, per_image = _clean(program.logits(images), resident.data.split(split))
+        rows.append({"epoch": epoch, "split": split, **row})
+        probabilities = per_image.pop("probabilities")
+        for name, values in per_image.items():
+            state.scores.setdefault(f"{split}_{name}", []).append(values)
+    state.failed = _failure(epoch, rows)
+    state.rows += rows
+    losses = state.losses("val")
+    best = min(range(len(losses)), key=lambda t: smoothed(losses[: t + 1], task.smoothing))
+    if best + 1 == epoch or not state.best:
+        state.best, state.best_epoch = program.model.get_weights(), epoch
+        state.probabilities = [probabilities]
+
+
+def _clean(logits: np.ndarray, split: Any) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    probabilities = scores.softmax(logits)
+    loss = scores.cross_entropy_of_logits(logits, split.labels)
+    confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)
+    correct = predicted == split.labels
+    brier = scores.brier(probabilities, split.labels)
+    row = {
+        "loss": float(loss.mean()),
+        "accuracy": float(correct.mean()),
+        "ece": float(scores.ece(confidence, correct)),
+        "brier": float(brier.mean()),
+        "true_accuracy": float((predicted == split.true_labels).mean()),
+    }
+    small = {"loss": loss, "confidence": confidence, "brier": brier}
+    per_image = {name: _half(values) for name, values in small.items()}
+    return row, per_image | {"correct": correct, "probabilities": probabilities}
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    limit = float(np.finfo(np.float16).max)
+    return np.clip(values, -limit, limit).astype(np.float16)
+
+
+def _failure(epoch: int, rows: list[dict[str, Any]]) -> str | None:
+    for row in rows:
+        if not np.isfinite(row["loss"]) or row["loss"] > EXPLODED:
+            return f"epoch {epoch}: the {row['split']} loss is {row['loss']:.3g}"
+    return None
+
+
+def _progress(state: State, task: FitTask) -> Progress:
+    running, probe, val = state.rows[-3:]
+    return Progress(
+        task.model,
+        task.seed,
+        state.epoch,
+        task.train.epochs,
+        running["loss"],
+        probe["loss"],
+        val["loss"],
+        val["accuracy"],
+    )
+
+
+def _result(state: State, task: FitTask, program: Program, num_traces: int) -> FitResult:
+    curves = pd.DataFrame(state.rows)
+    curves.insert(0, "seed", task.seed)
+    per_image = PerImage(**{name: np.stack(epochs) for name, epochs in state.scores.items()})
+    result = FitResult(
+        seed=task.seed,
+        history=History(curves=curves, per_image=per_image, seed=task.seed),
+        best_epoch=state.best_epoch,
+        seconds=state.seconds,
+        num_parameters=program.num_parameters,
+        probabilities=state.probabilities[0],
+        failed=state.failed,
+        num_traces=num_traces,
+    )
+    if not task.keep_weights:
+        return result
+    last = keras_bytes(program.model)
+    program.model.set_weights(state.best)
+    return replace(result, best=keras_bytes(program.model), last=last)
+
+
+def discard_checkpoints(tasks: list[FitTask]) -> None:
+    """Remove the checkpoints of finished `tasks`, once their results stand elsewhere."""
+    for task in tasks:
+        if task.checkpoints:
+            Path(task.checkpoints / f"{task.key()}.npz").unlink(missing_ok=True)
+
+
+def require_success(results: list[FitResult]) -> None:
+    """Raise `FitError` naming every fit that broke down, the epoch, and what usually helps."""
+    broken = [f"seed {result.seed}, {result.failed}" for result in results if result.failed]
+    if broken:
+        raise FitError(
+            f"{len(broken)} of {len(results)} fits broke down ({'; '.join(broken)}): "
+            "lower train.learning_rate, or check the images and the schedule."
+        )

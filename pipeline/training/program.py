@@ -1,0 +1,174 @@
+"""One network compiled for training and scoring, used again for every seed of a process.
+
+A whole epoch is one call into TensorFlow: the images stay resident as `uint8`, and batches are
+gathered, augmented and learned from in the graph. That, and not a faster formula, is where the
+speed comes from (`docs/performance.md`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline import models
+from pipeline.data.prepared import Prepared
+from pipeline.params import Train
+from pipeline.training import augmentation, balancing, losses, optimizers
+from pipeline.training.task import FitTask
+
+SCORING_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Resident:
+    """One data set in the device's memory: `uint8` images and `int32` labels, once a process."""
+
+    images: Any
+    labels: Any
+    val_images: Any
+    probe_images: Any
+    data: Prepared
+
+    @classmethod
+    def of(cls, data: Prepared) -> "Resident":
+        """The arrays of `data` as tensors."""
+        tensors = (data.train.images, data.train.labels, data.val.images, data.probe.images)
+        return cls(*(tf.convert_to_tensor(np.asarray(array)) for array in tensors), data)
+
+
+class Program:
+    """A model, its optimizer and its compiled epoch."""
+
+    def __init__(self, task: FitTask, data: Prepared) -> None:
+        keras.backend.clear_session()
+        self._task = task
+        self._train: Train = task.train
+        self._shape = data.manifest.image_shape
+        self.num_classes = data.manifest.num_classes
+        self.model = self._build(task.seed)
+        self.optimizer = optimizers.make(task.train, models.backbone_variables(self.model))
+        self.optimizer.build(self.model.trainable_variables)
+        self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
+        self._logits = keras.Model(self.model.inputs, self.model.get_layer("logits").output)
+        self._augment = augmentation.augment(task.train.augmentation, self._shape)
+        self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
+        self._score = tf.function(self._score_batch, reduce_retracing=True)
+        self._epochs: dict[bool, Callable[..., Any]] = {}
+        self.num_traces = 0
+
+    def _build(self, seed: int) -> Any:
+        return models.build(
+            self._task.model, self._task.section, self._shape, self.num_classes, seed
+        )
+
+    def reset(self, seed: int) -> None:
+        """Give the model the initial weights of `seed`, and the optimizer its initial state."""
+        self.restore(self._build(seed).get_weights(), self._first_slots)
+
+    def restore(self, weights: Sequence[np.ndarray], slots: Sequence[np.ndarray]) -> None:
+        """Set the model's and the optimizer's variables."""
+        self.model.set_weights(weights)
+        for variable, value in zip(self.optimizer.variables, slots, strict=True):
+            variable.assign(value)
+
+    def slots(self) -> list[np.ndarray]:
+        """The optimizer's variables: moments and step counters."""
+        return [variable.numpy() for variable in self.optimizer.variables]
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable and frozen weights of the model."""
+        return int(self.model.count_params())
+
+    def train_epoch(
+        self, resident: Resident, epoch: int, seed: int, rate: float
+    ) -> dict[str, float]:
+        """Train one epoch; the running loss (with penalty) and accuracy as Keras would show them.
+
+        The order of the images and every random layer are seeded from `seed` and `epoch`, so an
+        epoch does not depend on how the process came to it.
+        """
+        generator = np.random.default_rng([seed, epoch])
+        labels = resident.data.train.labels
+        order = balancing.order(labels, self.num_classes, self._train.balance, generator)
+        self._reseed(generator)
+        self.optimizer.learning_rate.assign(rate)
+        burn_in = epoch <= self._train.schedule.burn_in_epochs
+        salt = tf.constant(int(generator.integers(2**31 - 1)), tf.int32)
+        terms = balancing.terms(labels, self.num_classes, self._train.balance)
+        totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
+        loss, correct = (float(total) for total in totals)
+        return {"loss": loss / len(order), "accuracy": correct / len(order)}
+
+    def penalty(self) -> float:
+        """The L1 and L2 penalty of the present weights, which Keras adds to every loss it shows."""
+        return float(sum(float(term) for term in self.model.losses))
+
+    def logits(self, images: Any) -> np.ndarray:
+        """Logits `(num_images, num_classes)` in inference mode: no dropout, no augmentation."""
+        starts = range(0, len(images), SCORING_BATCH)
+        batches = [self._score(images[start : start + SCORING_BATCH]) for start in starts]
+        return np.concatenate([batch.numpy() for batch in batches])
+
+    def _score_batch(self, images: Any) -> Any:
+        return tf.cast(self._logits(images, training=False), tf.float32)
+
+    def _reseed(self, generator: np.random.Generator) -> None:
+        for variable in _seed_states(self.model):
+            variable.assign(np.array([generator.integers(2**31), 0], dtype=np.uint32))
+
+    def _epoch(self, burn_in: bool) -> Callable[..., Any]:
+        if burn_in not in self._epochs:
+            self._epochs[burn_in] = self._compiled(burn_in)
+        return self._epochs[burn_in]
+
+    def _compiled(self, burn_in: bool) -> Callable[..., Any]:
+        variables = models.trainable_variables(self.model, head_only=burn_in)
+        size = self._train.batch_size
+        signature = [
+            tf.TensorSpec((None, *self._shape), tf.uint8),
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((), tf.int32),
+            tf.TensorSpec((self.num_classes,), tf.float32),
+            tf.TensorSpec((self.num_classes,), tf.float32),
+        ]
+
+        def epoch(images: Any, labels: Any, order: Any, salt: Any, weights: Any, prior: Any) -> Any:
+            self.num_traces += 1
+            loss, correct = tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
+            for step in tf.range((tf.size(order) + size - 1) // size):
+                index = order[step * size : (step + 1) * size]
+                batch = tf.gather(images, index), tf.gather(labels, index)
+                sums = self._step(batch, salt + step, variables, (weights, prior))
+                loss, correct = loss + sums[0], correct + sums[1]
+            return loss, correct
+
+        return tf.function(epoch, input_signature=signature)  # type: ignore[no-any-return]
+
+    def _step(self, batch: tuple[Any, Any], salt: Any, variables: Any, terms: Any) -> Any:
+        images, labels = batch
+        weights, prior = terms
+        targets = tf.one_hot(labels, self.num_classes)
+        if self._train.augmentation:
+            images, targets = self._augment(tf.cast(images, tf.float32), targets, salt)
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self._logits(images, training=True), tf.float32)
+            per_image = self._per_image(targets, logits + prior)
+            weighted = per_image * tf.reduce_sum(targets * weights, -1)
+            penalty = tf.add_n(self._logits.losses) if self._logits.losses else tf.constant(0.0)
+            loss = tf.reduce_mean(weighted) + penalty
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply(gradients, variables)
+        count = tf.shape(labels)[0]
+        hits = tf.equal(tf.argmax(logits, -1), tf.argmax(targets, -1))
+        return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
+            hits, dtype=tf.int32
+        )
+
+
+def _seed_states(model: Any) -> list[Any]:
+    return [variable for variable in model.variables if "seed_generator_state" in variable.path]

@@ -1,0 +1,78 @@
+"""What one sees while fits run: a bar with the time left, or plain lines where no one watches."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.training.task import FitResult, FitTask
+
+FEW = 20  # up to so many fits, plain output has a line an epoch; above, a line a fit
+
+
+class Board:
+    """Progress over all of `tasks`; a context manager.
+
+    On a terminal one bar counts epochs over all fits and says how long the rest will take;
+    elsewhere (a log, CI) plain lines appear instead.
+    """
+
+    def __init__(self, title: str, tasks: Sequence[FitTask]) -> None:
+        self._title = title
+        self._num_fits = len(tasks)
+        self._epochs = sum(task.train.epochs for task in tasks)
+        self._done = 0
+        self._bar: Any = None
+        self._line: Any = None
+
+    def __enter__(self) -> "Board":
+        if sys.stderr.isatty():
+            self._bar, self._line = _bar(self._title, self._epochs)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def epoch(self, progress: Any) -> None:
+        """One epoch of one fit is over."""
+        text = (
+            f"{progress.model} seed {progress.seed} epoch {progress.epoch}/{progress.epochs}  "
+            f"probe loss {progress.probe_loss:.4f}  val loss {progress.val_loss:.4f}  "
+            f"val accuracy {progress.val_accuracy:.4f}"
+        )
+        if self._bar:
+            self._bar.update(self._line, advance=1, detail=text)
+        elif self._num_fits <= FEW:
+            print(text, flush=True)
+
+    def finished(self, task: FitTask, result: FitResult) -> None:
+        """One fit is over."""
+        self._done += 1
+        if self._bar:
+            detail = f"{self._done} of {self._num_fits} fits"
+            skipped = task.train.epochs - int(result.history.curves["epoch"].max())
+            self._bar.update(self._line, advance=skipped, detail=detail)
+            return
+        state = result.failed or f"best epoch {result.best_epoch}"
+        print(
+            f"[{self._done}/{self._num_fits}] {self._title}: {task.model} seed {task.seed}, "
+            f"{state}, {result.seconds:.1f} s",
+            flush=True,
+        )
+
+
+def _bar(title: str, total: int) -> tuple[Any, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = ("{task.description}", "{task.completed}/{task.total} epochs")
+    bar = Progress(
+        TextColumn(columns[0]),
+        BarColumn(),
+        TextColumn(columns[1]),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=Console(stderr=True),
+    )
+    bar.start()
+    return bar, bar.add_task(title, total=total, detail="starting")

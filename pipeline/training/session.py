@@ -1,0 +1,71 @@
+"""What one process keeps between fits: its threads, its data sets and its compiled programs.
+
+Imported where fits run: in a worker, or in the main process where no workers are wanted.
+"""
+
+import os
+from collections import OrderedDict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.training.task import FitResult, FitTask, Vary
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+NUM_PROGRAMS = 2
+
+
+def run(task: FitTask, watch: Any = None) -> FitResult:
+    """`fit` in this process, reusing the data and the compiled program of earlier tasks."""
+    prepare()
+    from pipeline.training.fitting import fit
+
+    resident = _resident(task.data, task.data_hash, task.vary)
+    return fit(task, resident, _program(task, resident), watch)
+
+
+@lru_cache(maxsize=1)
+def prepare() -> None:
+    """One thread an operation, and deterministic operations, before TensorFlow's first use.
+
+    One thread a process, and a process a core, beats one process with all cores on small batches;
+    and numbers do not depend on how many cores there are.
+    """
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+
+
+@lru_cache(maxsize=2)
+def _resident(folder: Path, _data_hash: str, vary: Vary) -> Any:
+    from pipeline.data import prepared
+    from pipeline.training.program import Resident
+
+    data = prepared.read(folder)
+    if vary != Vary(seed=vary.seed):
+        data = prepared.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
+    return Resident.of(data)
+
+
+_programs: OrderedDict[str, Any] = OrderedDict()
+
+
+def _program(task: FitTask, resident: Any) -> Any:
+    """The compiled program for this kind of fit: what differs by seed or length is not compiled."""
+    from pipeline.training.program import Program
+
+    train = _compiled_settings(task)
+    key = repr((task.model, task.section, train, resident.data.manifest.content_hash))
+    if key not in _programs:
+        while len(_programs) >= NUM_PROGRAMS:
+            _programs.popitem(last=False)
+        _programs[key] = Program(task, resident.data)
+    _programs.move_to_end(key)
+    return _programs[key]
+
+
+def _compiled_settings(task: FitTask) -> Any:
+    """The training settings without those that no compiled program depends on."""
+    return task.train.model_copy(update={"seeds": (0,), "epochs": 1, "early_stopping": None})

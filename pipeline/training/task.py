@@ -1,0 +1,98 @@
+"""What one fit is asked for and what it gives back; plain records that travel between processes."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from pipeline.diagnosis.histories import History
+
+from pipeline.errors import AtlasError
+from pipeline.params import Regularised, Train
+
+
+class FitError(AtlasError):
+    """A fit cannot start, or went wrong while it ran; the message names the epoch or the key."""
+
+
+@dataclass(frozen=True)
+class Vary:
+    """How a fit's training part differs from the prepared one; the defaults change nothing."""
+
+    train_fraction: float = 1.0
+    label_noise: float = 0.0
+    imbalance: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One model, one seed, one data set.
+
+    Attributes:
+        data: the folder of prepared arrays.
+        data_hash: their content hash, part of the checkpoint's name.
+        smoothing: trailing window, in epochs, of the validation loss that chooses the best epoch.
+        keep_weights: whether the result carries the best and last model as `.keras` files.
+        checkpoints: where the state after each epoch is kept, or None for no resuming.
+    """
+
+    model: str
+    section: Regularised
+    train: Train
+    seed: int
+    data: Path
+    data_hash: str = ""
+    vary: Vary = field(default_factory=Vary)
+    smoothing: int = 3
+    keep_weights: bool = False
+    checkpoints: Path | None = None
+
+    def key(self) -> str:
+        """A hash of all that decides the numbers: the task, its data and the training code."""
+        decisive = replace(self, data=Path(), checkpoints=None)
+        text = f"{decisive!r} {_code_hash()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """One finished fit.
+
+    Attributes:
+        history: clean and running scores of every epoch, and the per-image scores behind them.
+        best_epoch: 1-based; the argmin of the smoothed clean validation loss.
+        seconds: wall time of the fit, scoring included, compilation included.
+        failed: why the fit stopped early ("epoch 7: the training loss is nan"), or None.
+        probabilities: of the validation images at the best epoch `(num_val, num_classes)`.
+        best, last: the model of that epoch as the bytes of a `.keras` file, where asked for.
+        num_traces: how often the training epoch was traced for this fit (0 when reused).
+    """
+
+    seed: int
+    history: History
+    best_epoch: int
+    seconds: float
+    num_parameters: int
+    probabilities: np.ndarray
+    failed: str | None = None
+    best: bytes | None = None
+    last: bytes | None = None
+    num_traces: int = 0
+
+
+def smoothed(losses: "np.ndarray | list[float]", window: int) -> float:
+    """The mean of the last `window` values: causal, so it never looks past its own epoch."""
+    return float(np.mean(np.asarray(losses[-window:], dtype=np.float64)))
+
+
+@cache
+def _code_hash() -> str:
+    """A hash of the code that trains, so that a checkpoint of other code is never continued."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for folder in ("data", "models", "training"):
+        for source in sorted((package / folder).glob("*.py")):
+            digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,172 @@
+"""Many independent fits side by side, on this machine's cores or on any Dask cluster.
+
+    with workers.pool(params.workers) as pool:
+        for index, result in pool.run(tasks, "cnn"):
+            ...
+
+The numbers do not depend on where or in which order fits run: a fit is a pure function of its task.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from pipeline.params import Workers
+from pipeline.training.progress import Board
+from pipeline.training.task import FitError, FitResult, FitTask
+
+TOPIC = "overfit-atlas-epoch"
+RETRIES = 3
+
+
+class Pool(Protocol):
+    """Somewhere fits can run."""
+
+    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+        """Each task's index and result, in the order in which they finish."""
+
+
+@contextmanager
+def pool(workers: Workers) -> Iterator[Pool]:
+    """Workers for the length of the block: processes of one thread each, one a core by default.
+
+    `workers.count` 0 runs the fits in this process, one after another; `workers.scheduler` sends
+    them to a Dask scheduler elsewhere.
+
+    Raises:
+        FitError: the scheduler named in `workers.scheduler` does not answer.
+    """
+    if workers.count == 0 and not workers.scheduler:
+        yield _Here()
+        return
+    with _client(workers) as client:
+        yield _Cluster(client, remote=workers.scheduler is not None)
+
+
+class _Here:
+    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+        from pipeline.training import session
+
+        with Board(title, tasks) as board:
+            for index, task in enumerate(tasks):
+                result = session.run(task, board.epoch)
+                board.finished(task, result)
+                yield index, result
+
+
+class _Cluster:
+    def __init__(self, client: Any, remote: bool) -> None:
+        self._client = client
+        self._remote = remote
+
+    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+        """See `Pool.run`; a fit whose worker died is given to another one, up to three times."""
+        from distributed import as_completed
+
+        sources = self._sources(tasks)
+        submitted = [
+            self._client.submit(_fit, task, source, pure=False, retries=RETRIES, priority=-index)
+            for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
+        ]
+        position = {future.key: index for index, future in enumerate(submitted)}
+        with Board(title, tasks) as board:
+            self._client.subscribe_topic(TOPIC, lambda event: board.epoch(event[1]))
+            try:
+                for future in as_completed(submitted):
+                    index = position[future.key]
+                    result = _outcome(future, tasks[index])
+                    board.finished(tasks[index], result)
+                    future.release()
+                    yield index, result
+            finally:
+                self._client.unsubscribe_topic(TOPIC)
+                self._client.cancel(submitted)
+
+    def _sources(self, tasks: Sequence[FitTask]) -> list[Any]:
+        """Nothing where workers see our files, else the data sets' bytes, sent once a worker."""
+        if not self._remote:
+            return [None] * len(tasks)
+        from pipeline.training.shipping import pack
+
+        packed = {
+            folder: self._client.scatter(pack(folder), broadcast=True)
+            for folder in {task.data for task in tasks}
+        }
+        return [packed[task.data] for task in tasks]
+
+
+def _outcome(future: Any, task: FitTask) -> FitResult:
+    from distributed.scheduler import KilledWorker
+
+    try:
+        result: FitResult = future.result()
+    except KilledWorker:
+        raise FitError(
+            f"{task.model}, seed {task.seed}: its worker died {RETRIES + 1} times, most likely for "
+            "lack of memory. Set workers.count to a lower number, or make the model smaller."
+        ) from None
+    return result
+
+
+def _fit(task: FitTask, source: bytes | None) -> FitResult:
+    from distributed import get_worker
+
+    from pipeline.training import session, shipping
+
+    worker = get_worker()
+    if source is not None:
+        task = shipping.delivered(task, source)
+    return session.run(task, lambda progress: worker.log_event(TOPIC, progress))
+
+
+@contextmanager
+def _client(workers: Workers) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    quiet = {
+        "distributed.admin.tick.limit": "60s",
+        "distributed.comm.timeouts.connect": "20s",
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+        "distributed.nanny.pre-spawn-environ": _environment(),
+    }
+    with dask.config.set(quiet):
+        if workers.scheduler:
+            yield from _remote(workers.scheduler, Client)
+            return
+        with (
+            LocalCluster(
+                n_workers=workers.count or os.cpu_count() or 1,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+def _remote(address: str, client: Any) -> Iterator[Any]:
+    try:
+        connected = client(address)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise FitError(
+            f"workers.scheduler={address!r}: no Dask scheduler answers there ({error}). "
+            "Start one with `dask scheduler`, or set workers.scheduler to null."
+        ) from None
+    with connected:
+        yield connected
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
