@@ -1,0 +1,125 @@
+"""Scores of single images from probabilities, and the calibration error of many.
+
+One set of functions for every split, every epoch and every model, so that scores can be compared.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+NUM_BINS = 15
+TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model, once for each seed, says of the images of one split.
+
+    Attributes:
+        probabilities: `(num_seeds, num_images, num_classes)`.
+        labels: `(num_images,)`, as trained: with injected noise where there is any.
+        true_labels: the labels before noise, or None where they are the same.
+    """
+
+    probabilities: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    true_labels: NDArray[np.integer] | None = None
+
+    @property
+    def num_seeds(self) -> int:
+        """How many fits are in it."""
+        return int(self.probabilities.shape[0])
+
+    @property
+    def num_images(self) -> int:
+        """How many images each fit has seen."""
+        return int(self.probabilities.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes can be predicted."""
+        return int(self.probabilities.shape[2])
+
+    @property
+    def predicted(self) -> NDArray[np.intp]:
+        """The most probable class `(num_seeds, num_images)`."""
+        predicted: NDArray[np.intp] = self.probabilities.argmax(-1)
+        return predicted
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether the most probable class is the label `(num_seeds, num_images)`."""
+        correct: NDArray[np.bool_] = self.predicted == self.labels
+        return correct
+
+
+def softmax(logits: ArrayLike) -> NDArray[np.floating]:
+    """Probabilities over the last axis, in the precision of `logits`."""
+    from scipy import special  # type: ignore[import-untyped]
+
+    probabilities: NDArray[np.floating] = special.softmax(np.asarray(logits), axis=-1)
+    return probabilities
+
+
+def cross_entropy(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
+    """-ln of the label's probability (nats) `(..., num_images)`.
+
+    A probability that float32 rounds to zero counts as its smallest normal number (87.3 nats).
+    """
+    picked = _picked(np.asarray(probabilities), np.asarray(labels))
+    return -np.log(np.maximum(picked.astype(np.float64), TINY))
+
+
+def cross_entropy_of_logits(logits: ArrayLike, labels: ArrayLike) -> Floats:
+    """Cross-entropy (nats) from logits, without rounding a probability to zero on the way."""
+    from scipy import special
+
+    values = np.asarray(logits, dtype=np.float64)
+    total: Floats = special.logsumexp(values, axis=-1)
+    return total - _picked(values, np.asarray(labels))
+
+
+def brier(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
+    """Squared probability error summed over classes, 0..2, `(..., num_images)` (Brier 1950)."""
+    values = np.asarray(probabilities, dtype=np.float64)
+    squares: Floats = np.einsum("...k,...k->...", values, values)
+    return squares - 2 * _picked(values, np.asarray(labels)) + 1
+
+
+def ece(confidence: ArrayLike, correct: ArrayLike, num_bins: int = NUM_BINS) -> float:
+    """Expected calibration error, 0..1: |accuracy - confidence| averaged over equal-mass bins.
+
+    Bins follow quantiles of the confidence (Nguyen & O'Connor 2015), so equal confidences share a
+    bin and the order of the images does not matter.
+    """
+    return float(calibration_errors(confidence, correct, num_bins).mean())
+
+
+def calibration_errors(
+    confidence: ArrayLike, correct: ArrayLike, num_bins: int = NUM_BINS
+) -> Floats:
+    """Each image's share in the calibration error `(num_images,)`; their mean is `ece`.
+
+    A share is confidence - correct, with the sign of its bin's mean, which makes the calibration
+    error a mean over images like any other: paired differences and standard errors follow.
+    """
+    sure = np.asarray(confidence, dtype=np.float64)
+    errors = sure - np.asarray(correct, dtype=np.float64)
+    bins = bin_of(sure, num_bins)
+    sums = np.bincount(bins, errors, minlength=num_bins)
+    signed: Floats = errors * np.where(sums < 0, -1.0, 1.0)[bins]
+    return signed
+
+
+def bin_of(confidence: ArrayLike, num_bins: int = NUM_BINS) -> NDArray[np.intp]:
+    """The equal-mass bin, 0..num_bins-1, of each confidence."""
+    values = np.asarray(confidence, dtype=np.float64)
+    edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1])
+    return np.searchsorted(edges, values, side="left")
+
+
+def _picked(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.floating]:
+    index = np.broadcast_to(labels, values.shape[:-1])[..., None]
+    return np.take_along_axis(values, index, axis=-1)[..., 0]
