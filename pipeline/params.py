@@ -15,12 +15,15 @@ from pipeline.errors import AtlasError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, le=1_000_000)]
+NonNegative = Annotated[float, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Units = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
+Dataset = Literal[
+    "fashion_mnist_mini", "digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "folder", "npz"
+]
 Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "leaky_relu"]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
@@ -41,7 +44,7 @@ Section = TypeVar("Section", bound=Record)
 class Download(Record):
     """Which images, and where they come from."""
 
-    dataset: str = "fashion_mnist_mini"
+    dataset: Dataset = "fashion_mnist_mini"
     path: str | None = None
     mirror: str | None = None
 
@@ -120,6 +123,16 @@ class Models(Record):
     efficientnet: EfficientNet = EfficientNet()
     ensemble: Ensemble = Ensemble()
 
+    @model_validator(mode="after")
+    def _members_exist(self) -> "Models":
+        known = [name for name in type(self).model_fields if name != "ensemble"]
+        members = self.ensemble.members
+        named = members if isinstance(members, tuple) else ()
+        for name in (self.ensemble.base, *named):
+            if name not in known:
+                raise ValueError(f"ensemble: no model {name!r}; choose among {', '.join(known)}")
+        return self
+
 
 class Schedule(Record):
     """Learning rate over epochs; which fields count depends on `name` (see training/schedules)."""
@@ -128,11 +141,11 @@ class Schedule(Record):
         "constant"
     )
     min_rate: NonNegative = 0.0
-    burn_in_epochs: Annotated[int, Field(ge=0)] = 0
+    burn_in_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     burn_in_rate: Positive = 1e-4
-    warmup_epochs: Annotated[int, Field(ge=0)] = 0
-    flat_epochs: Annotated[int, Field(ge=0)] = 0
-    cooldown_epochs: Annotated[int, Field(ge=0)] = 0
+    warmup_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
+    flat_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
+    cooldown_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     step_epochs: Count = 10
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     patience: Count = 5
@@ -237,6 +250,18 @@ class Params(Record):
     compare: Compare = Compare()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+
+    @model_validator(mode="after")
+    def _enough_members(self) -> "Params":
+        members = self.models.ensemble.members
+        base = self.models.ensemble.base
+        seeds = getattr(self.models, base).train.get("seeds", self.train.seeds)
+        if isinstance(members, int) and members > len(seeds):
+            raise ValueError(
+                f"models.ensemble.members: {members} members, but {base} is trained with "
+                f"{len(seeds)} seeds; give train.seeds more of them"
+            )
+        return self
 
     def train_for(self, name: str) -> Train:
         """`train` as model `name` uses it: the common section under the model's own overrides."""

@@ -1,0 +1,121 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from pipeline import params
+from pipeline.params import Params, ParamsError
+
+
+def _keys(record: type[BaseModel], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for name, field in record.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            found += _keys(nested, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+KEYS = _keys(Params)
+FREE_TEXT = ("mirror", "path", "weights", "storage", "scheduler")
+JUNK = st.one_of(
+    st.just(math.nan),
+    st.just(math.inf),
+    st.integers(max_value=-1),
+    st.integers(min_value=10**12),
+    st.binary(max_size=8),
+    st.dictionaries(st.text(min_size=1, max_size=5), st.integers(), min_size=1, max_size=2),
+    st.lists(st.none(), min_size=1, max_size=3),
+    st.just(object()),
+)
+
+
+def test_the_shipped_file_says_what_the_records_default_to_where_it_says_nothing():
+    shipped = params.load("params.yaml")
+    assert shipped.download.dataset == "fashion_mnist_mini"
+    assert shipped.train.seeds == (0, 1, 2, 3, 4)
+    assert shipped.train_for("efficientnet").epochs != shipped.train.epochs
+
+
+@settings(max_examples=1500, deadline=None)
+@given(key=st.sampled_from(KEYS), value=JUNK)
+def test_a_bad_value_gives_one_sentence_with_the_path_of_its_key(key, value):
+    try:
+        params.parse({}, {key: value})
+    except ParamsError as error:
+        section = key.split(".")[0]
+        assert section in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert key.endswith(FREE_TEXT) and not isinstance(value, (int, float))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_misspelt_key_is_answered_with_the_near_one(key):
+    start, _, last = key.rpartition(".")
+    misspelt = f"{start}.{last}x" if start else f"{last}x"
+    with pytest.raises(ParamsError, match=rf"unknown key\. Did you mean '{last}'\?"):
+        params.parse({}, {misspelt: 1})
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"train": {"seeds": [1, 1]}}, "train.seeds: every seed may stand there once"),
+        ({"models": {"cnn": {"dropout": "0.5"}}}, "models.cnn.dropout: .*valid number.*'0.5'"),
+        ({"models": {"cnn": {"dropout": 1.0}}}, "models.cnn.dropout: .*less than 1.*got 1.0"),
+        ({"models": {"cnn": {"train": {"epocs": 1}}}}, "models.cnn.train.epocs: unknown key"),
+        ({"models": {"cnn": {"train": {"epochs": 0}}}}, "models.cnn.train.epochs: .*equal to 1"),
+        ({"download": {"dataset": "npz"}}, "download: .*needs download.path"),
+        ({"models": {"ensemble": {"base": "cn"}}}, "models: ensemble: no model 'cn'; choose among"),
+        ({"models": {"ensemble": {"members": 6}}}, "6 members, but cnn is trained with 5 seeds"),
+        ([1], "got a list, expected sections"),
+    ],
+)
+def test_errors_name_the_key_what_came_and_what_fits(document, sentence):
+    with pytest.raises(ParamsError, match=sentence):
+        params.parse(document)
+
+
+def test_boundaries_are_in_or_out():
+    assert params.parse({}, {"models.cnn.dropout": 0.0}).models.cnn.dropout == 0.0
+    assert params.parse({}, {"train.epochs": 100_000}).train.epochs == 100_000
+    with pytest.raises(ParamsError):
+        params.parse({}, {"train.epochs": 100_001})
+
+
+def test_a_models_own_settings_lie_over_the_common_ones():
+    made = params.parse({"train": {"epochs": 9, "schedule": {"name": "cosine", "min_rate": 0.1}}})
+    overridden = params.parse(
+        {
+            "train": {"epochs": 9, "schedule": {"name": "cosine", "min_rate": 0.1}},
+            "models": {"cnn": {"train": {"schedule": {"name": "step"}}}},
+        }
+    )
+    assert made.train_for("cnn").schedule.name == "cosine"
+    assert overridden.train_for("cnn").schedule.name == "step"
+    assert overridden.train_for("cnn").schedule.min_rate == 0.1
+    assert overridden.train_for("dense").schedule.name == "cosine"
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {learning_rate: 1e-3}\n")
+    assert params.load(path).train.learning_rate == 0.001
+
+
+@pytest.mark.parametrize("text", ["train: {a: 1, a: 2}", "train: [", "\0", "a: !!python/none x"])
+def test_what_is_not_yaml_is_refused_in_one_sentence(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError, match="params.yaml"):
+        params.load(path)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ParamsError, match="nowhere.yaml: cannot be read"):
+        params.load("nowhere.yaml")
