@@ -1,0 +1,270 @@
+"""Where a model overfits, over width and dropout: a surface of the gap, and its frontier.
+
+`fit` takes one row a fit (columns `COLUMNS`) and gives an `OverfitMap`, which answers: how large
+is the gap anywhere, where does it cross the threshold (the frontier, with a band), how much
+dropout does each width need, from which width does the undropped net overfit, and where is the gap
+small only because the fit is bad.
+
+The gap is modelled as asinh(gap / threshold): linear below the threshold, and logarithmic far above
+it, where fits differ by a factor rather than by an amount and so does their noise. It is monotone,
+so the frontier is the same line on both scales.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.diagnosis import surface
+from pipeline.diagnosis.frontier import OverfitsFrom, band, least_dropout, overfits_from
+from pipeline.diagnosis.surface import Floats, Surface
+from pipeline.errors import AtlasError
+
+COLUMNS = (
+    "width",
+    "dropout",
+    "seed",
+    "gap_loss",
+    "gap_loss_se",
+    "probe_accuracy",
+    "probe_accuracy_se",
+)
+"""One row a fit: clean scores at the end of its budget, and their standard errors over images
+(NaN where unknown: the band then speaks of these images only)."""
+
+LEVEL = float(np.arcsinh(1.0))
+"""The threshold on the scale of the surface."""
+NUM_WIDTHS, NUM_DROPOUTS = 41, 26
+MIN_POINTS = 4
+Bools = NDArray[np.bool_]
+Crossing = Literal["crosses", "everywhere below", "everywhere above"]
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What is asked of the map.
+
+    `reference` is the probe accuracy of a fit that is not underfit; None takes the best of the map.
+    `log_width` is False where width is an ordinal, such as the variant of an EfficientNet.
+    """
+
+    threshold: float
+    confidence: float = 0.95
+    num_resamples: int = 1000
+    seed: int = 0
+    reference: float | None = None
+    log_width: bool = True
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """How well the surface foretells points it has not seen, in units of the gap.
+
+    `error` is the root mean square error at left-out points, `noise` the part of it that is the
+    spread of the seeds there; `agreement` the fraction of points foretold on their side of the
+    threshold; `coverage` the fraction inside their prediction interval.
+    """
+
+    error: float
+    noise: float
+    agreement: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class OverfitMap:
+    """The gap over width and dropout. `points` has one row a point: means over its seeds."""
+
+    settings: MapSettings
+    fits: pd.DataFrame
+    points: pd.DataFrame
+    gap: Surface
+
+    @cached_property
+    def widths(self) -> Floats:
+        """The widths of the lattice: a ladder of whole numbers with the examined ones on it."""
+        own = self.points["width"].to_numpy(float)
+        space = np.geomspace if self.settings.log_width else np.linspace
+        return _axis(own, np.round(space(own.min(), own.max(), NUM_WIDTHS)))
+
+    @cached_property
+    def dropouts(self) -> Floats:
+        """The dropout rates of the lattice, the examined ones among them."""
+        own = self.points["dropout"].to_numpy(float)
+        return _axis(own, np.round(np.linspace(own.min(), own.max(), NUM_DROPOUTS), 4))
+
+    def table(self) -> pd.DataFrame:
+        """The surface, one row a lattice point.
+
+        Columns: width, dropout, gap_loss, gap_loss_low, gap_loss_high (interval of the surface),
+        probability (share of resampled maps with the gap at the threshold or above), underfit.
+        """
+        low, high = band(self._draws, self.settings.confidence)
+        return self.lattice.assign(
+            gap_loss=self._unscaled(self._values),
+            gap_loss_low=self._unscaled(low),
+            gap_loss_high=self._unscaled(high),
+            probability=np.mean(self._draws >= LEVEL, axis=0).ravel(),
+            underfit=self.underfit(self.lattice),
+        )
+
+    def frontier(self) -> pd.DataFrame:
+        """For each width the least dropout that keeps the gap below the threshold, with its band.
+
+        Columns: width, examined, and those of `least_dropout`; then underfit: at that
+        dropout (or at the largest, where none suffices) the fit is bad.
+        """
+        found = least_dropout(
+            self._values, self._draws, self.dropouts, LEVEL, self.settings.confidence
+        )
+        at = pd.DataFrame({"width": self.widths, "dropout": found["dropout"]})
+        found.insert(0, "width", self.widths)
+        found.insert(1, "examined", np.isin(self.widths, self.points["width"]))
+        return found.assign(underfit=self.underfit(at.fillna(self.dropouts[-1])))
+
+    def overfits_from(self) -> OverfitsFrom:
+        """The least width at which the net with the least dropout reaches the threshold."""
+        settings, undropped = self.settings, self._draws[:, :, 0]
+        return overfits_from(
+            self._values[:, 0], undropped, self.widths, LEVEL, settings.confidence,
+            settings.log_width,
+        )  # fmt: skip
+
+    def crossing(self) -> Crossing:
+        """Whether the region that was examined has a frontier."""
+        if self._values.max() < LEVEL:
+            return "everywhere below"
+        return "everywhere above" if self._values.min() >= LEVEL else "crosses"
+
+    def underfit(self, at: pd.DataFrame) -> Bools:
+        """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
+
+        Their probe accuracy is below the reference by more than its interval, and the interval of
+        their gap includes 0.
+        """
+        return (self.smooth("shortfall", at) > 0) & (self.smooth("closeness", at) > 0)
+
+    def smooth(self, column: str, at: pd.DataFrame) -> Floats:
+        """Another column of `fits` or `points`, smoothed in the same way, at the rows of `at`."""
+        table = self.fits if column in self.fits else self.points
+        return _surface(table, table[column].to_numpy(float), self.settings).predict(
+            _coordinates(at, self.settings)
+        )[0]
+
+    def leave_one_out(self) -> LeaveOneOut:
+        """The errors of the surface at each point, all seeds of that point left out."""
+        known, variances = self.gap.averages.means, self.gap.variances
+        mean, deviation = surface.leave_one_out(self.gap)
+        error = self._unscaled(mean) - self._unscaled(known)
+        slope = self.settings.threshold * np.cosh(known)
+        allowed = _quantile(self.settings) * np.hypot(deviation, np.sqrt(variances))
+        return LeaveOneOut(
+            error=_root_mean_square(error),
+            noise=_root_mean_square(slope * np.sqrt(variances)),
+            agreement=float(np.mean((mean >= LEVEL) == (known >= LEVEL))),
+            coverage=float(np.mean(np.abs(mean - known) <= allowed)),
+        )
+
+    @cached_property
+    def lattice(self) -> pd.DataFrame:
+        """Every width with every dropout: the rows of `table`."""
+        width, dropout = np.meshgrid(self.widths, self.dropouts, indexing="ij")
+        return pd.DataFrame({"width": width.ravel(), "dropout": dropout.ravel()})
+
+    @cached_property
+    def _values(self) -> Floats:
+        mean, _ = self.gap.predict(_coordinates(self.lattice, self.settings))
+        return mean.reshape(len(self.widths), len(self.dropouts))
+
+    @cached_property
+    def _draws(self) -> Floats:
+        """Resampled surfaces on the lattice: (num_resamples, widths, dropouts)."""
+        generator = np.random.default_rng(self.settings.seed)
+        num = self.settings.num_resamples
+        # All points are judged on the same images, so other images would shift all of them.
+        shift = generator.standard_normal((num, 1)) * self.points["image_error"].to_numpy()
+        errors = self.gap.resampled_errors(num, generator) + shift
+        drawn = self.gap.draws(_coordinates(self.lattice, self.settings), errors, generator)
+        return drawn.reshape(len(drawn), len(self.widths), len(self.dropouts))
+
+    def _unscaled(self, values: Floats) -> Floats:
+        return np.asarray(self.settings.threshold * np.sinh(values).ravel())
+
+
+def fit(fits: pd.DataFrame, settings: MapSettings) -> OverfitMap:
+    """The map of `fits`, one row a fit; fits without a finite gap (they failed) are left out.
+
+    Raises:
+        AtlasError: a column is missing, or fewer than four points are left to lay a surface on.
+    """
+    missing = [name for name in COLUMNS if name not in fits]
+    if missing:
+        raise AtlasError(f"map: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}.")
+    kept = fits[np.isfinite(fits["gap_loss"])].reset_index(drop=True)
+    if len(kept[["width", "dropout"]].drop_duplicates()) < MIN_POINTS:
+        raise AtlasError(
+            f"map: {len(kept)} fits with a finite gap at fewer than {MIN_POINTS} points; a surface "
+            "needs more widths or dropouts (tune.widths, tune.dropouts, tune.points)."
+        )
+    gap = _surface(kept, np.arcsinh(kept["gap_loss"].to_numpy() / settings.threshold), settings)
+    return OverfitMap(settings, kept, _points(kept, gap, settings), gap)
+
+
+def _points(fits: pd.DataFrame, gap: Surface, settings: MapSettings) -> pd.DataFrame:
+    """One row a point, in the order of the surface's own; see `OverfitMap.underfit`."""
+    by = fits.groupby(["width", "dropout"])
+    points = by[["gap_loss", "probe_accuracy"]].mean()
+    points["num_seeds"] = by.size()
+    points["gap_image_se"] = by["gap_loss_se"].mean().fillna(0.0)
+    points = points.reset_index()
+    slope = np.hypot(settings.threshold, points["gap_loss"])
+    points["image_error"] = points["gap_image_se"] / slope
+    points["gap_loss_se"] = np.hypot(slope * np.sqrt(gap.variances), points["gap_image_se"])
+    seeds = surface.averaged(_coordinates(fits, settings), fits["probe_accuracy"]).variances
+    images = by["probe_accuracy_se"].mean().fillna(0.0).to_numpy()
+    points["probe_accuracy_se"] = np.hypot(0.0 if seeds is None else np.sqrt(seeds), images)
+    points["shortfall"] = _shortfall(points, settings)
+    points["closeness"] = _quantile(settings) * points["gap_loss_se"] - points["gap_loss"]
+    points["underfit"] = (points["shortfall"] > 0) & (points["closeness"] > 0)
+    return points
+
+
+def _shortfall(points: pd.DataFrame, settings: MapSettings) -> Floats:
+    """By how much the probe accuracy is below the reference, beyond its interval."""
+    accuracy, error = points["probe_accuracy"].to_numpy(), points["probe_accuracy_se"].to_numpy()
+    reference, its_error = settings.reference, 0.0
+    if reference is None:
+        best = int(np.argmax(accuracy))
+        reference, its_error = float(accuracy[best]), float(error[best])
+    return np.asarray(reference - accuracy - _quantile(settings) * np.hypot(error, its_error))
+
+
+def _surface(table: pd.DataFrame, values: Floats, settings: MapSettings) -> Surface:
+    coordinates, kept = _coordinates(table, settings), np.isfinite(values)
+    low, high = coordinates.min(0), coordinates.max(0)
+    return surface.fit(surface.averaged(coordinates[kept], values[kept]), low, high)
+
+
+def _coordinates(table: pd.DataFrame, settings: MapSettings) -> Floats:
+    width = table["width"].to_numpy(float)
+    width = np.log2(width) if settings.log_width else width
+    return np.column_stack([width, table["dropout"].to_numpy(float)])
+
+
+def _axis(own: Floats, ladder: ArrayLike) -> Floats:
+    """`ladder`, and the examined values where they are few enough to be read one by one."""
+    distinct = np.unique(own)
+    shown = distinct if len(distinct) <= NUM_DROPOUTS else distinct[:0]
+    return np.union1d(np.asarray(ladder, float), shown)
+
+
+def _quantile(settings: MapSettings) -> float:
+    return NormalDist().inv_cdf((1 + settings.confidence) / 2)
+
+
+def _root_mean_square(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))

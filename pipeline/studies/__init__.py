@@ -1,0 +1,1 @@
+"""Which points of the map to try next, and where the trials are kept."""
