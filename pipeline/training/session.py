@@ -40,12 +40,12 @@ def prepare() -> None:
 
 @lru_cache(maxsize=2)
 def _resident(folder: Path, _data_hash: str, vary: Vary) -> Any:
-    from pipeline.data import prepared
+    from pipeline.data import prepared, spoil
     from pipeline.training.program import Resident
 
-    data = prepared.read(folder)
-    if vary != Vary(seed=vary.seed):
-        data = prepared.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
+    data = spoil.vary(
+        prepared.read(folder), vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed
+    )
     return Resident.of(data)
 
 

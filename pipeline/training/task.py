@@ -18,10 +18,13 @@ class FitError(AtlasError):
 
 @dataclass(frozen=True)
 class Vary:
-    """How a fit's training part differs from the prepared one; the defaults change nothing."""
+    """How a fit's training part differs from the prepared one; the defaults change nothing.
+
+    See `pipeline.data.spoil.vary`, which applies it.
+    """
 
     train_fraction: float = 1.0
-    label_noise: float = 0.0
+    label_noise: float | None = None
     imbalance: float = 1.0
     seed: int = 0
 

@@ -1,0 +1,50 @@
+"""Probabilities from a Keras model, in large batches of `uint8` images, with one compilation."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH = 500
+
+
+def load(path: Path) -> Any:
+    """The Keras model in a `.keras` file; code hidden in the file is refused, not run."""
+    import keras
+
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def of_seeds(
+    paths: Sequence[Path], images: Sequence[np.ndarray], batch: int = BATCH
+) -> list[np.ndarray]:
+    """For each array of images the probabilities `(num_models, num_images, num_classes)`.
+
+    Args:
+        paths: `.keras` files of one architecture; it is compiled once and only the weights change.
+        images: arrays `(num_images, height, width, channels)` of `uint8`.
+        batch: images at once; more is faster until the caches are full.
+    """
+    model = load(paths[0])
+    call = compiled(model)
+    found: list[list[np.ndarray]] = [[] for _ in images]
+    for path in paths:
+        if path != paths[0]:
+            model.load_weights(path)
+        for position, array in enumerate(images):
+            found[position].append(np.concatenate(list(_batches(call, array, batch))))
+    return [np.stack(seeds) for seeds in found]
+
+
+def compiled(model: Any) -> Any:
+    """`model` in inference mode as one graph for batches of any size."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
+    return tf.function(lambda images: model(images, training=False), input_signature=signature)
+
+
+def _batches(call: Any, images: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), batch):
+        yield call(np.ascontiguousarray(images[start : start + batch])).numpy()
