@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -67,11 +68,11 @@ def save(state: State, path: Path) -> None:
 def load(path: Path) -> State | None:
     """The state in `path`, or None where there is none that can be read whole."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _restored(arrays)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         path.unlink(missing_ok=True)
         return None
 
