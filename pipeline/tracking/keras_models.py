@@ -1,0 +1,66 @@
+"""Keras models as MLflow keeps them, and back."""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline.tracking import address
+from pipeline.tracking.address import TrackingError
+from pipeline.tracking.connection import load_mlflow
+
+REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas")
+
+
+def content(model: Any) -> str:
+    """A hash of the weights of the Keras `model`: equal weights, equal hash, whatever the run."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(str(weight.shape).encode())
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def save(model: Any, folder: Path) -> None:
+    """Save the Keras `model` in MLflow's format, with signature, example and requirements.
+
+    The signature is that of every model here: uint8 images (n, height, width, channels) in,
+    float32 probabilities (n, classes) out.
+    """
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    mlflow = load_mlflow()
+    image, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+    folder.mkdir()  # MLflow writes the example into it before it makes it
+    mlflow.keras.save_model(
+        model,
+        str(folder),
+        signature=ModelSignature(
+            Schema([TensorSpec(np.dtype(np.uint8), (-1, *image))]),
+            Schema([TensorSpec(np.dtype(np.float32), (-1, classes))]),
+        ),
+        input_example=np.zeros((1, *image), np.uint8),
+        # Left out, MLflow imports TensorFlow in a process of its own to find them: 7 s a model.
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+    )
+
+
+def load_champion(dataset: str) -> Any:
+    """The Keras model with the best validation score of `dataset`.
+
+    Raises:
+        TrackingError: there is none yet, or MLflow cannot be reached.
+    """
+    mlflow = load_mlflow()
+    from mlflow.exceptions import MlflowException
+
+    uri = f"models:/{address.project_name(dataset)}@champion"
+    try:
+        return mlflow.keras.load_model(uri)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"{uri}: {error}. Run `dvc repro evaluate` with this data set first: it elects "
+            "the champion."
+        ) from None
