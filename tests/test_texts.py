@@ -70,3 +70,8 @@ def test_a_placeholder_without_a_value_names_the_text(monkeypatch: pytest.Monkey
 def test_a_value_that_is_not_a_string_is_refused() -> None:
     with pytest.raises(TextError, match="'figure.no' is a bool"):
         dict(texts._flat("figure", {"no": True}))
+
+
+def test_a_key_that_yaml_reads_as_something_else_is_refused() -> None:
+    with pytest.raises(TextError, match="figure.True is read as a bool"):
+        dict(texts._flat("figure", {True: "class"}))

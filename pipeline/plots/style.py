@@ -3,6 +3,7 @@
 Nothing here touches pyplot, nor leaves matplotlib's global settings changed.
 """
 
+import dataclasses
 import functools
 import importlib.util
 import inspect
@@ -19,7 +20,9 @@ import matplotlib.style
 from matplotlib import font_manager, patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ft2font import LoadFlags
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -127,7 +130,10 @@ def _japanese_font() -> str:
         return "sans-serif"
     path = Path(spec.submodule_search_locations[0]) / "fonts" / "ipaexg.ttf"
     font_manager.fontManager.addfont(str(path))
-    return str(font_manager.FontProperties(fname=str(path)).get_name())
+    entry = font_manager.fontManager.ttflist[-1]
+    # Its only weight stands in for bold, or every bold Japanese text would log a warning.
+    font_manager.fontManager.ttflist.append(dataclasses.replace(entry, weight=700))
+    return entry.name
 
 
 def colours(names: Iterable[str], baseline: str | None = None) -> dict[str, str]:
@@ -220,9 +226,17 @@ def emphasise(heading: Text, language: str) -> None:
 
 
 def text_inches(content: str, points: float) -> float:
-    """The estimated width of one line of text in inches; East Asian letters are square."""
-    ems = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.6 for c in content)
-    return ems * points / 72
+    """The width of one line of text in inches; East Asian letters are square."""
+    return sum(_ems(letter) for letter in content) * points / 72
+
+
+@functools.cache
+def _ems(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    font.set_size(10, 72)
+    return float(font.load_char(ord(letter), LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 10)
 
 
 def wrapped(content: str, inches: float, points: float) -> str:
@@ -273,9 +287,27 @@ def short(name: object, limit: int = 18) -> str:
     return kept
 
 
+def fitted(name: object, inches: float, points: float) -> str:
+    """`name` cut, with …, to what fits into `inches`."""
+    content, limit = str(name), 2 * len(str(name))
+    while text_inches(content, points) > inches and limit > 2:
+        limit -= 1
+        content = short(name, limit)
+    return content
+
+
 def key(label: str, **look: Any) -> Line2D:
     """One entry of a legend: a line or marker that is drawn nowhere else."""
     return Line2D([], [], label=label, **look)
+
+
+def words(language: str) -> Callable[..., str]:
+    """`text` for the section `figure` of one language: `words("ja")("axis.epoch")`."""
+
+    def say(key: str, **values: Any) -> str:
+        return text(f"figure.{key}", language, **values)
+
+    return say
 
 
 def epoch_axis(axes: Axes, language: str, label: bool = True) -> None:
@@ -285,9 +317,10 @@ def epoch_axis(axes: Axes, language: str, label: bool = True) -> None:
         axes.set_xlabel(text("figure.axis.epoch", language))
 
 
-def percent(axis: Any, digits: int = 0) -> None:
-    """Show the fractions on `axis` as per cent."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %"))
+def percent(axis: Axis) -> None:
+    """Show the fractions on `axis` as per cent, with ticks at round numbers."""
+    axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
 
 
 def png(figure: Figure, dpi: float = 144) -> bytes:

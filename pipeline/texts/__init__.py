@@ -66,6 +66,8 @@ def sections() -> list[str]:
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TextError(f"text key {prefix}.{key} is read as a {type(key).__name__}.")
             yield from _flat(f"{prefix}.{key}", inner)
     elif isinstance(value, str):
         yield prefix, value

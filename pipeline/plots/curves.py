@@ -1,0 +1,298 @@
+"""Learning curves over epochs: probe against validation, for one model or several.
+
+Inputs are the curves tables of `train`: columns seed, epoch, split, and one column a metric.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from pipeline.plots import style
+
+BOUNDED = ("accuracy", "true_accuracy")
+
+
+@style.drawn
+def learning_curves(
+    curves: Mapping[str, pd.DataFrame],
+    language: str,
+    marks: pd.DataFrame | None = None,
+    metrics: Sequence[str] = ("loss", "accuracy"),
+    baseline: str | None = None,
+) -> Figure:
+    """Each metric of probe (solid) and validation (dashed) over epochs, models in their colours.
+
+    Args:
+        curves: by model, long tables with columns seed, epoch, split (probe, val; running is drawn
+            where probe is missing) and one column for each of `metrics`.
+        marks: columns model, kind ("best" or "onset"), epoch, low, high, and optionally metric
+            (default "loss") and status ("confirmed", "none", "censored"); NaN where there is none.
+        baseline: the name drawn in grey, behind the others.
+    """
+    say = style.words(language)
+    chosen = style.colours(curves, baseline)
+    marked = [metric for metric in metrics if len(marks_of(marks, metric, curves))]
+    strip = 0.28 + 0.27 * max(len(curves), 1 if marked else 0) if marked else 0.0
+    figure = style.sheet(height=3.5 + strip)
+    grid = figure.add_gridspec(2, len(metrics), height_ratios=(3.5, max(strip, 0.01)))
+    for column, metric in enumerate(metrics):
+        top = figure.add_subplot(grid[0, column] if metric in marked else grid[:, column])
+        draw_metric(top, curves, metric, chosen, language)
+        if metric in marked:
+            below = figure.add_subplot(grid[1, column], sharex=top)
+            _strip(below, marks_of(marks, metric, curves), chosen, language)
+            _onset_lines(top, marks_of(marks, metric, curves), chosen)
+            top.tick_params(labelbottom=False)
+            top.set_xlabel("")
+    title = say("curves.title_one", model=next(iter(curves))) if len(curves) == 1 else ""
+    note = say("curves.note") + " " + _seeds_note(curves.values(), language)
+    return style.frame(
+        figure,
+        title or say("curves.title"),
+        note,
+        legend(curves, chosen, language, bool(marked)),
+        language,
+    )
+
+
+def draw_metric(
+    axes: Axes,
+    curves: Mapping[str, pd.DataFrame],
+    metric: str,
+    chosen: Mapping[str, str],
+    language: str,
+) -> None:
+    """Draw one metric of all models into `axes`, with limits that one wild epoch cannot spoil."""
+    say = style.words(language)
+    bands = {
+        (name, split): band(table, split, metric)
+        for name, table in curves.items()
+        for split in _splits(table)
+    }
+    for (name, split), values in bands.items():
+        draw_band(axes, values, chosen[name], split)
+    if len(curves) == 1:
+        _shade_gap(axes, list(bands.values()))
+    for name, table in curves.items():
+        _mark_broken(axes, table, metric, chosen[name])
+    cut = set_limits(axes, list(bands.values()), metric in BOUNDED)
+    if cut is not None:
+        _note_cut(axes, say("curves.beyond", value=cut))
+    axes.set_title(say(f"metric.{metric}.name"))
+    axes.set_ylabel(say(f"metric.{metric}.axis"))
+    if metric in BOUNDED:
+        style.percent(axes.yaxis)
+    style.epoch_axis(axes, language)
+
+
+def band(curves: pd.DataFrame, split: str, metric: str) -> pd.DataFrame:
+    """By epoch: median (`mid`), lowest and highest over seeds, and how many `seeds` got there."""
+    rows = curves.loc[curves["split"] == split, ["epoch", metric]]
+    finite = rows[np.isfinite(rows[metric].to_numpy(dtype=float))]
+    by_epoch = finite.groupby("epoch")[metric]
+    return by_epoch.agg(mid="median", low="min", high="max", seeds="count").sort_index()
+
+
+def draw_band(axes: Axes, values: pd.DataFrame, colour: str, split: str) -> None:
+    """A line with its band; paler from where some seeds have already stopped."""
+    if values.empty:
+        return
+    whole = values[values["seeds"] == values["seeds"].max()]
+    tail = values.loc[whole.index[-1] :]
+    few = "o" if len(values) < 3 else ""
+    look = {"color": colour, "linestyle": style.SPLIT_LINES[split], "marker": few, "zorder": 3}
+    axes.plot(whole.index, whole["mid"], **look)
+    if len(tail) > 1:
+        axes.plot(tail.index, tail["mid"], alpha=0.4, **look)
+    if values["seeds"].max() > 1:
+        axes.fill_between(
+            whole.index, whole["low"], whole["high"], color=colour, alpha=0.15, linewidth=0
+        )
+
+
+def set_limits(axes: Axes, bands: Iterable[pd.DataFrame], bounded: bool) -> float | None:
+    """Set limits from what lasts: one or two wild epochs are cut off.
+
+    Returns: the highest value, where the limits cut it off; else None.
+    """
+    columns = [values[side] for values in bands for side in ("mid", "low", "high")]
+    columns = [column for column in columns if len(column)]
+    if not columns:
+        return None
+    lasting = [_without_spikes(column) for column in columns]
+    low, high = min(map(np.min, lasting)), max(map(np.max, lasting))
+    lowest, highest = min(map(np.min, columns)), max(map(np.max, columns))
+    room = 0.06 * max(high - low, 1e-3)
+    if bounded:
+        bottom = lowest if low - lowest < 10 * room else low
+        axes.set_ylim(max(-0.01, float(bottom) - room), min(1.01, float(highest) + room))
+        return None
+    top = highest if highest < low + 1.6 * (high - low) else low + 1.25 * (high - low)
+    axes.set_ylim(min(0.0, float(lowest)), float(top) + room)
+    return float(highest) if highest > top else None
+
+
+def _note_cut(axes: Axes, said: str) -> None:
+    axes.annotate(
+        said,
+        (0.99, 0.985),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
+        fontsize=style.NOTE_POINTS,
+        color=style.MUTED,
+    )
+
+
+def _without_spikes(column: pd.Series) -> np.ndarray:
+    steady = column.rolling(5, center=True, min_periods=3).median()
+    return np.asarray(steady.dropna() if len(column) >= 3 else column, dtype=float)
+
+
+def _splits(table: pd.DataFrame) -> list[str]:
+    present = set(table["split"])
+    return ["probe" if "probe" in present else "running", "val"]
+
+
+def _shade_gap(axes: Axes, bands: Sequence[pd.DataFrame]) -> None:
+    both = bands[0].add_suffix("_fit").join(bands[1].add_suffix("_held"), how="inner")
+    axes.fill_between(
+        both.index, both["mid_fit"], both["mid_held"], color=style.FAINT, alpha=0.5, lw=0, zorder=0.5
+    )
+
+
+def _mark_broken(axes: Axes, table: pd.DataFrame, metric: str, colour: str) -> None:
+    """A cross at the last finite point of every seed whose later scores are not finite."""
+    rows = table[table["split"] == "val"].sort_values("epoch")
+    for _, seed in rows.groupby("seed"):
+        finite = np.isfinite(seed[metric].to_numpy(dtype=float))
+        if finite.any() and not finite[-1]:
+            last = seed[finite].iloc[-1]
+            axes.plot(last["epoch"], last[metric], "x", color=colour, markersize=9, mew=2.2)
+
+
+def marks_of(
+    marks: pd.DataFrame | None, metric: str, curves: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """The rows of `marks` that belong to `metric` and to the models shown."""
+    if marks is None or marks.empty:
+        return pd.DataFrame(columns=["model", "kind", "epoch", "low", "high", "status"])
+    metrics = marks["metric"] if "metric" in marks else pd.Series("loss", index=marks.index)
+    return marks[(metrics == metric) & marks["model"].isin(list(curves))]
+
+
+def _onset_lines(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str]) -> None:
+    for mark in marks[marks["kind"] == "onset"].dropna(subset=["epoch"]).to_dict("records"):
+        colour = chosen[str(mark["model"])]
+        axes.axvline(float(mark["epoch"]), color=colour, linewidth=1.2, linestyle=(0, (2, 2)))
+
+
+def _strip(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str], language: str) -> None:
+    """Under the curves: a row a model with best epoch, onset, and their intervals."""
+    names = list(chosen)
+    for row, name in enumerate(names):
+        for mark in marks[marks["model"] == name].to_dict("records"):
+            _mark(axes, mark, row, chosen[name], language)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), [style.short(name, 14) for name in names])
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_color(chosen[name])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["left"]].set_visible(False)
+    style.epoch_axis(axes, language)
+
+
+def _mark(
+    axes: Axes, mark: Mapping[str, float | str], row: int, colour: str, language: str
+) -> None:
+    onset = mark["kind"] == "onset"
+    epoch, low, high = (float(mark[column]) for column in ("epoch", "low", "high"))
+    if not np.isfinite(epoch):
+        if onset:
+            _note_no_onset(axes, str(mark.get("status")), row, language)
+        return
+    y = row + (0.12 if onset else -0.14)
+    if np.isfinite(low) and np.isfinite(high):
+        axes.hlines(y, low, high, color=colour, linewidth=3.5, alpha=0.35)
+    face = colour if onset else style.PAPER
+    axes.plot(
+        epoch, y, "^" if onset else "o", color=colour, markerfacecolor=face, ms=7, zorder=4, mew=1.6
+    )
+
+
+def _note_no_onset(axes: Axes, status: str, row: int, language: str) -> None:
+    status = "censored" if status == "censored" else "none"
+    marked = max((float(np.max(line.get_xdata())) for line in axes.lines), default=0.0)
+    left = marked > sum(axes.get_xlim()) / 2
+    axes.annotate(
+        style.words(language)(f"curves.onset_{status}"),
+        (0.01 if left else 0.99, row),
+        xycoords=("axes fraction", "data"),
+        ha="left" if left else "right",
+        va="center",
+        fontsize=8.5,
+        color=style.MUTED,
+    )
+
+
+def legend(
+    curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, str], language: str, marked: bool
+) -> list[Artist]:
+    """What colours, lines and marks mean."""
+    say = style.words(language)
+    one = next(iter(chosen.values())) if len(curves) == 1 else style.INK
+    handles: list[Artist] = []
+    if len(curves) > 1:
+        handles += [style.key(style.short(n, 24), color=c, lw=3) for n, c in chosen.items()]
+    splits = {split for table in curves.values() for split in _splits(table)}
+    for split in ("probe", "running", "val"):
+        if split in splits:
+            line = style.SPLIT_LINES[split]
+            handles.append(style.key(say(f"split_long.{split}"), color=one, linestyle=line))
+    if len(curves) == 1:
+        handles.append(Patch(color=style.FAINT, label=say("curves.gap")))
+    if marked:
+        look = {"color": one, "linestyle": "", "markersize": 7}
+        hollow = {**look, "markerfacecolor": style.PAPER}
+        handles.append(style.key(say("curves.best"), marker="o", **hollow))
+        handles.append(style.key(say("curves.onset"), marker="^", **look))
+    return handles
+
+
+def _seeds_note(tables: Iterable[pd.DataFrame], language: str) -> str:
+    counts = sorted({int(table["seed"].nunique()) for table in tables})
+    say = style.words(language)
+    if counts in ([], [0], [1]):
+        return say("curves.one_seed")
+    shown = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+    return say("curves.seeds", seeds=shown)
+
+
+def learning_curves_finding(
+    curves: Mapping[str, pd.DataFrame], language: str, metric: str = "loss"
+) -> str:
+    """What the curves show, a sentence a model: the gap at the end and the best validation score."""
+    return " ".join(_sentence(name, table, metric, language) for name, table in curves.items())
+
+
+def _sentence(name: str, table: pd.DataFrame, metric: str, language: str) -> str:
+    fit, held = (band(table, split, metric)["mid"] for split in _splits(table))
+    say = style.words(language)
+    if fit.empty or held.empty:
+        return say("curves.nothing", model=name)
+    best = held.idxmax() if metric in BOUNDED else held.idxmin()
+    return say(
+        "curves.finding",
+        model=name,
+        metric=say(f"metric.{metric}.name"),
+        best=held[best],
+        epoch=int(best),
+        last=int(held.index[-1]),
+        val=held.iloc[-1],
+        probe=fit.iloc[-1],
+    )
