@@ -1,0 +1,174 @@
+"""Which image ends up in which split, with which label: everything preprocess decides."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data import DataError, splits, spoil
+from pipeline.data.decoding import Decoded, Skipped
+from pipeline.data.prepared import SPLITS, Labels, count
+from pipeline.data.splits import Indices
+from pipeline.params import Preprocess
+
+TRAIN, VAL, TEST = range(3)
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """An image that was removed because an earlier split has it as well."""
+
+    id: int
+    split: str
+    class_name: str
+    duplicate_of: int
+    duplicate_of_split: str
+    duplicate_of_class: str
+    path: str = ""
+    duplicate_of_path: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rows of each split (ascending places in Decoded), and what was left out.
+
+    labels: of train, as trained on, one for each of its rows. true_labels: of all images, in the
+    numbering of `class_names`. probe: places in train.
+    """
+
+    class_names: tuple[str, ...]
+    rows: dict[str, Indices]
+    labels: Labels
+    true_labels: Labels
+    probe: Indices
+    duplicates: Sequence[Duplicate]
+    repeated: dict[str, int]
+    skipped: Sequence[Skipped]
+    dropped_classes: Sequence[str]
+
+
+def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, seed: int) -> Plan:
+    """The splits of `decoded`: cut, freed of duplicates, checked, spoiled if asked for, probed.
+
+    Raises:
+        DataError: a class has too few images for every split, and `on_bad_image` is not skip; or
+            fewer than two classes are left; or `imbalance` asks for more images than there are.
+    """
+    ranks = assigned(decoded, settings, seed)
+    later, earlier = splits.duplicates(decoded.digests, ranks)
+    duplicates = [
+        _duplicate(decoded, ranks, class_names, pair)
+        for pair in zip(later.tolist(), earlier.tolist(), strict=True)
+    ]
+    repeated = splits.num_repeated(decoded.digests, ranks)
+    usable = np.ones(len(ranks), bool)
+    usable[later] = False
+    scarce = _scarce(decoded.labels[usable], ranks[usable], class_names)
+    if scarce and settings.on_bad_image != "skip":
+        raise DataError(
+            f"{next(iter(scarce.values()))} Add images of it, take the class away, or set "
+            "preprocess.on_bad_image to skip, which leaves such classes out."
+        )
+    usable &= ~np.isin(decoded.labels, list(scarce))
+    names = tuple(name for label, name in enumerate(class_names) if label not in scarce)
+    if len(names) < 2:
+        raise DataError(f"{len(names)} classes with enough images; to tell apart, there must be 2.")
+    true_labels = _renumbered(decoded.labels, len(class_names), scarce)
+    rows = {split: np.flatnonzero(usable & (ranks == i)) for i, split in enumerate(SPLITS)}
+    made = Plan(
+        class_names=names,
+        rows=rows,
+        labels=true_labels[rows["train"]],
+        true_labels=true_labels,
+        probe=np.zeros(0, np.int64),
+        duplicates=duplicates,
+        repeated={split: repeated[i] for i, split in enumerate(SPLITS)},
+        skipped=[*decoded.skipped, *_left_out(decoded, ranks, class_names, scarce)],
+        dropped_classes=[class_names[label] for label in scarce],
+    )
+    return _probed(_spoiled(made, decoded, settings, seed), decoded, seed)
+
+
+def assigned(decoded: Decoded, settings: Preprocess, seed: int) -> NDArray[np.int8]:
+    """The split of each image as its place in SPLITS: the official one, or cut from train.
+
+    val is cut from the official train part; where there is no test part, test is cut before it.
+    """
+    ranks = decoded.official.copy()
+    cuts: tuple[tuple[int, Literal["test", "val"], float], ...] = (
+        (TEST, "test", settings.test_fraction),
+        (VAL, "val", settings.val_fraction),
+    )
+    for rank, purpose, fraction in cuts:
+        if not np.any(decoded.official == rank):
+            pool = np.flatnonzero(ranks == TRAIN)
+            chosen = splits.cut(decoded.labels[pool], decoded.ids[pool], fraction, seed, purpose)
+            ranks[pool[chosen]] = rank
+    return ranks
+
+
+def _spoiled(plan: Plan, decoded: Decoded, settings: Preprocess, seed: int) -> Plan:
+    train = plan.rows["train"]
+    labels, ids = plan.true_labels[train], decoded.ids[train]
+    kept = spoil.kept(labels, ids, settings.train_fraction, settings.imbalance, seed)
+    labels = spoil.noisy(labels[kept], ids[kept], settings.label_noise, len(plan.class_names), seed)
+    return replace(plan, labels=labels, rows={**plan.rows, "train": train[kept]})
+
+
+def _probed(plan: Plan, decoded: Decoded, seed: int) -> Plan:
+    train, val = plan.rows["train"], plan.rows["val"]
+    like = count(plan.true_labels[val], len(plan.class_names))
+    return replace(
+        plan, probe=splits.probe(plan.true_labels[train], decoded.ids[train], like, seed)
+    )
+
+
+def _scarce(labels: Labels, ranks: NDArray[np.int8], names: Sequence[str]) -> dict[int, str]:
+    """Classes that a split has no image of, with a sentence on each."""
+    tables = [count(labels[ranks == rank], len(names)) for rank in range(len(SPLITS))]
+    found = {}
+    for label, sizes in enumerate(zip(*tables, strict=True)):
+        if min(sizes) == 0:
+            where = ", ".join(f"{n} in {split}" for n, split in zip(sizes, SPLITS, strict=True))
+            usable = f"{sum(sizes)} usable image{'s' * (sum(sizes) != 1)}"
+            found[label] = (
+                f"class {names[label]!r} has {usable} ({where}), expected at least one in each."
+            )
+    return found
+
+
+def _renumbered(labels: Labels, num_classes: int, dropped: dict[int, str]) -> Labels:
+    kept = np.array([label not in dropped for label in range(num_classes)])
+    numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+    return numbers[labels]
+
+
+def _left_out(
+    decoded: Decoded, ranks: NDArray[np.int8], names: Sequence[str], scarce: dict[int, str]
+) -> Iterator[Skipped]:
+    for row in np.flatnonzero(np.isin(decoded.labels, list(scarce))).tolist():
+        label = int(decoded.labels[row])
+        split = SPLITS[ranks[row]]
+        yield Skipped(_path(decoded, row), split, names[label], scarce[label])
+
+
+def _path(decoded: Decoded, row: int) -> str:
+    return decoded.names[row] if decoded.names else f"image {decoded.ids[row]}"
+
+
+def _duplicate(
+    decoded: Decoded, ranks: NDArray[np.int8], names: Sequence[str], pair: tuple[int, int]
+) -> Duplicate:
+    later, earlier = pair
+    return Duplicate(
+        id=int(decoded.ids[later]),
+        split=SPLITS[ranks[later]],
+        class_name=names[decoded.labels[later]],
+        duplicate_of=int(decoded.ids[earlier]),
+        duplicate_of_split=SPLITS[ranks[earlier]],
+        duplicate_of_class=names[decoded.labels[earlier]],
+        path=decoded.names[later] if decoded.names else "",
+        duplicate_of_path=decoded.names[earlier] if decoded.names else "",
+    )

@@ -1,0 +1,70 @@
+"""From a name of the catalog to raw data: which reader takes what."""
+
+import tempfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data import DataError, cifar, fetching, folder, idx, npz, raw
+from pipeline.data.catalog import Dataset
+from pipeline.data.raw import Part
+
+SHIPPED = resources.files("pipeline.data") / "shipped"
+
+
+def write(dataset: Dataset, path: str | None, mirror: str | None, out: Path) -> None:
+    """Fetch `dataset` and write it to `out` in the form of `raw`, whole or not at all.
+
+    `path` is where the user's own images are (data sets folder and npz), `mirror` a folder or URL
+    that holds the archives of the others.
+
+    Raises:
+        DataError: it cannot be had, is damaged, or is not what it should be.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if path is not None and dataset.name == "folder":
+        source = Path(path).expanduser()
+        class_names, entries = folder.scan(source)
+        raw.write_folder(out, dataset.origin(class_names), entries, source)
+    elif path is not None and dataset.name == "npz":
+        opened = npz.Npz(Path(path).expanduser())
+        raw.write_parts(out, dataset.origin(opened.class_names), opened.parts())
+    else:
+        with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=out.parent) as work:
+            raw.write_parts(out, dataset.origin(), _parts(dataset, mirror, Path(work)))
+
+
+def _parts(dataset: Dataset, mirror: str | None, work: Path) -> Iterator[Part]:
+    if dataset.form == "digits":
+        return _digits()
+    if dataset.form == "shipped":
+        return _shipped(dataset)
+    cached = fetching.cache()
+    paths = [fetching.obtain(archive, mirror, cached) for archive in dataset.archives]
+    if dataset.form == "idx":
+        return idx.parts(paths)
+    if dataset.form == "npz":
+        return npz.Npz(paths[0]).parts()
+    if dataset.form == "cifar10" or dataset.form == "cifar100":
+        return cifar.parts(paths[0], dataset.form, work)
+    raise DataError(
+        f"download.dataset={dataset.name!r} needs download.path: where your images are."
+    )
+
+
+def _shipped(dataset: Dataset) -> Iterator[Part]:
+    (archive,) = dataset.archives
+    with resources.as_file(SHIPPED / archive.name) as path:
+        yield from npz.Npz(fetching.verify(path, archive)).parts()
+
+
+def _digits() -> Iterator[Part]:
+    """scikit-learn's digits: 1,797 images of 8 x 8, their values 0 to 16 stretched to 0 to 255."""
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+    found: Any = load_digits()
+    images = np.round(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    yield Part("train", (8, 8, 1), found.target.astype(np.int32), [images])

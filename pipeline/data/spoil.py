@@ -1,0 +1,122 @@
+"""Less data, a long tail, noisy labels: what makes a model overfit, dosed.
+
+Only train is spoiled. Doses nest: at one seed, the images kept at a smaller fraction or a larger
+imbalance, and the labels changed by less noise, are among those of the milder or stronger dose.
+"""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data import DataError
+from pipeline.data.prepared import (
+    Ids,
+    Labels,
+    Manifest,
+    Prepared,
+    Split,
+    channel_histogram,
+    channel_statistics,
+    count,
+    spoiled,
+)
+from pipeline.data.splits import Indices, draws, first_of_each_class, probe
+
+
+def kept(
+    true_labels: Labels, ids: Ids, train_fraction: float, imbalance: float, seed: int
+) -> Indices:
+    """Ascending indices of the images that train keeps.
+
+    Of each class `train_fraction` stays, at least one image; of these, `imbalance` then leaves a
+    long tail (see `tail_sizes`).
+
+    Raises:
+        DataError: a class is too small for that imbalance.
+    """
+    sizes = np.bincount(true_labels)
+    wanted = [max(1, round(train_fraction * int(size))) if size else 0 for size in sizes]
+    if imbalance > 1:
+        wanted = tail_sizes(wanted, imbalance)
+    order = draws(ids, seed, "order")
+    return first_of_each_class(true_labels, order, lambda label, _: wanted[label])
+
+
+def tail_sizes(sizes: list[int], imbalance: float) -> list[int]:
+    """Class sizes that fall exponentially with the class number, from m to m / imbalance.
+
+    n_c = m * imbalance ** (-c / (num_classes - 1)) with the largest m that no class in `sizes` is
+    too small for; Cui et al., Class-Balanced Loss Based on Effective Number of Samples (2019).
+
+    Raises:
+        DataError: the last class would have less than one image, or there is only one class.
+    """
+    if len(sizes) < 2:
+        raise DataError(f"preprocess.{imbalance=}: needs two classes or more, got {len(sizes)}.")
+    shares = imbalance ** (-np.arange(len(sizes)) / (len(sizes) - 1))
+    # The tiny addition keeps a size that is a whole number from being rounded below itself.
+    largest = np.min(np.array(sizes) / shares) * (1 + 1e-12)
+    if largest / imbalance < 1:
+        raise DataError(
+            f"preprocess.{imbalance=}: the largest class can have {int(largest)} images, so the "
+            f"smallest would have less than one. Use at most {int(largest)}, or more images."
+        )
+    wanted = [round(float(largest * share)) for share in shares]
+    return [min(pair) for pair in zip(sizes, wanted, strict=True)]
+
+
+def noisy(true_labels: Labels, ids: Ids, share: float, num_classes: int, seed: int) -> Labels:
+    """Labels of which `share` of each class is replaced by another class, all equally likely."""
+    labels = true_labels.copy()
+    order = draws(ids, seed, "noise")
+    changed = first_of_each_class(true_labels, order, lambda _, size: round(share * size))
+    if len(changed) and num_classes < 2:
+        raise DataError(f"preprocess.label_noise={share}: needs two classes or more, got one.")
+    shift = 1 + np.floor(draws(ids, seed, "noisy_label")[changed] * (num_classes - 1))
+    labels[changed] = (true_labels[changed] + shift.astype(np.int32)) % num_classes
+    return labels
+
+
+def vary(
+    prepared: Prepared,
+    train_fraction: float = 1.0,
+    label_noise: float | None = None,
+    imbalance: float = 1.0,
+    seed: int = 0,
+) -> Prepared:
+    """`prepared` with its train part spoiled further, in memory; val and test are the same objects.
+
+    train_fraction and imbalance act on the train part as prepared. label_noise replaces whatever
+    noise is in its labels; None leaves them as they are. The probe is chosen anew from the images
+    that remain. With nothing to change, `prepared` itself comes back.
+
+    Raises:
+        DataError: a class is too small for `imbalance`.
+    """
+    if train_fraction >= 1 and label_noise is None and imbalance <= 1:
+        return prepared
+    train = prepared.train
+    if train_fraction < 1 or imbalance > 1:
+        train = train.take(kept(train.true_labels, train.ids, train_fraction, imbalance, seed))
+    if label_noise is not None:
+        num_classes = prepared.manifest.num_classes
+        labels = noisy(train.true_labels, train.ids, label_noise, num_classes, seed)
+        train = replace(train, labels=labels)
+    like = count(prepared.val.true_labels, prepared.manifest.num_classes)
+    chosen = train.take(probe(train.true_labels, train.ids, like, seed), "probe")
+    dose = f"{train_fraction} {label_noise} {imbalance} {seed}"
+    manifest = _described(prepared.manifest, train, chosen, dose)
+    return replace(prepared, manifest=manifest, train=train, probe=chosen)
+
+
+def _described(manifest: Manifest, train: Split, chosen: Split, dose: str) -> Manifest:
+    histogram: NDArray[np.int64] = channel_histogram(train.images)
+    mean, std = channel_statistics(histogram)
+    counts = dict(manifest.counts)
+    for split in (train, chosen):
+        counts[split.name] = count(split.labels, manifest.num_classes)
+    content = hashlib.sha256(f"{manifest.content_hash} {dose}".encode()).hexdigest()
+    described = replace(manifest, counts=counts, mean=mean, std=std, content_hash=content)
+    return spoiled(described, train.labels, train.true_labels)

@@ -1,0 +1,194 @@
+"""Split, resize and describe a data set: `python -m pipeline.stages.preprocess`."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline import params as parameters
+from pipeline.data import prepared, raw
+from pipeline.data.arrays import Images
+from pipeline.data.decoding import Decoded, Skipped, decode
+from pipeline.data.plan import Duplicate, Plan, plan
+from pipeline.data.prepared import SPLITS, Manifest, Prepared, Split
+from pipeline.files import replacing, write_json, write_text
+from pipeline.params import Preprocess
+from pipeline.stages import cli
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAMPLES_PER_CLASS, SAMPLED_CLASSES = 10, 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What preprocess did: the manifest it wrote, and what it left out."""
+
+    manifest: Manifest
+    skipped: Sequence[Skipped]
+    duplicates: Sequence[Duplicate]
+    repeated: dict[str, int]
+    dropped_classes: Sequence[str]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prepare what `download` fetched, and write its tables and figures."""
+    params = parameters.load(arguments.params)
+    outcome = prepare(arguments.raw, arguments.out, params.preprocess, params.seed)
+    write_tables(arguments.results, outcome)
+    write_figures(arguments.results, prepared.read(arguments.out), params.report.language)
+    print(summary_line(outcome))
+
+
+def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome:
+    """Write the prepared form of the raw data in `source` to `out`, whole or not at all.
+
+    Raises:
+        DataError: images are unreadable or of several sizes, or a class has too few of them.
+    """
+    found = raw.read(source)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".decoded.", dir=out.parent) as work:
+        decoded = decode(found, settings, Path(work))
+        planned = plan(decoded, found.origin.class_names, settings, seed)
+        manifest = Manifest(
+            dataset=found.origin.dataset,
+            class_names=planned.class_names,
+            image_shape=_image_shape(decoded),
+            counts={},
+            mean=(),
+            std=(),
+            content_hash="",
+            duplicates_removed=len(planned.duplicates),
+            skipped=len(planned.skipped),
+            licence=found.origin.licence,
+            citation=found.origin.citation,
+        )
+        manifest = _write(out, manifest, decoded, planned)
+    return Outcome(
+        manifest, planned.skipped, planned.duplicates, planned.repeated, planned.dropped_classes
+    )
+
+
+def _write(out: Path, manifest: Manifest, decoded: Decoded, planned: Plan) -> Manifest:
+    with replacing(out) as temporary:
+        temporary.mkdir()
+        written = []
+        for name in SPLITS:
+            rows = planned.rows[name]
+            labels = planned.true_labels[rows]
+            trained = planned.labels if name == "train" else labels
+            split = Split(name, np.zeros(0, np.uint8), trained, labels, decoded.ids[rows])
+            blocks = decoded.images.selected(rows)
+            written.append(prepared.write_split(temporary, split, blocks, manifest.image_shape))
+        return prepared.finish(temporary, manifest, written, planned.probe)
+
+
+def _image_shape(decoded: Decoded) -> tuple[int, int, int]:
+    _, height, width, channels = decoded.images.shape
+    return height, width, channels
+
+
+def write_tables(results: Path, outcome: Outcome) -> None:
+    """Write class_counts.csv, skipped.csv, duplicates.csv and summary.json to `results`."""
+    header = ["split", "class", "class_name", "count"]
+    write_text(results / "class_counts.csv", raw.table(header, class_counts(outcome.manifest)))
+    write_text(results / "skipped.csv", _table(Skipped, outcome.skipped))
+    write_text(results / "duplicates.csv", _table(Duplicate, outcome.duplicates))
+    write_json(results / "summary.json", summary(outcome))
+
+
+def class_counts(manifest: Manifest) -> Iterator[tuple[str, int, str, int]]:
+    """How many images each class has in each split: split, class, class name, count."""
+    for split in (*SPLITS, "probe"):
+        for label, number in enumerate(manifest.counts[split]):
+            yield split, label, manifest.class_names[label], number
+
+
+def summary(outcome: Outcome) -> dict[str, object]:
+    """What there is to say of the data in a few numbers, as plain JSON."""
+    manifest = outcome.manifest
+    removed = Counter(duplicate.split for duplicate in outcome.duplicates)
+    return {
+        "dataset": manifest.dataset,
+        "num_classes": manifest.num_classes,
+        "image_shape": list(manifest.image_shape),
+        "num_images": {split: manifest.num_images(split) for split in manifest.counts},
+        "duplicates_removed": {split: removed[split] for split in SPLITS},
+        "repeated_within": outcome.repeated,
+        "skipped": manifest.skipped,
+        "dropped_classes": list(outcome.dropped_classes),
+        "label_noise": manifest.label_noise,
+        "imbalance": manifest.imbalance,
+        "mean": list(manifest.mean),
+        "std": list(manifest.std),
+        "content_hash": manifest.content_hash,
+    }
+
+
+def summary_line(outcome: Outcome) -> str:
+    """The outcome in one line."""
+    manifest = outcome.manifest
+    sizes = ", ".join(f"{manifest.num_images(split):,} {split}" for split in manifest.counts)
+    height, width, channels = manifest.image_shape
+    return (
+        f"{manifest.dataset}: {manifest.num_classes} classes of {width} x {height} x {channels}; "
+        f"{sizes}; {manifest.duplicates_removed} duplicates removed, {manifest.skipped} skipped"
+    )
+
+
+def write_figures(results: Path, data: Prepared, language: str) -> None:
+    """Write class_counts.png and samples.png to `results`."""
+    import pandas as pd
+
+    from pipeline.plots import data as plots
+
+    columns = ["split", "class", "class_name", "count"]
+    table = pd.DataFrame(list(class_counts(data.manifest)), columns=columns)
+    _save(results / "class_counts.png", plots.class_counts(table, language))
+    images, labels = samples(data)
+    drawn = plots.samples(images, labels, data.manifest.class_names, language)
+    _save(results / "samples.png", drawn)
+
+
+def samples(data: Prepared) -> tuple[Images, prepared.Labels]:
+    """The first images of each class of train, by true label, of the first classes."""
+    labels = np.asarray(data.train.true_labels)
+    chosen = [
+        np.flatnonzero(labels == label)[:SAMPLES_PER_CLASS]
+        for label in range(min(data.manifest.num_classes, SAMPLED_CLASSES))
+    ]
+    rows = np.concatenate(chosen)
+    return np.asarray(data.train.images[rows]), labels[rows]
+
+
+def _save(path: Path, figure: "Figure") -> None:
+    from pipeline.plots import style
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(style.png(figure))
+
+
+def _table(record: type[Skipped] | type[Duplicate], rows: Sequence[Skipped | Duplicate]) -> str:
+    return raw.table([field.name for field in fields(record)], map(astuple, rows))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line of this stage."""
+    parser = cli.parser("Split, resize and describe a data set.")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="what download wrote")
+    parser.add_argument("--out", type=Path, default=Path("data/prepared"), help="folder to write")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/data"), help="folder for tables and figures"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, arguments())
