@@ -1,0 +1,160 @@
+"""One comparison as it stands in `experiments/compare/NAME.yaml`, validated; start at `load`."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline import params as parameters
+from pipeline.comparing.variant import SPOILING, Variant
+from pipeline.errors import AtlasError
+from pipeline.params import Params, ParamsError, Record, Seed
+
+FOLDER = Path("experiments/compare")
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
+Overrides = dict[str, Any]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=2, max_length=1000)]
+
+
+class ComparisonError(AtlasError):
+    """A comparison cannot be run as it is written; the message names file and key."""
+
+
+class Comparison(Record):
+    """What is compared with what.
+
+    Attributes:
+        title: one line that says the question.
+        data: the data set, a file in `experiments/data/`.
+        model: dense, cnn or efficientnet.
+        seeds: of each variant; None takes `compare.seeds` of params.yaml.
+        baseline_name: what the baseline is called in tables and figures.
+        baseline: overrides all variants share (`{"train.epochs": 20}`).
+        variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds.
+        fit: `data_size` fits the gap as a power law of the number of training images.
+        source: where the settings or the expected numbers come from, and what was changed.
+    """
+
+    title: Label = "untitled"
+    data: Label
+    model: Literal["dense", "cnn", "efficientnet"]
+    seeds: Seeds | None = None
+    baseline_name: Label = "baseline"
+    baseline: Overrides = {}
+    variants: Annotated[dict[Label, Overrides], Field(min_length=1, max_length=100)]
+    fit: Literal["data_size"] | None = None
+    source: str = ""
+
+    def resolved(self, seeds: tuple[int, ...]) -> list[Variant]:
+        """The baseline, then every variant, with all of their settings.
+
+        Raises:
+            ComparisonError: an override is unknown, not allowed here, or changes nothing; or an
+                ensemble has too many members for `seeds`.
+        """
+        base = self._variant(self.baseline_name, {}, "baseline")
+        variants = [base]
+        for name, changes in self.variants.items():
+            if name == self.baseline_name:
+                raise ComparisonError(f"variants.{name}: that is the name of the baseline.")
+            variant = self._variant(name, changes, f"variants.{name}")
+            if variant.same_fits(base) and variant.members is None:
+                raise ComparisonError(f"variants.{name}: changes nothing of the baseline.")
+            _require_members(variant, len(seeds))
+            variants.append(variant)
+        return variants
+
+    def _variant(self, name: str, changes: Overrides, where: str) -> Variant:
+        overrides = {**self.baseline, **changes}
+        members = overrides.pop("ensemble", None)
+        if "ensemble" in self.baseline:
+            raise ComparisonError("baseline.ensemble: the baseline is a single model.")
+        for key in overrides:
+            _require_allowed(key, self.model, where)
+        try:
+            params = parameters.parse({}, overrides)
+        except ParamsError as error:
+            raise ComparisonError(f"{where}: {error}") from None
+        return Variant(name, self.model, params, members, changes)
+
+
+def _require_allowed(key: str, model: str, where: str) -> None:
+    """Refuse what is no setting of a fit: data sets, other models, workers."""
+    spoiling = [f"preprocess.{name}" for name in SPOILING]
+    if key in ("train.seeds", f"models.{model}.train", "train", f"models.{model}"):
+        raise ComparisonError(f"{where}.{key}: {_INSTEAD.get(key, _ONE_KEY)}")
+    if key.startswith(("train.", f"models.{model}.")) and ".train." not in key or key in spoiling:
+        return
+    near = difflib.get_close_matches(key, [*spoiling, "ensemble"], n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise ComparisonError(
+        f"{where}.{key}: not a setting of one fit.{hint} Allowed: models.{model}.*, train.*, "
+        f"{', '.join(spoiling)}, ensemble. The data set is chosen by `data:`."
+    )
+
+
+_ONE_KEY = "name one key below it, such as train.epochs or models.dense.units."
+_INSTEAD = {"train.seeds": "all variants share the seeds; write `seeds:` beside `variants:`."}
+
+
+def _require_members(variant: Variant, num_seeds: int) -> None:
+    members: Any = variant.members
+    if members is None:
+        return
+    where = f"variants.{variant.name}.ensemble"
+    if isinstance(members, bool) or not isinstance(members, int) or members < 2:
+        raise ComparisonError(f"{where}: got {members!r}, expected a number of members, 2 or more.")
+    if members >= num_seeds:
+        raise ComparisonError(
+            f"{where}: {members} members need at least {members + 1} seeds, got {num_seeds}: "
+            "an interval needs more than one choice of members. "
+            "Take fewer members or more seeds."
+        )
+
+
+def load(source: str | Path) -> Comparison:
+    """The comparison of that name in `experiments/compare/`, or in the YAML file given.
+
+    Raises:
+        ComparisonError: there is no such file (the message lists those there are), or a key or
+            value in it is not allowed.
+    """
+    path = Path(source) if str(source).endswith((".yaml", ".yml")) else _path(str(source))
+    document = parameters.read_yaml(path)
+    if not isinstance(document, dict):
+        kind = type(document).__name__
+        raise ComparisonError(f"{path}: got a {kind}, expected keys such as 'variants:'.")
+    comparison = parse(document, str(path))
+    seeds = comparison.seeds or Params().compare.seeds
+    comparison.resolved(seeds)
+    return comparison
+
+
+def parse(document: Mapping[str, Any], where: str = "comparison") -> Comparison:
+    """A comparison from a document already read; `where` begins every message."""
+    try:
+        return parameters.validate(Comparison, dict(document), "")
+    except ParamsError as error:
+        raise ComparisonError(f"{where}: {error}") from None
+
+
+def names() -> list[str]:
+    """The comparisons there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def _path(name: str) -> Path:
+    path = FOLDER / f"{name}.yaml"
+    if not NAME.fullmatch(name) or not path.is_file():
+        known = names()
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise ComparisonError(
+            f"comparison {name!r}: no such file in {FOLDER}/. {hint}"
+            f"Known: {', '.join(known) or 'none'}."
+        )
+    return path

@@ -1,0 +1,80 @@
+"""One variant of a comparison: its settings, and the fits it needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.params import Params, Regularised, Train
+from pipeline.training.task import FitTask, Vary
+
+SPOILING = ("train_fraction", "label_noise", "imbalance")
+
+
+@dataclass(frozen=True)
+class Where:
+    """The prepared data, and how its fits are kept.
+
+    Attributes:
+        data: the folder of prepared arrays; `data_hash` their content hash.
+        smoothing: epochs of the trailing window that chooses the best epoch.
+        checkpoints: where unfinished fits are kept, or None.
+    """
+
+    data: Path
+    data_hash: str = ""
+    smoothing: int = 3
+    checkpoints: Path | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A name, a model and all of its settings.
+
+    Attributes:
+        members: how many of this variant's seeds are averaged, or None for single fits.
+        changes: what it overrides of the baseline, as written.
+    """
+
+    name: str
+    model: str
+    params: Params
+    members: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def section(self) -> Regularised:
+        """The settings of the network."""
+        section: Regularised = getattr(self.params.models, self.model)
+        return section
+
+    @property
+    def train(self) -> Train:
+        """The settings of the training."""
+        return self.params.train
+
+    def same_fits(self, other: "Variant") -> bool:
+        """Whether this variant's fits are those of `other`, so that none has to run twice."""
+        mine = self.model, self.section, self.train, self.vary(0)
+        return mine == (other.model, other.section, other.train, other.vary(0))
+
+    def vary(self, seed: int) -> Vary:
+        """What is done to the training images of `seed`: every seed draws its own part of them."""
+        asked = self.params.preprocess
+        spoil = Vary(asked.train_fraction, asked.label_noise or None, asked.imbalance)
+        return spoil if spoil == Vary() else replace(spoil, seed=seed)
+
+    def task(self, seed: int, where: Where, keep_weights: bool = False) -> FitTask:
+        """The fit of one seed."""
+        return FitTask(
+            model=self.model,
+            section=self.section,
+            train=self.train,
+            seed=seed,
+            data=where.data,
+            data_hash=where.data_hash,
+            vary=self.vary(seed),
+            smoothing=where.smoothing,
+            keep_weights=keep_weights,
+            checkpoints=where.checkpoints,
+        )
