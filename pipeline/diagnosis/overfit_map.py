@@ -10,7 +10,7 @@ it, where fits differ by a factor rather than by an amount and so does their noi
 so the frontier is the same line on both scales.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Literal
@@ -144,16 +144,23 @@ class OverfitMap:
         """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
 
         Their probe accuracy is below the reference by more than its interval, and the interval of
-        their gap includes 0.
+        their gap includes 0. Between points, both margins are interpolated.
         """
-        return (self.smooth("shortfall", at) > 0) & (self.smooth("closeness", at) > 0)
+        marked = np.ones(len(at), bool)
+        for column in ("shortfall", "closeness"):
+            margin = _averaged(self.points, self.points[column].to_numpy(), self.settings)
+            exact = replace(margin, variances=np.zeros(len(margin.means)))
+            marked &= self._predict(exact, at) > 0
+        return marked
 
     def smooth(self, column: str, at: pd.DataFrame) -> Floats:
-        """Another column of `fits` or `points`, smoothed in the same way, at the rows of `at`."""
-        table = self.fits if column in self.fits else self.points
-        return _surface(table, table[column].to_numpy(float), self.settings).predict(
-            _coordinates(at, self.settings)
-        )[0]
+        """Another column of `fits`, smoothed in the same way, at the rows of `at`."""
+        values = self.fits[column].to_numpy(float)
+        return self._predict(_averaged(self.fits, values, self.settings), at)
+
+    def _predict(self, averages: surface.Averages, at: pd.DataFrame) -> Floats:
+        found = surface.fit(averages, self.gap.low, self.gap.low + self.gap.span)
+        return found.predict(_coordinates(at, self.settings))[0]
 
     def leave_one_out(self) -> LeaveOneOut:
         """The errors of the surface at each point, all seeds of that point left out."""
@@ -210,8 +217,15 @@ def fit(fits: pd.DataFrame, settings: MapSettings) -> OverfitMap:
             f"map: {len(kept)} fits with a finite gap at fewer than {MIN_POINTS} points; a surface "
             "needs more widths or dropouts (tune.widths, tune.dropouts, tune.points)."
         )
-    gap = _surface(kept, np.arcsinh(kept["gap_loss"].to_numpy() / settings.threshold), settings)
+    places = _coordinates(kept, settings)
+    values = scaled(kept["gap_loss"], settings.threshold)
+    gap = surface.fit(surface.averaged(places, values), places.min(0), places.max(0))
     return OverfitMap(settings, kept, _points(kept, gap, settings), gap)
+
+
+def scaled(gap: ArrayLike, threshold: float) -> Floats:
+    """Gaps on the scale of the surface, where the threshold is `LEVEL`."""
+    return np.asarray(np.arcsinh(np.asarray(gap, float) / threshold))
 
 
 def _points(fits: pd.DataFrame, gap: Surface, settings: MapSettings) -> pd.DataFrame:
@@ -228,7 +242,7 @@ def _points(fits: pd.DataFrame, gap: Surface, settings: MapSettings) -> pd.DataF
     images = by["probe_accuracy_se"].mean().fillna(0.0).to_numpy()
     points["probe_accuracy_se"] = np.hypot(0.0 if seeds is None else np.sqrt(seeds), images)
     points["shortfall"] = _shortfall(points, settings)
-    points["closeness"] = _quantile(settings) * points["gap_loss_se"] - points["gap_loss"]
+    points["closeness"] = _margin(-points["gap_loss"], points["gap_loss_se"], -_quantile(settings))
     points["underfit"] = (points["shortfall"] > 0) & (points["closeness"] > 0)
     return points
 
@@ -240,13 +254,21 @@ def _shortfall(points: pd.DataFrame, settings: MapSettings) -> Floats:
     if reference is None:
         best = int(np.argmax(accuracy))
         reference, its_error = float(accuracy[best]), float(error[best])
-    return np.asarray(reference - accuracy - _quantile(settings) * np.hypot(error, its_error))
+    return _margin(reference - accuracy, np.hypot(error, its_error), _quantile(settings))
 
 
-def _surface(table: pd.DataFrame, values: Floats, settings: MapSettings) -> Surface:
-    coordinates, kept = _coordinates(table, settings), np.isfinite(values)
-    low, high = coordinates.min(0), coordinates.max(0)
-    return surface.fit(surface.averaged(coordinates[kept], values[kept]), low, high)
+def _margin(difference: ArrayLike, error: ArrayLike, limit: float) -> Floats:
+    """By how many standard errors a difference exceeds `limit`, squeezed into -1..1.
+
+    Only the sign counts, and squeezed values keep theirs when they are interpolated.
+    """
+    errors = np.maximum(np.asarray(error, float), 1e-12)
+    return np.asarray(np.tanh(np.asarray(difference, float) / errors - limit))
+
+
+def _averaged(table: pd.DataFrame, values: Floats, settings: MapSettings) -> surface.Averages:
+    kept = np.isfinite(values)
+    return surface.averaged(_coordinates(table, settings)[kept], values[kept])
 
 
 def _coordinates(table: pd.DataFrame, settings: MapSettings) -> Floats:

@@ -1,0 +1,172 @@
+"""Where trials are kept: mlruns/optuna.db, or any database Optuna knows.
+
+A study is named by its purpose and by a hash of all that decides its numbers, so that a killed
+study goes on where it was, and a changed one starts anew beside it.
+"""
+
+import hashlib
+import json
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import event
+
+from pipeline.errors import AtlasError
+
+LOCK_SECONDS = 60.0
+HOST = "host"
+RETRIES = "retries"
+"""User attributes: which machine asked for a trial, and the trial that this one repeats."""
+
+
+class StorageError(AtlasError):
+    """Trials cannot be kept or read; says where, why, and what to do."""
+
+
+def default_url(folder: Path) -> str:
+    """The database of studies in `folder`; MLflow needs another one for itself."""
+    return f"sqlite:///{folder / 'optuna.db'}"
+
+
+def study_name(purpose: str, model: str, decisive: Any) -> str:
+    """`map-dense-3f2a91c07d54`: equal for what gives equal numbers, and for nothing else.
+
+    Args:
+        decisive: JSON-like content (settings, hash of data and code) that decides the numbers.
+    """
+    text = json.dumps(decisive, sort_keys=True, default=str)
+    return f"{purpose}-{model}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def study(
+    name: str,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    folder: Path,
+    url: str | None = None,
+) -> Iterator[Study]:
+    """The study `name`, made where there is none, for this process alone while the block lasts.
+
+    Trials that a dead process left running have been failed and queued again with the same
+    parameters. A second process that wants the same study waits, and then finds it finished.
+
+    Args:
+        folder: of the locks, and of the database unless `url` names another.
+
+    Raises:
+        StorageError: the database cannot be reached or used, or trials of another machine run.
+    """
+    from filelock import FileLock
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):
+        try:
+            # Optuna makes its tables without a lock: of four first users at once, three fail.
+            with FileLock(folder / ".optuna.lock", timeout=2 * LOCK_SECONDS):
+                found = optuna.create_study(
+                    storage=_storage(url or default_url(folder)),
+                    sampler=sampler,
+                    pruner=pruner,
+                    study_name=name,
+                    direction="minimize",
+                    load_if_exists=True,
+                )
+        except _errors() as error:
+            raise StorageError(_refusal(url or default_url(folder), error)) from None
+        _queue_abandoned(found, local=url is None)
+        yield found
+
+
+def ask(found: Study, space: Any) -> Trial:
+    """The next trial, queued ones first, marked with this machine's name."""
+    trial = found.ask(fixed_distributions=space)
+    trial.set_user_attr(HOST, socket.gethostname())
+    return trial
+
+
+def kept(found: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The trials in one of `states`, or all that did not fail, in the order they were asked for."""
+    trials = found.get_trials(deepcopy=False)
+    if states:
+        return [trial for trial in trials if trial.state in states]
+    return [trial for trial in trials if trial.state != TrialState.FAIL]
+
+
+def queue(found: Study, points: Iterable[Mapping[str, Any]]) -> None:
+    """Queue those of `points` that no trial has tried, tries or will try."""
+    known = [planned(trial) for trial in kept(found)]
+    for point in points:
+        if point not in known:
+            found.enqueue_trial(dict(point))
+
+
+def planned(trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters of a trial, those of a queued one too."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def give_back(found: Study, trial: FrozenTrial) -> None:
+    """Fail a trial that did not finish, and queue its parameters again."""
+    first = trial.user_attrs.get(RETRIES, trial.number)
+    found.tell(trial.number, state=TrialState.FAIL)
+    found.enqueue_trial(planned(trial), user_attrs={RETRIES: first})
+
+
+def _queue_abandoned(found: Study, local: bool) -> None:
+    running = kept(found, TrialState.RUNNING)
+    away = {trial.user_attrs.get(HOST) for trial in running} - {socket.gethostname(), None}
+    if away and not local:
+        raise StorageError(
+            f"tune.storage: {len(running)} trials of study {found.study_name!r} run on "
+            f"{', '.join(sorted(map(str, away)))}. Wait for that machine; where it is gone, delete "
+            f"the study: optuna delete-study --study-name {found.study_name} --storage URL."
+        )
+    for trial in running:
+        give_back(found, trial)
+
+
+def _storage(url: str) -> RDBStorage:
+    if not url.startswith("sqlite"):
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}})
+    event.listen(storage.engine, "connect", _write_ahead)
+    storage.engine.dispose()
+    return storage
+
+
+def _write_ahead(connection: Any, _: Any) -> None:
+    # A trial is a dozen small writes; without this each of them waits for the disk.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from filelock import Timeout
+    from sqlalchemy.exc import SQLAlchemyError
+
+    known = (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, Timeout, OSError)
+    return (*known, RuntimeError, ValueError)
+
+
+def _refusal(url: str, error: Exception) -> str:
+    masked = re.sub(r"(?<=://)[^/@\s]+@", "***@", url)
+    reason = re.sub(r"(?<=://)[^/@\s]+@", "***@", " ".join(str(error).split()))[:200].rstrip(".")
+    return (
+        f"tune.storage: {masked} cannot be used for trials: {type(error).__name__}: {reason}. "
+        "Give a database of its own that Optuna can write (not MLflow's), with its driver "
+        "installed, or null for mlruns/optuna.db."
+    )

@@ -1,0 +1,138 @@
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from pipeline.studies import designs, storage
+
+SPACE = {"width": IntDistribution(1, 64, log=True), "dropout": FloatDistribution(0.0, 0.8)}
+POINTS = designs.grid({"width": [1, 2, 4], "dropout": [0.0, 0.5]})
+
+
+def opened(folder, name="map-dense-0", url=None):
+    return storage.study(
+        name,
+        optuna.samplers.RandomSampler(seed=0),
+        optuna.pruners.NopPruner(),
+        Path(folder),
+        url,
+    )
+
+
+def test_a_name_follows_from_what_decides_the_numbers():
+    name = storage.study_name("map", "dense", {"epochs": 40, "data": "abc"})
+    assert name == storage.study_name("map", "dense", {"data": "abc", "epochs": 40})
+    assert name.startswith("map-dense-") and len(name) == len("map-dense-") + 12
+    assert name != storage.study_name("map", "dense", {"epochs": 41, "data": "abc"})
+    assert name != storage.study_name("search", "dense", {"epochs": 40, "data": "abc"})
+
+
+def test_points_are_queued_once_and_asked_for_in_order(tmp_path):
+    with opened(tmp_path) as study:
+        storage.queue(study, POINTS)
+        asked = [storage.ask(study, SPACE) for _ in range(2)]
+        study.tell(asked[0], 1.0)
+        storage.queue(study, POINTS)
+        assert [trial.params for trial in asked] == POINTS[:2]
+        assert [storage.planned(trial) for trial in storage.kept(study)] == POINTS
+
+
+def test_a_study_outlives_its_process_and_unfinished_trials_are_queued_again(tmp_path):
+    with opened(tmp_path) as study:
+        storage.queue(study, POINTS)
+        finished, lost = storage.ask(study, SPACE), storage.ask(study, SPACE)
+        study.tell(finished, 0.5)
+    with opened(tmp_path) as study:
+        states = [trial.state for trial in study.trials]
+        assert states[:2] == [TrialState.COMPLETE, TrialState.FAIL]
+        assert states[2:] == [TrialState.WAITING] * 5
+        storage.queue(study, POINTS)
+        rest = [storage.ask(study, SPACE) for _ in range(5)]
+        assert rest[-1].params == lost.params
+        assert rest[-1].user_attrs[storage.RETRIES] == lost.number
+        for trial in rest:
+            study.tell(trial, 0.5)
+        assert sorted(map(str, (t.params for t in storage.kept(study, TrialState.COMPLETE)))) == (
+            sorted(map(str, POINTS))
+        )
+
+
+def test_a_process_killed_in_the_middle_of_a_trial_loses_that_trial_only(tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "from tests_storage import *\n"
+        "with opened(sys.argv[1]) as study:\n"
+        "    storage.queue(study, POINTS)\n"
+        "    study.tell(storage.ask(study, SPACE), 0.5)\n"
+        "    storage.ask(study, SPACE)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    (tmp_path / "tests_storage.py").write_text(Path(__file__).read_text())
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], env=environment, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    with opened(tmp_path) as study:
+        assert len(storage.kept(study, TrialState.COMPLETE)) == 1
+        waiting = [storage.planned(trial) for trial in storage.kept(study, TrialState.WAITING)]
+        assert sorted(map(str, waiting)) == sorted(map(str, POINTS[1:]))
+
+
+def test_processes_that_open_it_first_at_the_same_time_all_succeed(tmp_path):
+    def open_one(index):
+        with opened(tmp_path, name=f"map-dense-{index}") as study:
+            return study.study_name
+
+    with ThreadPoolExecutor(4) as threads:
+        names = list(threads.map(open_one, range(4)))
+    assert names == [f"map-dense-{index}" for index in range(4)]
+
+
+def test_trials_that_run_on_another_machine_are_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with opened(tmp_path, url=url) as study:
+        storage.ask(study, SPACE).set_user_attr(storage.HOST, "elsewhere")
+    with (
+        pytest.raises(storage.StorageError, match="1 trials .* run on elsewhere"),
+        opened(tmp_path, url=url),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense://name:secret@host/database", "sqlite:////nowhere/at/all.db", "no url at all"],
+)
+def test_a_database_that_cannot_be_used_is_one_sentence_without_passwords(tmp_path, url):
+    with (
+        pytest.raises(storage.StorageError, match="tune.storage") as caught,
+        opened(tmp_path, url=url),
+    ):
+        pass
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_of_mlflow_is_refused(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('bda7b8c39065')")
+        connection.commit()
+    with (
+        pytest.raises(storage.StorageError, match="not MLflow's"),
+        opened(tmp_path, url=f"sqlite:///{path}"),
+    ):
+        pass
