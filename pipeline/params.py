@@ -113,6 +113,7 @@ class Ensemble(Record):
     base: str = "cnn"
     members: tuple[str, ...] | Annotated[int, Field(ge=2, le=100)] | None = None
     average: Literal["probabilities", "logits"] = "probabilities"
+    equal_cost: bool = True
 
 
 class Models(Record):
@@ -266,7 +267,7 @@ class Params(Record):
     def train_for(self, name: str) -> Train:
         """`train` as model `name` uses it: the common section under the model's own overrides."""
         overrides = getattr(getattr(self.models, name), "train", {})
-        return _validate(Train, _merged(_plain(self.train), overrides), f"models.{name}.train")
+        return validate(Train, _merged(_plain(self.train), overrides), f"models.{name}.train")
 
 
 def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Params:
@@ -287,7 +288,7 @@ def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
     merged: dict[str, Any] = dict(document or {})
     for key, value in (overrides or {}).items():
         merged = _merged(merged, _nested(str(key), value))
-    params = _validate(Params, merged, "")
+    params = validate(Params, merged, "")
     for name in type(params.models).model_fields:
         params.train_for(name)
     return params
@@ -340,7 +341,12 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(record: type[Section], document: Any, prefix: str) -> Section:
+def validate(record: type[Section], document: Any, prefix: str) -> Section:
+    """`document`, plain YAML values, as a `record`; `prefix` is the key or file it stands in.
+
+    Raises:
+        ParamsError: an unknown key or a value that is not allowed, named in one sentence each.
+    """
     try:
         return record.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:

@@ -33,7 +33,7 @@ def of_seeds(
         if path != paths[0]:
             model.load_weights(path)
         for position, array in enumerate(images):
-            found[position].append(np.concatenate(list(_batches(call, array, batch))))
+            found[position].append(run(call, array, batch))
     return [np.stack(seeds) for seeds in found]
 
 
@@ -43,6 +43,11 @@ def compiled(model: Any) -> Any:
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
     return tf.function(lambda images: model(images, training=False), input_signature=signature)
+
+
+def run(call: Any, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """Probabilities `(num_images, num_classes)` from a `compiled` model."""
+    return np.concatenate(list(_batches(call, images, batch)))
 
 
 def _batches(call: Any, images: np.ndarray, batch: int) -> Iterator[np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pipeline.diagnosis.histories import History, PerImage
 
+from pipeline.data.prepared import Split
 from pipeline.diagnosis import scores
 from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
@@ -81,7 +82,7 @@ def _advance(state: State, task: FitTask, resident: Resident, program: Program) 
     extra = {"penalty": program.penalty(), "learning_rate": rate}
     rows = [{"epoch": epoch, "split": "running", **running, **extra}]
     for split, images in (("probe", resident.probe_images), ("val", resident.val_images)):
-        row, per_image = _clean(program.logits(images), resident.data.split(split))
+        row, per_image = clean(program.logits(images), resident.data.split(split))
         rows.append({"epoch": epoch, "split": split, **row})
         probabilities = per_image.pop("probabilities")
         for name, values in per_image.items():
@@ -95,7 +96,12 @@ def _advance(state: State, task: FitTask, resident: Resident, program: Program) 
         state.probabilities = [probabilities]
 
 
-def _clean(logits: np.ndarray, split: Any) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def clean(logits: np.ndarray, split: Split) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Scores of one split in inference mode: a row of the curves, and the images' own scores.
+
+    Args:
+        logits: `(num_images, num_classes)`; the log of probabilities does as well.
+    """
     probabilities = scores.softmax(logits)
     loss = scores.cross_entropy_of_logits(logits, split.labels)
     confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)

@@ -6,6 +6,7 @@ speed comes from (`docs/performance.md`).
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,6 @@ class Program:
     """A model, its optimizer and its compiled epoch."""
 
     def __init__(self, task: FitTask, data: Prepared) -> None:
-        keras.backend.clear_session()
         self._task = task
         self._train: Train = task.train
         self._shape = data.manifest.image_shape
@@ -99,7 +99,9 @@ class Program:
         burn_in = epoch <= self._train.schedule.burn_in_epochs
         salt = tf.constant(int(generator.integers(2**31 - 1)), tf.int32)
         terms = balancing.terms(labels, self.num_classes, self._train.balance)
-        totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
+        frozen = models.frozen_backbone(self.model) if burn_in else nullcontext()
+        with frozen:
+            totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
         loss, correct = (float(total) for total in totals)
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
 
@@ -122,11 +124,11 @@ class Program:
 
     def _epoch(self, burn_in: bool) -> Callable[..., Any]:
         if burn_in not in self._epochs:
-            self._epochs[burn_in] = self._compiled(burn_in)
+            self._epochs[burn_in] = self._compiled()
         return self._epochs[burn_in]
 
-    def _compiled(self, burn_in: bool) -> Callable[..., Any]:
-        variables = models.trainable_variables(self.model, head_only=burn_in)
+    def _compiled(self) -> Callable[..., Any]:
+        variables = list(self.model.trainable_variables)
         size = self._train.batch_size
         signature = [
             tf.TensorSpec((None, *self._shape), tf.uint8),
