@@ -1,0 +1,130 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import params as parameters
+from pipeline.data import prepared
+from pipeline.training import fitting, session
+from pipeline.training.task import FitError, FitTask, smoothed
+
+
+@pytest.fixture(scope="module")
+def task(digits_folder):
+    params = parameters.parse(
+        {"models": {"dense": {"units": [12], "dropout": 0.3}}, "train": {"epochs": 5}}
+    )
+    return FitTask(
+        model="dense",
+        section=params.models.dense,
+        train=params.train,
+        seed=3,
+        data=digits_folder,
+        data_hash=prepared.read_manifest(digits_folder).content_hash,
+        keep_weights=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(task):
+    return session.run(task)
+
+
+class Killed(Exception):
+    pass
+
+
+def _killed_after(epoch):
+    def watch(progress):
+        if progress.epoch == epoch:
+            raise Killed
+
+    return watch
+
+
+def test_every_epoch_has_a_running_and_two_clean_rows(whole):
+    curves = whole.history.curves
+    assert len(curves) == 15
+    assert (
+        curves.groupby("epoch")["split"].apply(list).tolist() == [["running", "probe", "val"]] * 5
+    )
+    clean = curves[curves["split"] != "running"]
+    assert clean[["loss", "accuracy", "ece", "brier", "true_accuracy"]].notna().all().all()
+    assert whole.history.per_image.val_loss.shape == (5, 60)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_images(whole):
+    means = whole.history.per_image.val_loss.astype(float).mean(axis=1)
+    assert means == pytest.approx(whole.history.series("val", "loss"), rel=1e-3)
+
+
+def test_it_learns(whole):
+    losses = whole.history.series("probe", "loss")
+    assert losses[-1] < losses[0] < 4
+    assert whole.num_parameters == 64 * 12 + 12 + 12 * 10 + 10
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(task, whole):
+    again, other = session.run(task), session.run(replace(task, seed=4))
+    assert again.history.curves.equals(whole.history.curves)
+    assert (again.best, again.last) == (whole.best, whole.last)
+    assert other.best != whole.best
+
+
+@pytest.mark.parametrize("epoch", [1, 4, 5])
+def test_a_killed_fit_goes_on_and_ends_with_the_numbers_of_a_whole_one(
+    task, whole, epoch, tmp_path
+):
+    kept = replace(task, checkpoints=tmp_path)
+    with pytest.raises(Killed):
+        session.run(kept, _killed_after(epoch))
+    seen = []
+    resumed = session.run(kept, lambda progress: seen.append(progress.epoch))
+    assert seen == list(range(epoch + 1, 6))
+    assert resumed.history.curves.equals(whole.history.curves)
+    assert (resumed.best, resumed.last) == (whole.best, whole.last)
+    assert np.array_equal(resumed.probabilities, whole.probabilities)
+    fitting.discard_checkpoints([kept])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_another_task_is_not_continued(task, tmp_path):
+    kept = replace(task, checkpoints=tmp_path)
+    with pytest.raises(Killed):
+        session.run(kept, _killed_after(2))
+    other = replace(kept, section=kept.section.model_copy(update={"units": (13,)}))
+    assert other.key() != kept.key()
+
+
+def test_a_second_seed_traces_nothing(task):
+    session.run(task)
+    assert session.run(replace(task, seed=9)).num_traces == 0
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(task, whole):
+    losses = list(whole.history.series("val", "loss"))
+    best = min(range(5), key=lambda t: smoothed(losses[: t + 1], task.smoothing))
+    assert whole.best_epoch == best + 1
+
+
+def test_an_exploding_fit_stops_and_names_the_epoch(task):
+    train = task.train.model_copy(update={"learning_rate": 1000.0, "optimizer": "sgd"})
+    broken = session.run(replace(task, train=train))
+    assert broken.failed is not None
+    assert broken.failed.startswith("epoch ")
+    with pytest.raises(FitError, match=r"1 of 1 fits broke down \(seed 3, epoch "):
+        fitting.require_success([broken])
+
+
+def test_early_stopping_waits_its_patience(task):
+    train = task.train.model_copy(
+        update={"early_stopping": 2, "epochs": 60, "learning_rate": 0.05, "seeds": (3,)}
+    )
+    result = session.run(replace(task, train=train))
+    losses = result.history.series("val", "loss")
+    assert len(losses) == int(np.argmin(losses)) + 3 < 60
+
+
+def test_smoothing_looks_back_only():
+    assert smoothed([4.0, 2.0, 3.0], 2) == 2.5
+    assert smoothed([4.0], 3) == 4.0

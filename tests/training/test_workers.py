@@ -1,0 +1,80 @@
+import os
+import signal
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from pipeline import params as parameters
+from pipeline.data import prepared
+from pipeline.params import Workers
+from pipeline.training import workers
+from pipeline.training.task import FitError, FitTask
+
+
+@pytest.fixture(scope="module")
+def tasks(digits_folder):
+    params = parameters.parse({"models": {"dense": {"units": [6]}}, "train": {"epochs": 3}})
+    first = FitTask(
+        model="dense",
+        section=params.models.dense,
+        train=params.train,
+        seed=0,
+        data=digits_folder,
+        data_hash=prepared.read_manifest(digits_folder).content_hash,
+        keep_weights=True,
+    )
+    return [replace(first, seed=seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def sequential(tasks):
+    with workers.pool(Workers(count=0)) as pool:
+        return dict(pool.run(tasks, "dense"))
+
+
+def _equal(found, expected):
+    return sorted(found) == sorted(expected) and all(
+        found[index].history.curves.equals(expected[index].history.curves)
+        and found[index].best == expected[index].best
+        for index in expected
+    )
+
+
+def test_parallel_fits_give_the_numbers_of_sequential_ones(tasks, sequential):
+    with workers.pool(Workers(count=2)) as pool:
+        assert _equal(dict(pool.run(tasks, "dense")), sequential)
+
+
+def test_a_killed_worker_is_replaced_and_its_fit_retried(tasks, sequential):
+    with workers.pool(Workers(count=2)) as pool:
+        found = {}
+        for index, result in pool.run(tasks, "dense"):
+            if not found:
+                _kill_one_worker()
+            found[index] = result
+    assert _equal(found, sequential)
+
+
+def _kill_one_worker():
+    children = psutil.Process().children(recursive=True)
+    spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    os.kill(spawned[0].pid, signal.SIGKILL)
+
+
+def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        remote = Workers(scheduler=cluster.scheduler_address)
+        with workers.pool(remote) as pool:
+            assert _equal(dict(pool.run(tasks, "dense")), sequential)
+
+
+def test_a_scheduler_that_does_not_answer_is_named():
+    with (
+        pytest.raises(FitError, match="workers.scheduler='tcp://127.0.0.1:1'"),
+        workers.pool(Workers(scheduler="tcp://127.0.0.1:1")),
+    ):
+        pass
