@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pipeline.diagnosis.histories import History, PerImage
 
 from pipeline.data.prepared import Split
 from pipeline.diagnosis import scores
+from pipeline.diagnosis.histories import History, PerImage
 from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
 from pipeline.training.export import keras_bytes

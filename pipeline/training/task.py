@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from pipeline.diagnosis.histories import History
 
+from pipeline.diagnosis.histories import History
 from pipeline.errors import AtlasError
 from pipeline.params import Regularised, Train
 
