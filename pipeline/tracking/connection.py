@@ -40,9 +40,19 @@ def load_mlflow() -> Any:
 
     for logger, level in QUIET.items():
         logging.getLogger(logger).setLevel(level)
-    if mlflow.get_tracking_uri() != address.backend_uri():
-        mlflow.set_tracking_uri(address.backend_uri())
+    _set_address(mlflow)
     return mlflow
+
+
+def _set_address(mlflow: Any) -> None:
+    uri, given = address.backend_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    if mlflow.get_tracking_uri() == uri:
+        return
+    mlflow.set_tracking_uri(uri)
+    # MLflow also sets the variable, which to us would mean that a server was asked for.
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if given is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = given
 
 
 def connect(dataset: str) -> Connection:
@@ -57,7 +67,7 @@ def connect(dataset: str) -> Connection:
         return _local(dataset) if address.is_local() else _experiment(dataset, None)
     except errors() as error:
         raise TrackingError(
-            f"MLflow at {masked(address.backend_uri())} cannot be used: {short(error)} "
+            f"MLflow at {masked(address.backend_uri())} cannot be used: {short(error)}. "
             "Start or mend it, or choose another place with MLFLOW_TRACKING_URI "
             "(unset: the database in mlruns/)."
         ) from None
@@ -105,6 +115,10 @@ def errors() -> tuple[type[Exception], ...]:
 
 
 def short(error: Exception) -> str:
-    """The message of `error` on one line, without passwords."""
-    text = " ".join(masked(str(error)).split())
+    """What `error` says, or the failed system call below it, on one line without passwords."""
+    deepest: BaseException = error
+    while inner := deepest.__cause__ or deepest.__context__:
+        deepest = inner
+    reason = deepest if isinstance(deepest, OSError) else error
+    text = " ".join(masked(str(reason)).split())
     return text if len(text) <= 300 else text[:297] + "..."

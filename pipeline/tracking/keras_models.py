@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ def save(model: Any, folder: Path) -> None:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    mlflow = load_mlflow()
+    load_mlflow()
+    with warnings.catch_warnings():  # of type hints in MLflow's own modules
+        warnings.simplefilter("ignore", UserWarning)
+        import mlflow.pyfunc
     image, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
     folder.mkdir()  # MLflow writes the example into it before it makes it
     mlflow.keras.save_model(

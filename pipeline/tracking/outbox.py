@@ -13,8 +13,6 @@ import threading
 import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline.tracking import address, records
 from pipeline.tracking.address import TrackingError, masked
 from pipeline.tracking.records import File, Model, Record
@@ -84,6 +82,8 @@ class Kept:
     """A folder of records in the making; locked, so that nobody sends half of it."""
 
     def __init__(self, dataset: str) -> None:
+        from filelock import FileLock
+
         self.folder = _unsent() / f"{time.time_ns()}-{os.getpid()}"
         self.folder.mkdir(parents=True)
         self._lock = FileLock(self.folder / ".lock")
@@ -117,6 +117,8 @@ def send_kept() -> int:
     What cannot be sent yet stays for the next time. What MLflow will never take (its run was
     deleted, say) is set aside in mlruns/unsent/refused-*.
     """
+    from filelock import FileLock, Timeout
+
     sent = 0
     for folder in sorted(_unsent().glob("[0-9]*-*")):
         try:

@@ -18,7 +18,7 @@ def mark() -> str:
 def is_alive(owner: str) -> bool:
     """Whether the process that `mark` named still runs."""
     pid, _, started = owner.partition(":")
-    return pid.isdigit() and _started(int(pid)) == started
+    return pid.isdigit() and started != "" and _started(int(pid)) == started
 
 
 def _started(pid: int) -> str:
