@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.diagnosis import surface
+from pipeline.diagnosis.estimates import Estimate, over_seeds, proportion
 from pipeline.diagnosis.frontier import OverfitsFrom, band, least_dropout, overfits_from
 from pipeline.diagnosis.surface import Floats, Surface
 from pipeline.errors import AtlasError
@@ -30,11 +31,12 @@ COLUMNS = (
     "seed",
     "gap_loss",
     "gap_loss_se",
+    "gap_accuracy",
+    "gap_accuracy_se",
     "probe_accuracy",
-    "probe_accuracy_se",
 )
-"""One row a fit: clean scores at the end of its budget, and their standard errors over images
-(NaN where unknown: the band then speaks of these images only)."""
+"""One row a fit: clean scores at the end of its budget; `_se` are standard errors over images (NaN
+where not known: the band then speaks of these images only)."""
 
 LEVEL = float(np.arcsinh(1.0))
 """The threshold on the scale of the surface."""
@@ -48,11 +50,15 @@ Crossing = Literal["crosses", "everywhere below", "everywhere above"]
 class MapSettings:
     """What is asked of the map.
 
-    `reference` is the probe accuracy of a fit that is not underfit; None takes the best of the map.
-    `log_width` is False where width is an ordinal, such as the variant of an EfficientNet.
+    Attributes:
+        threshold: nats of gap that count as overfitting.
+        num_images: how many probe images, and as many validation images, a fit was scored on.
+        reference: the probe accuracy that can be reached on this data set; None: the map's best.
+        log_width: False where width is an ordinal, such as the variant of an EfficientNet.
     """
 
     threshold: float
+    num_images: int
     confidence: float = 0.95
     num_resamples: int = 1000
     seed: int = 0
@@ -144,7 +150,7 @@ class OverfitMap:
         """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
 
         Their probe accuracy is below the reference by more than its interval, and the interval of
-        their gap includes 0. Between points, both margins are interpolated.
+        their gap in accuracy includes 0. Between points, both margins are interpolated.
         """
         marked = np.ones(len(at), bool)
         for column in ("shortfall", "closeness"):
@@ -220,7 +226,7 @@ def fit(fits: pd.DataFrame, settings: MapSettings) -> OverfitMap:
     places = _coordinates(kept, settings)
     values = scaled(kept["gap_loss"], settings.threshold)
     gap = surface.fit(surface.averaged(places, values), places.min(0), places.max(0))
-    return OverfitMap(settings, kept, _points(kept, gap, settings), gap)
+    return OverfitMap(settings, kept, _points(kept, settings), gap)
 
 
 def scaled(gap: ArrayLike, threshold: float) -> Floats:
@@ -228,42 +234,43 @@ def scaled(gap: ArrayLike, threshold: float) -> Floats:
     return np.asarray(np.arcsinh(np.asarray(gap, float) / threshold))
 
 
-def _points(fits: pd.DataFrame, gap: Surface, settings: MapSettings) -> pd.DataFrame:
-    """One row a point, in the order of the surface's own; see `OverfitMap.underfit`."""
-    by = fits.groupby(["width", "dropout"])
-    points = by[["gap_loss", "probe_accuracy"]].mean()
-    points["num_seeds"] = by.size()
-    points["gap_image_se"] = by["gap_loss_se"].mean().fillna(0.0)
-    points = points.reset_index()
-    slope = np.hypot(settings.threshold, points["gap_loss"])
-    points["image_error"] = points["gap_image_se"] / slope
-    points["gap_loss_se"] = np.hypot(slope * np.sqrt(gap.variances), points["gap_image_se"])
-    seeds = surface.averaged(_coordinates(fits, settings), fits["probe_accuracy"]).variances
-    images = by["probe_accuracy_se"].mean().fillna(0.0).to_numpy()
-    points["probe_accuracy_se"] = np.hypot(0.0 if seeds is None else np.sqrt(seeds), images)
-    points["shortfall"] = _shortfall(points, settings)
-    points["closeness"] = _margin(-points["gap_loss"], points["gap_loss_se"], -_quantile(settings))
-    points["underfit"] = (points["shortfall"] > 0) & (points["closeness"] > 0)
-    return points
+def _points(fits: pd.DataFrame, settings: MapSettings) -> pd.DataFrame:
+    """One row a point, in the order of the surface's own; intervals as those of the verdict.
 
-
-def _shortfall(points: pd.DataFrame, settings: MapSettings) -> Floats:
-    """By how much the probe accuracy is below the reference, beyond its interval."""
-    accuracy, error = points["probe_accuracy"].to_numpy(), points["probe_accuracy_se"].to_numpy()
-    reference, its_error = settings.reference, 0.0
+    `shortfall` and `closeness` are above 0 where the rule of `OverfitMap.underfit` holds.
+    """
+    reference = settings.reference
     if reference is None:
-        best = int(np.argmax(accuracy))
-        reference, its_error = float(accuracy[best]), float(error[best])
-    return _margin(reference - accuracy, np.hypot(error, its_error), _quantile(settings))
+        reference = float(fits.groupby(["width", "dropout"])["probe_accuracy"].mean().max())
+    rows = []
+    for (width, dropout), seeds in fits.groupby(["width", "dropout"]):
+        loss, gap = (_gap(seeds, name, settings) for name in ("gap_loss", "gap_accuracy"))
+        probe = proportion(seeds["probe_accuracy"], settings.num_images, settings.confidence)
+        row = {"width": width, "dropout": dropout, "num_seeds": len(seeds)}
+        row |= {"gap_loss": loss.value, "gap_loss_low": loss.low, "gap_loss_high": loss.high}
+        row |= {"image_error": (loss.se_images or 0.0) / np.hypot(settings.threshold, loss.value)}
+        row |= {"gap_accuracy": gap.value, "probe_accuracy": probe.value}
+        row |= {"shortfall": _margin(reference - (probe.high or 1.0), probe)}
+        row |= {"closeness": _margin(min(-(gap.low or 0.0), gap.high or 0.0), gap)}
+        row |= {"underfit": (probe.high or 1.0) < reference and gap.includes_zero}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _margin(difference: ArrayLike, error: ArrayLike, limit: float) -> Floats:
-    """By how many standard errors a difference exceeds `limit`, squeezed into -1..1.
+def _gap(seeds: pd.DataFrame, name: str, settings: MapSettings) -> Estimate:
+    errors = [float(error) for error in seeds[f"{name}_se"]]
+    return over_seeds(seeds[name].to_numpy(), errors, settings.confidence, settings.num_images)
+
+
+def _margin(difference: float, estimate: Estimate) -> float:
+    """A difference in units of the interval's half width, squeezed into -1..1.
 
     Only the sign counts, and squeezed values keep theirs when they are interpolated.
     """
-    errors = np.maximum(np.asarray(error, float), 1e-12)
-    return np.asarray(np.tanh(np.asarray(difference, float) / errors - limit))
+    if estimate.low is None or estimate.high is None:
+        return 1.0
+    half = max((estimate.high - estimate.low) / 2, 1e-12)
+    return float(np.tanh(difference / half))
 
 
 def _averaged(table: pd.DataFrame, values: Floats, settings: MapSettings) -> surface.Averages:

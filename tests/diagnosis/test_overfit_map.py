@@ -35,12 +35,12 @@ def fits(gap=true_gap, noise=0.02, num_seeds=3, seed=0, images=0.0, accuracy=0.9
                 truth = gap(width, dropout)
                 measured = truth + shift + noise * (0.3 + 2 * truth) * generator.standard_normal()
                 share = accuracy(width, dropout) if callable(accuracy) else accuracy
-                rows.append((width, dropout, repeat, measured, images, share, 0.01))
+                rows.append((width, dropout, repeat, measured, images, truth / 3, 0.03, share))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def mapped(table, **settings):
-    return overfit_map.fit(table, MapSettings(THRESHOLD, num_resamples=200, **settings))
+    return overfit_map.fit(table, MapSettings(THRESHOLD, 400, num_resamples=200, **settings))
 
 
 def test_a_planted_frontier_is_recovered_within_its_band():
@@ -103,7 +103,7 @@ def test_the_underfit_corner_is_marked_and_the_sound_one_is_not():
         return 0.6 if np.log2(width) - 6 * dropout < 2 else 0.97
 
     def gap(width, dropout):
-        return 0.005 if accuracy(width, dropout) < 0.9 else 0.1 + true_gap(width, dropout)
+        return 0.005 if accuracy(width, dropout) < 0.9 else 0.3 + true_gap(width, dropout)
 
     found = mapped(fits(gap=gap, accuracy=accuracy, noise=0.01, images=0.01))
     marked = found.points.set_index(["width", "dropout"])["underfit"]
