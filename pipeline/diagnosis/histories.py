@@ -108,11 +108,18 @@ class History:
 
     def series(self, split: str, metric: str) -> Floats:
         """One curve `(num_epochs,)` in order of epochs; NaN where nothing was recorded."""
-        rows = self.curves[self.curves["split"] == split]
-        if metric not in rows or rows.empty:
-            return np.full(self.num_epochs, np.nan)
+        curves = self._curves.get(split, {})
+        return curves.get(metric, np.full(self.num_epochs, np.nan)).copy()
+
+    @cached_property
+    def _curves(self) -> dict[str, dict[str, Floats]]:
         epochs = np.sort(self.curves["epoch"].unique())
-        return rows.set_index("epoch")[metric].reindex(epochs).to_numpy(dtype=np.float64)
+        numbers = self.curves.select_dtypes("number").columns.difference(["seed", "epoch"])
+        found: dict[str, dict[str, Floats]] = {}
+        for split, rows in self.curves.groupby("split"):
+            table = rows.set_index("epoch").reindex(epochs)
+            found[str(split)] = {name: table[name].to_numpy(dtype=np.float64) for name in numbers}
+        return found
 
 
 def from_table(

@@ -1,0 +1,170 @@
+"""The gap between training and validation images: at one epoch, and what was added since the best.
+
+All take several seeds of one model. Positive means: generalises worse than it fits. The best epoch
+is that of the loss. A fit without clean training scores is measured by Keras' running ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.diagnosis import tracks
+from pipeline.diagnosis.estimates import Estimate, over_seeds
+from pipeline.diagnosis.histories import Floats, History
+from pipeline.diagnosis.tracks import Score, Track
+from pipeline.params import Evaluate
+
+When = Literal["best", "last"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One seed as its gap sees it: one score on validation images and on training images.
+
+    `of_loss` is the validation loss, which decides the best epoch whatever the score.
+    """
+
+    val: Track
+    fitted: Track
+    of_loss: Track
+    settings: Evaluate
+
+    @classmethod
+    def of(cls, history: History, score: Score, settings: Evaluate) -> "Fit":
+        """The tracks of `score` in `history`."""
+        return cls(
+            tracks.of(history, "val", score),
+            tracks.of(history, history.fitted, score),
+            tracks.of(history, "val", "loss"),
+            settings,
+        )
+
+    @cached_property
+    def best(self) -> int:
+        """Index of the best epoch, from 0."""
+        return self.of_loss.best(self.settings.smoothing)
+
+    def index(self, when: When) -> int:
+        """Index of the best or the last epoch."""
+        return self.best if when == "best" else len(self.of_loss.curve) - 1
+
+    @cached_property
+    def curve(self) -> Floats:
+        """The gap at each epoch `(num_epochs,)`."""
+        return self.val.curve - self.fitted.curve
+
+    def error(self, index: int) -> float | None:
+        """Standard error of the gap over images, sqrt(s_probe^2 / n_probe + s_val^2 / n_val)."""
+        parts = [track.images for track in (self.val, self.fitted)]
+        errors = [
+            tracks.standard_error(np.asarray(part[index], np.float64))
+            for part in parts
+            if part is not None
+        ]
+        return float(np.linalg.norm(errors)) if len(errors) == 2 else None
+
+    def plausible(self) -> NDArray[np.intp]:
+        """Indices of the epochs whose validation loss is not clearly worse than the best one's."""
+        return np.flatnonzero(self.of_loss.as_good_as(self.best, self.settings.z))
+
+
+def gap(
+    histories: Sequence[History], score: Score, when: When, settings: Evaluate
+) -> Estimate | None:
+    """loss_val - loss_probe, or accuracy_probe - accuracy_val, at the best or last epoch.
+
+    None where nothing is known of the training images.
+    """
+    fits = [Fit.of(history, score, settings) for history in histories]
+    values = [float(fit.curve[fit.index(when)]) for fit in fits]
+    if not np.isfinite(values).all():
+        return None
+    errors = [fit.error(fit.index(when)) for fit in fits]
+    unrest = 0.0
+    if None in errors and len(fits) == 1:
+        unrest = Track(fits[0].curve).noise
+    return over_seeds(values, errors, settings.confidence, num_images(histories), unrest)
+
+
+def excess_gap(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate | None:
+    """gap(last epoch) - gap(best epoch): the damage done after the optimum.
+
+    The interval is paired per image, adds the spread of seeds, and also covers that the best epoch
+    itself is uncertain: its ends are the least and the most over all epochs that are not clearly
+    worse than the best. Else the luckiest epoch of a flat curve would look like an optimum.
+    """
+    fits = [Fit.of(history, score, settings) for history in histories]
+    if not all(np.isfinite(fit.curve).all() for fit in fits):
+        return None
+    pairs = [(fit.val, fit.fitted) for fit in fits]
+    return _since_best(fits, pairs, [fit.curve for fit in fits], num_images(histories))
+
+
+def rise(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate:
+    """How much worse validation is at the last epoch than at the best; interval as `excess_gap`."""
+    fits = [Fit.of(history, score, settings) for history in histories]
+    pairs = [(fit.val,) for fit in fits]
+    return _since_best(fits, pairs, [fit.val.curve for fit in fits], num_images(histories))
+
+
+def _since_best(
+    fits: Sequence[Fit],
+    pairs: Sequence[tuple[Track, ...]],
+    curves: Sequence[Floats],
+    images: int | None,
+) -> Estimate:
+    values, errors, lows, highs = [], [], [], []
+    for fit, parts, curve in zip(fits, pairs, curves, strict=True):
+        since = curve[-1] - curve
+        values.append(float(since[fit.best]))
+        lows.append(float(since[fit.plausible()].min()) - values[-1])
+        highs.append(float(since[fit.plausible()].max()) - values[-1])
+        errors.append(_paired_error(parts, fit.best))
+    unrest = float(np.sqrt(2) * Track(curves[0]).noise) if len(fits) == 1 else 0.0
+    if fits[0].best == len(curves[0]) - 1:
+        unrest = 0.0
+    plain = over_seeds(values, errors, fits[0].settings.confidence, images, unrest)
+    return _widened(plain, float(np.mean(lows)), float(np.mean(highs)))
+
+
+def _paired_error(parts: Sequence[Track], best: int) -> float | None:
+    if any(part.images is None for part in parts):
+        return None
+    errors = [part.rises(best).se_paired[-1] for part in parts]
+    return float(np.sqrt(np.sum(np.square(errors))))
+
+
+def _widened(plain: Estimate, below: float, above: float) -> Estimate:
+    if plain.low is None or plain.high is None:
+        return plain
+    return replace(plain, low=plain.low + below, high=plain.high + above)
+
+
+def running_gap(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate | None:
+    """The gap a Keras history would have shown at the last epoch, to be held against the clean one.
+
+    Keras subtracts a validation loss with the penalty in it from a running mean of the training
+    loss with dropout, augmentation and penalty in it. None without running scores.
+    """
+    values = [_running(history, score) for history in histories]
+    if not np.isfinite(values).all():
+        return None
+    return over_seeds(values, None, settings.confidence)
+
+
+def _running(history: History, score: Score) -> float:
+    last = history.num_finite - 1
+    sign = 1.0 if score == "loss" else -1.0
+    shown = history.series("val", score)[last] - history.series("running", score)[last]
+    penalty = history.series("running", "penalty")[last] if score == "loss" else 0.0
+    return float(sign * shown + np.nan_to_num(penalty))
+
+
+def num_images(histories: Sequence[History]) -> int | None:
+    """How many validation images the histories were scored on, or None where not known."""
+    per_image = histories[0].per_image
+    return None if per_image is None else int(per_image.val_loss.shape[1])

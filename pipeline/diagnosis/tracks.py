@@ -1,0 +1,114 @@
+"""One score of one split over the epochs of one fit, and differences between its epochs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.diagnosis import scores
+from pipeline.diagnosis.histories import Floats, History
+
+Score = Literal["loss", "accuracy", "calibration"]
+SCORES: tuple[Score, ...] = ("loss", "accuracy", "calibration")
+
+
+@dataclass(frozen=True)
+class Rises:
+    """How much worse each epoch is than one of them `(num_epochs,)`, with standard errors.
+
+    `se_paired` is over the same images, and NaN without per-image scores; `se_noise` comes from
+    the unrest of the curve from epoch to epoch.
+    """
+
+    value: Floats
+    se_paired: Floats
+    se_noise: float
+
+    @property
+    def se(self) -> Floats:
+        """Both together."""
+        return np.sqrt(np.nan_to_num(self.se_paired) ** 2 + self.se_noise**2)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A curve `(num_epochs,)` of which lower is better, and the images behind it where known.
+
+    `images` is `(num_epochs, num_images)`, and its mean over images is `curve`.
+    """
+
+    curve: Floats
+    images: NDArray[np.floating] | NDArray[np.bool_] | None = None
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation of one epoch about the trend, from second differences.
+
+        These have six times the variance of white noise and no trend; their median does not see the
+        steep beginning. 0 where fewer than 5 epochs leave nothing to estimate it from.
+        """
+        if len(self.curve) < 5:
+            return 0.0
+        second = np.diff(self.curve, 2)
+        return float(1.4826 * np.median(np.abs(second)) / np.sqrt(6))
+
+    def smoothed(self, window: int) -> Floats:
+        """The mean over the last `window` epochs at each epoch: it never looks into the future."""
+        totals = np.cumsum(np.concatenate([[0.0], self.curve]))
+        ends = np.arange(1, len(self.curve) + 1)
+        starts = np.maximum(ends - window, 0)
+        smooth: Floats = (totals[ends] - totals[starts]) / (ends - starts)
+        return smooth
+
+    def best(self, window: int, start: int = 0) -> int:
+        """Index, from 0, of the lowest smoothed value not before `start`."""
+        return start + int(np.argmin(self.smoothed(window)[start:]))
+
+    def rises(self, index: int) -> Rises:
+        """Every epoch minus epoch `index`."""
+        paired = np.full(len(self.curve), np.nan)
+        if self.images is not None:
+            paired = np.array([self._se_paired(row, index) for row in range(len(self.curve))])
+        return Rises(self.curve - self.curve[index], paired, float(np.sqrt(2) * self.noise))
+
+    def _se_paired(self, row: int, index: int) -> float:
+        assert self.images is not None
+        return standard_error(
+            np.asarray(self.images[row], np.float32) - np.asarray(self.images[index], np.float32)
+        )
+
+    def as_good_as(self, index: int, z: float) -> NDArray[np.bool_]:
+        """Which epochs `(num_epochs,)` are not clearly worse than epoch `index`."""
+        rises = self.rises(index)
+        return rises.value <= z * rises.se
+
+
+def of(history: History, split: str, score: Score) -> Track:
+    """The track of `score` on `split`, without the epochs after the first non-finite loss.
+
+    Accuracy is turned into the error rate, so that lower is better for all three.
+    """
+    num_epochs = history.num_finite
+    column = {"calibration": "ece"}.get(score, score)
+    curve = history.series(split, column)[:num_epochs]
+    curve = 1 - curve if score == "accuracy" else curve
+    per_image = history.per_image
+    if per_image is None or split == "running":
+        return Track(curve)
+    per_image = per_image.head(num_epochs)
+    if score == "loss":
+        return Track(curve, getattr(per_image, f"{split}_loss"))
+    correct = getattr(per_image, f"{split}_correct")
+    if score == "accuracy":
+        return Track(curve, ~correct)
+    pairs = zip(getattr(per_image, f"{split}_confidence"), correct, strict=True)
+    return Track(curve, np.array([scores.calibration_errors(*pair) for pair in pairs]))
+
+
+def standard_error(values: NDArray[np.floating]) -> float:
+    """The standard error of the mean of `values` `(num_images,)`; NaN for fewer than two."""
+    if len(values) < 2:
+        return float("nan")
+    return float(values.std(ddof=1, dtype=np.float64) / np.sqrt(len(values)))
