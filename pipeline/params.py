@@ -15,6 +15,7 @@ from pipeline.errors import AtlasError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1_000_000)]
 NonNegative = Annotated[float, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -24,6 +25,7 @@ Units = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
 Dataset = Literal[
     "fashion_mnist_mini", "digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "folder", "npz"
 ]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(min_length=1)]
 Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "leaky_relu"]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
@@ -200,16 +202,34 @@ class Tune(Record):
 
     model: Literal["dense", "cnn", "efficientnet"] = "dense"
     storage: str | None = None
-    widths: Units = (4, 8, 16, 32, 64, 128, 256, 512)
+    widths: Sizes = (4, 8, 16, 32, 64, 128, 256, 512)
     dropouts: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Count = 40
+    also_at_epochs: tuple[Count, ...] = ()
+    train_fractions: Annotated[tuple[Share, ...], Field(min_length=1)] = (1.0,)
+    label_noises: tuple[Rate, ...] = ()
     sampler: Literal["grid", "sobol", "frontier"] = "grid"
     points: Count | None = None
+    batch: Count = 4
     threshold: Positive = 0.1
-    train_fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (1.0,)
-    label_noises: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0,)
     search_trials: Annotated[int, Field(ge=0, le=100_000)] = 16
+    search_rates: tuple[Positive, Positive] = (1e-4, 1e-2)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Tune":
+        for name in ("widths", "dropouts", "seeds", "train_fractions", "label_noises"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}={list(values)}: every value may stand there once")
+        low, high = (0, 7) if self.model == "efficientnet" else (1, 1_000_000)
+        if min(self.widths) < low or max(self.widths) > high:
+            raise ValueError(f"widths of {self.model} are from {low} to {high}")
+        if any(epoch >= self.epochs for epoch in self.also_at_epochs):
+            raise ValueError(f"also_at_epochs lie before the last of {self.epochs} epochs")
+        if self.search_rates[0] > self.search_rates[1]:
+            raise ValueError("search_rates are the lowest and the highest learning rate")
+        return self
 
 
 class Compare(Record):
