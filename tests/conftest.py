@@ -1,5 +1,8 @@
-"""What many tests share: one small real data set, prepared once a session."""
+"""What many tests share: one small real data set, and the sources of the project itself."""
 
+import ast
+import subprocess
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,8 @@ import pytest
 
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +40,82 @@ def digits_folder(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("data") / "prepared"
     prepared.write(folder, digits)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sources() -> "Sources":
+    """The modules of `pipeline`, and which imports which."""
+    return Sources(ROOT)
+
+
+class Sources:
+    """The modules of `pipeline` by dotted name, and the text files git would track."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def modules(self) -> dict[str, Path]:
+        """Every module's file; a package's is its __init__.py."""
+        found = {}
+        for path in sorted((self.root / "pipeline").rglob("*.py")):
+            parts = path.relative_to(self.root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        return found
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """Every text file that is in git or could be added, by its path in the project."""
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        done = subprocess.run(listed, cwd=self.root, capture_output=True, text=True, check=True)
+        found = {}
+        for name in sorted(set(filter(None, done.stdout.split("\0")))):
+            try:
+                found[name] = (self.root / name).read_text(encoding="utf-8")
+            except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+                continue
+        return found
+
+    @cache  # noqa: B019
+    def tree(self, module: str) -> ast.Module:
+        """The syntax tree of a module."""
+        return ast.parse(self.modules[module].read_text(encoding="utf-8"))
+
+    @cache  # noqa: B019
+    def imported(self, module: str) -> frozenset[str]:
+        """All a module imports when it runs, also inside functions; not what only types need."""
+        found: set[str] = set()
+        skipped = {
+            id(inner)
+            for node in ast.walk(self.tree(module))
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(self.tree(module)):
+            if id(node) in skipped:
+                continue
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module)
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        return frozenset(found)
+
+    def imported_here(self, module: str) -> set[str]:
+        """The modules of this project that a module imports, packages above them included."""
+        found = set()
+        for name in self.imported(module) & self.modules.keys():
+            parts = name.split(".")
+            found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        return (found & self.modules.keys()) - {module}
+
+    def closure(self, module: str) -> set[str]:
+        """A module and all it imports from this project, directly or not."""
+        reached: set[str] = set()
+        waiting = [module]
+        while waiting:
+            one = waiting.pop()
+            if one not in reached:
+                reached.add(one)
+                waiting += self.imported_here(one)
+        return reached

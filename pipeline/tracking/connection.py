@@ -101,6 +101,7 @@ def _experiment(dataset: str, artifacts: str | None) -> Connection:
 
 
 def unless_it_exists(error: Any) -> None:
+    """Raises the MLflow `error`, except where it only says that another made the thing first."""
     if error.error_code != "RESOURCE_ALREADY_EXISTS":
         raise error
 

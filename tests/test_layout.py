@@ -1,0 +1,186 @@
+"""The project's own rules: what may import what, who reads which file, and how long things get."""
+
+import ast
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+# One way: each may import what stands before it. Verbs are stages; all else are nouns.
+LAYERS = (
+    "__init__",
+    "errors",
+    "files",
+    "params",
+    "texts",
+    "data",
+    "models",
+    "prediction",
+    "diagnosis",
+    "training",
+    "explain",
+    "plots",
+    "studies",
+    "comparing",
+    "reporting",
+    "tracking",
+    "stages",
+)
+USED_BY_STAGES_ALONE = {"tracking"}
+HEAVY = {"tensorflow", "keras", "mlflow", "torch"}
+SLOW = HEAVY | {"matplotlib", "seaborn", "sklearn", "pandas", "optuna", "distributed"}
+LONGEST_FUNCTION, LONGEST_FILE, MOST_PARAMETERS = 60, 360, 6
+TABLES = {"pipeline.params"}  # one line a key: as long as there are keys
+# In two parts, so that this file does not contain what it forbids.
+FORBIDDEN = re.compile(
+    "|".join(
+        first + second
+        for first, second in [
+            ("/wo", "rk/"),
+            ("/ro", "ot/"),
+            (r"/ho", r"me/(?!you\b)\w"),
+            ("/opt/py", "pi"),
+            (r"pypi\.o", "rg"),
+            ("pythonho", "sted"),
+            ("index", "-url"),
+            ("find", "-links"),
+        ]
+    )
+)
+
+
+def _layer(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def _functions(tree: ast.Module) -> list[Any]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_every_module_belongs_to_a_known_layer(sources: Any) -> None:
+    assert {_layer(module) for module in sources.modules} <= set(LAYERS)
+
+
+def test_imports_go_one_way(sources: Any) -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module in sources.modules
+        for other in sources.imported_here(module)
+        if LAYERS.index(_layer(other)) > LAYERS.index(_layer(module))
+        or (_layer(other) in USED_BY_STAGES_ALONE and _layer(module) not in ("stages", "tracking"))
+    ]
+    assert wrong == []
+
+
+def test_no_verb_imports_a_verb(sources: Any) -> None:
+    verbs = {module for module in sources.modules if _is_verb(sources, module)}
+    assert "pipeline.stages.train" in verbs
+    assert "pipeline.stages.cli" not in verbs
+    wrong = [(verb, other) for verb in verbs for other in sources.imported_here(verb) & verbs]
+    assert wrong == []
+
+
+def test_all_that_can_be_run_are_stages(sources: Any) -> None:
+    verbs = {module for module in sources.modules if _is_verb(sources, module)}
+    assert {verb for verb in verbs if _layer(verb) != "stages"} == set()
+
+
+def _is_verb(sources: Any, module: str) -> bool:
+    return "__main__" in {
+        node.value for node in ast.walk(sources.tree(module)) if isinstance(node, ast.Constant)
+    }
+
+
+def test_only_params_reads_yaml(sources: Any) -> None:
+    readers = {
+        module
+        for module in sources.modules
+        if {name.split(".")[0] for name in sources.imported(module)} & {"yaml", "ruamel"}
+    }
+    assert readers == {"pipeline.params"}
+
+
+def test_only_tracking_imports_mlflow(sources: Any) -> None:
+    users = {
+        _layer(module)
+        for module in sources.modules
+        if "mlflow" in {name.split(".")[0] for name in sources.imported(module)}
+    }
+    assert users == {"tracking"}
+
+
+def test_stages_start_without_heavy_modules(sources: Any) -> None:
+    stages = sorted(module for module in sources.modules if _layer(module) == "stages")
+    assert _loaded_by(stages) & HEAVY == set()
+
+
+def test_light_stages_start_without_slow_modules() -> None:
+    assert _loaded_by(["pipeline.stages.download", "pipeline.stages.preprocess"]) & SLOW == set()
+
+
+def _loaded_by(modules: list[str]) -> set[str]:
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_functions_and_files_stay_short(sources: Any) -> None:
+    long = [
+        f"{module}.{function.name}"
+        for module in sources.modules
+        for function in _functions(sources.tree(module))
+        if function.end_lineno - function.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert long == []
+    lengths = {
+        module: len(path.read_text(encoding="utf-8").splitlines())
+        for module, path in sources.modules.items()
+        if module not in TABLES
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_functions_take_few_parameters(sources: Any) -> None:
+    many = [
+        f"{module}.{function.name}"
+        for module in sources.modules
+        for function in _functions(sources.tree(module))
+        if _num_parameters(function) > MOST_PARAMETERS
+    ]
+    assert many == []
+
+
+def _num_parameters(function: Any) -> int:
+    arguments = function.args
+    names = [one.arg for one in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def test_public_functions_say_what_they_give(sources: Any) -> None:
+    silent = [
+        f"{module}.{node.name}"
+        for module in sources.modules
+        for node in sources.tree(module).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
+    assert [name for name in sources.modules if not ast.get_docstring(sources.tree(name))] == []
+
+
+def test_no_file_names_a_machine_or_a_registry(sources: Any) -> None:
+    found = [
+        f"{name}: {match.group()}"
+        for name, text in sources.texts.items()
+        for match in FORBIDDEN.finditer(text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("old", ["utils", "constants", "config", "entity", "components"])
+def test_no_module_is_a_drawer(sources: Any, old: str) -> None:
+    assert [name for name in sources.modules if old in name.split(".")] == []
