@@ -1,6 +1,6 @@
 """Runs in MLflow: the only package that imports it, and only once a run begins."""
 
-from pipeline.tracking.address import TrackingError, backend_uri, project_name
+from pipeline.tracking.address import TrackingError, backend_uri, masked, project_name
 from pipeline.tracking.history import metric_history
 from pipeline.tracking.keras_models import load_champion
 from pipeline.tracking.outbox import send_kept
@@ -11,6 +11,7 @@ __all__ = [
     "TrackingError",
     "backend_uri",
     "load_champion",
+    "masked",
     "metric_history",
     "project_name",
     "send_kept",

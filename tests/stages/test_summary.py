@@ -1,0 +1,71 @@
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.errors import AtlasError
+from pipeline.stages import summary
+
+SCORES = {
+    "accuracy": 0.8125,
+    "accuracy_interval": [0.75, 0.875],
+    "worst_class_f1": 0.5,
+    "num_images": 1000,
+    "num_seeds": 5,
+}
+METRICS = {"cnn": {"val": {**SCORES, "num_images": 400}, "test": SCORES}}
+DIAGNOSIS = {
+    "cnn": {
+        "verdict": "overfit",
+        "best_epoch": {"median": 4.0},
+        "onset": {"loss": {"status": "confirmed", "epoch": 4.0}},
+        "gap": {"loss": {"last": {"value": 0.25}}},
+    }
+}
+
+
+def _printed(diagnosis: Any) -> list[str]:
+    console = Console(width=200, record=True)
+    console.print(summary.table(METRICS, diagnosis))
+    row = next(line for line in console.export_text().splitlines() if "cnn" in line)
+    return [cell.strip() for cell in row.strip("│").split("│")]
+
+
+def test_a_row_holds_scores_gap_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = ["cnn", "81.2%", "81.2%", "75.0% to 87.5%", "0.500", "0.250", "4", "4", "overfit"]
+    assert _printed(DIAGNOSIS) == expected
+    assert "test: 1,000 images, val: 400 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", ["none", "censored"])
+def test_an_onset_that_did_not_come_is_told_by_its_kind(status: str) -> None:
+    onset = {"loss": {"status": status, "epoch": None}}
+    assert _printed({"cnn": {**DIAGNOSIS["cnn"], "onset": onset}})[-2] == status
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert _printed({})[-4:] == ["-", "-", "-", "-"]
+    assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-4:-1] == [
+        "-",
+        "-",
+        "-",
+    ]
+
+
+def test_the_next_commands_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, document in (("metrics", METRICS), ("diagnosis", DIAGNOSIS)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    summary.main(argparse.Namespace(results=tmp_path))
+    out = capsys.readouterr().out
+    assert "make ui" in out and str(tmp_path / "report" / "index.html") in out
+
+
+def test_missing_or_broken_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(AtlasError, match=r"metrics\.json: not there yet. Run `dvc repro`"):
+        summary.main(argparse.Namespace(results=tmp_path))
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(AtlasError, match=r"metrics\.json: not valid JSON"):
+        summary.main(argparse.Namespace(results=tmp_path))
