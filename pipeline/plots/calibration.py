@@ -4,6 +4,7 @@ Input: the reliability table of `evaluate`: split, bin, confidence, accuracy, co
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,7 @@ from pipeline.plots import style
 
 
 @style.drawn
-def reliability(
-    tables: Mapping[str, pd.DataFrame], language: str, split: str = "test"
-) -> Figure:
+def reliability(tables: Mapping[str, pd.DataFrame], language: str, split: str = "test") -> Figure:
     """How often the model is right when it claims a given probability, a line a model.
 
     `tables` by model, columns split, confidence, accuracy (both 0..1), count.
@@ -51,7 +50,11 @@ def _reference(axes: Axes, language: str, low: float) -> None:
     axes.plot([low, 1], [low, 1], color=style.MUTED, linewidth=1.2, zorder=1)
     axes.fill_between([low, 1], [low, 1], [low, low], color=style.FAINT, alpha=0.45, lw=0)
     axes.set(xlim=(low, 1.015), ylim=(low, 1.015), aspect="equal")
-    looks = {"transform": axes.transAxes, "color": style.MUTED, "fontsize": style.NOTE_POINTS}
+    looks: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "color": style.MUTED,
+        "fontsize": style.NOTE_POINTS,
+    }
     axes.text(0.97, 0.03, say("reliability.over"), ha="right", va="bottom", **looks)
     axes.text(0.03, 0.97, say("reliability.under"), ha="left", va="top", **looks)
     style.percent(axes.xaxis)

@@ -76,8 +76,8 @@ def clustered(rates: Matrix) -> npt.NDArray[np.int64]:
 
     Average linkage on 1 - (share confused, both ways), leaves ordered optimally (Bar-Joseph 2001).
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
+    from scipy.cluster.hierarchy import leaves_list, linkage  # type: ignore[import-untyped]
+    from scipy.spatial.distance import squareform  # type: ignore[import-untyped]
 
     mutual = (rates + rates.T) / 2
     np.fill_diagonal(mutual, 0)

@@ -31,7 +31,8 @@ def learning_curves(
         curves: by model, long tables with columns seed, epoch, split (probe, val; running is drawn
             where probe is missing) and one column for each of `metrics`.
         marks: columns model, kind ("best" or "onset"), epoch, low, high, and optionally metric
-            (default "loss") and status ("confirmed", "none", "censored"); NaN where there is none.
+            (default "loss") and status ("confirmed", "none", "censored"); NaN where there is none:
+            the tables of `Diagnosis.marks()`, one after another.
         baseline: the name drawn in grey, behind the others.
     """
     say = style.words(language)
@@ -95,7 +96,8 @@ def band(curves: pd.DataFrame, split: str, metric: str) -> pd.DataFrame:
     rows = curves.loc[curves["split"] == split, ["epoch", metric]]
     finite = rows[np.isfinite(rows[metric].to_numpy(dtype=float))]
     by_epoch = finite.groupby("epoch")[metric]
-    return by_epoch.agg(mid="median", low="min", high="max", seeds="count").sort_index()
+    summary = {"mid": by_epoch.median(), "low": by_epoch.min(), "high": by_epoch.max()}
+    return pd.DataFrame({**summary, "seeds": by_epoch.count()}).sort_index()
 
 
 def draw_band(axes: Axes, values: pd.DataFrame, colour: str, split: str) -> None:
@@ -162,7 +164,13 @@ def _splits(table: pd.DataFrame) -> list[str]:
 def _shade_gap(axes: Axes, bands: Sequence[pd.DataFrame]) -> None:
     both = bands[0].add_suffix("_fit").join(bands[1].add_suffix("_held"), how="inner")
     axes.fill_between(
-        both.index, both["mid_fit"], both["mid_held"], color=style.FAINT, alpha=0.5, lw=0, zorder=0.5
+        both.index,
+        both["mid_fit"],
+        both["mid_held"],
+        color=style.FAINT,
+        alpha=0.5,
+        lw=0,
+        zorder=0.5,
     )
 
 
@@ -183,6 +191,7 @@ def marks_of(
     if marks is None or marks.empty:
         return pd.DataFrame(columns=["model", "kind", "epoch", "low", "high", "status"])
     metrics = marks["metric"] if "metric" in marks else pd.Series("loss", index=marks.index)
+    metrics = metrics.replace("calibration", "ece")
     return marks[(metrics == metric) & marks["model"].isin(list(curves))]
 
 
@@ -197,7 +206,7 @@ def _strip(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str], language:
     names = list(chosen)
     for row, name in enumerate(names):
         for mark in marks[marks["model"] == name].to_dict("records"):
-            _mark(axes, mark, row, chosen[name], language)
+            _mark(axes, pd.Series(mark), row, chosen[name], language)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [style.short(name, 14) for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
@@ -207,9 +216,7 @@ def _strip(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str], language:
     style.epoch_axis(axes, language)
 
 
-def _mark(
-    axes: Axes, mark: Mapping[str, float | str], row: int, colour: str, language: str
-) -> None:
+def _mark(axes: Axes, mark: pd.Series, row: int, colour: str, language: str) -> None:
     onset = mark["kind"] == "onset"
     epoch, low, high = (float(mark[column]) for column in ("epoch", "low", "high"))
     if not np.isfinite(epoch):
@@ -276,7 +283,7 @@ def _seeds_note(tables: Iterable[pd.DataFrame], language: str) -> str:
 def learning_curves_finding(
     curves: Mapping[str, pd.DataFrame], language: str, metric: str = "loss"
 ) -> str:
-    """What the curves show, a sentence a model: the gap at the end and the best validation score."""
+    """A sentence a model: its best validation score, and how far apart both scores end."""
     return " ".join(_sentence(name, table, metric, language) for name, table in curves.items())
 
 
@@ -285,13 +292,13 @@ def _sentence(name: str, table: pd.DataFrame, metric: str, language: str) -> str
     say = style.words(language)
     if fit.empty or held.empty:
         return say("curves.nothing", model=name)
-    best = held.idxmax() if metric in BOUNDED else held.idxmin()
+    best = int(np.argmax(held) if metric in BOUNDED else np.argmin(held))
     return say(
         "curves.finding",
         model=name,
         metric=say(f"metric.{metric}.name"),
-        best=held[best],
-        epoch=int(best),
+        best=held.iloc[best],
+        epoch=int(held.index[best]),
         last=int(held.index[-1]),
         val=held.iloc[-1],
         probe=fit.iloc[-1],

@@ -63,10 +63,10 @@ def misclassified(
 
     def caption(axes: Axes, row: Mapping[str, Any]) -> None:
         for line, which, colour in ((0, "predicted", style.BAD), (1, "true", style.INK)):
-            share = _percent(row[f"probability_{which}"])
+            share = percent(row[f"probability_{which}"])
             room = SIDE - 0.08 - style.text_inches(f"✗  {share}", 9)
             name = style.fitted(class_names[int(row[which])], room, 9)
-            _under(axes, line, f"{'✗✓'[line]} {name} {share}", colour)
+            under(axes, line, f"{'✗✓'[line]} {name} {share}", colour)
 
     figure = grid(chosen, images, caption, caption_lines=2)
     title = say("misclassified.title", split=say(f"split.{split}"))
@@ -109,13 +109,13 @@ def hard_images(
     chosen = hardest(table, by).head(num_examples)
 
     def caption(axes: Axes, row: Mapping[str, Any]) -> None:
-        _under(axes, 0, style.fitted(labels[int(row["image"])], SIDE - 0.1, 9), style.INK)
+        under(axes, 0, style.fitted(labels[int(row["image"])], SIDE - 0.1, 9), style.INK)
         key = "hard.never" if row["never_learned"] else "hard.learned"
         fits = int(row.get("num_seeds", 1))
         said = say("hard.forgotten", times=round(row["forgotten"] * fits), fits=fits)
         if by == "mean_loss":
             said = say(key, epoch=row["learned_epoch"], loss=row["mean_loss"])
-        _under(axes, 1, said, style.BAD)
+        under(axes, 1, said, style.BAD)
 
     figure = grid(chosen, images, caption, caption_lines=2)
     return style.frame(figure, say(f"hard.title_{by}"), say(f"hard.note_{by}"), (), language)
@@ -166,17 +166,16 @@ def confused_pairs(
         axes.set_axis_off()
     for row, pair in zip(panels, pairs.to_dict("records"), strict=False):
         true, predicted = (numbers.get(pair[c], pair[c]) for c in ("true", "predicted"))
-        _pair_text(row[0], pair, (class_names[int(true)], class_names[int(predicted)]), language)
+        names = (class_names[int(true)], class_names[int(predicted)])
+        _pair_text(row[0], {str(key): value for key, value in pair.items()}, names, language)
         wrong = examples[(examples["true"] == true) & (examples["predicted"] == predicted)]
         for axes, example in zip(row[1:], wrong.to_dict("records"), strict=False):
             draw_image(axes, images[int(example["image"])])
-            _under(axes, 0, _percent(example["probability_predicted"]), style.BAD)
+            under(axes, 0, percent(example["probability_predicted"]), style.BAD)
     return style.frame(figure, say("pairs.title"), say("pairs.note"), (), language)
 
 
-def _pair_text(
-    axes: Axes, pair: Mapping[str, Any], names: tuple[str, str], language: str
-) -> None:
+def _pair_text(axes: Axes, pair: Mapping[str, Any], names: tuple[str, str], language: str) -> None:
     say = style.words(language)
     true, predicted = (style.short(name, 20) for name in names)
     heading = axes.text(0, 0.98, true, transform=axes.transAxes, va="top", fontsize=10.5)
@@ -187,9 +186,7 @@ def _pair_text(
         said += "\n" + say("pairs.interval", low=pair["low"], high=pair["high"])
     if pair.get("also_on_probe") is not None:
         said += "\n" + say("pairs.probe_too" if pair["also_on_probe"] else "pairs.probe_not")
-    axes.text(
-        0, 0.5, said, transform=axes.transAxes, va="top", fontsize=8.5, color=style.MUTED
-    )
+    axes.text(0, 0.5, said, transform=axes.transAxes, va="top", fontsize=8.5, color=style.MUTED)
 
 
 @style.drawn
@@ -248,8 +245,8 @@ def draw_image(axes: Axes, image: Images) -> None:
     axes.set_axis_off()
 
 
-def _under(axes: Axes, line: int, said: str, colour: str) -> None:
-    """One line of text under an image; line 0 is the upper one."""
+def under(axes: Axes, line: int, said: str, colour: str) -> None:
+    """Write one line of text under an image; line 0 is the upper one."""
     axes.annotate(
         said,
         (0.5, 0),
@@ -263,7 +260,7 @@ def _under(axes: Axes, line: int, said: str, colour: str) -> None:
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A probability as people say it; never "100%" or "0%" for what is not quite that."""
     if share > 0.995:
         return ">99%" if share < 1 else "100%"

@@ -15,9 +15,7 @@ METRICS = ("loss", "accuracy")
 
 
 @style.drawn
-def running_gap(
-    curves: Mapping[str, pd.DataFrame], language: str, metric: str = "loss"
-) -> Figure:
+def running_gap(curves: Mapping[str, pd.DataFrame], language: str, metric: str = "loss") -> Figure:
     """The clean gap (solid) and the gap of Keras' running scores (dotted), a panel a model.
 
     `curves` are long tables by model, with splits running, probe, val and columns seed, epoch,
@@ -58,7 +56,7 @@ def gaps(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     by_split = curves.pivot_table(index=["seed", "epoch"], columns="split", values=metric)
     sign = -1 if metric in ("accuracy", "true_accuracy") else 1
-    penalty = 0.0
+    penalty = pd.Series(0.0, index=by_split.index)
     if metric == "loss" and "penalty" in curves:
         running = curves[curves["split"] == "running"].set_index(["seed", "epoch"])
         penalty = running["penalty"].fillna(0.0)

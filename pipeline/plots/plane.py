@@ -1,0 +1,111 @@
+"""The plane of width and dropout that the maps are drawn on: axes, lattice, filled surface."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, Colormap, LinearSegmentedColormap
+from matplotlib.contour import ContourSet
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from pipeline.plots import style
+
+Floats = npt.NDArray[np.float64]
+
+
+def width_axis(
+    axes: Axes,
+    widths: Sequence[float] | pd.Series,
+    model: str,
+    language: str,
+    short: bool = False,
+) -> None:
+    """The x axis for widths: powers of two, or the variants B0, B1, ... of EfficientNet.
+
+    `short`: the label is one word, for narrow panels.
+    """
+    ticks = sorted({float(width) for width in widths})
+    if model == "efficientnet":
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda width, _: f"B{width:.0f}"))
+    else:
+        axes.set_xscale("log", base=2)
+        if len(ticks) > 10:
+            low, high = np.log2(ticks[0]), np.log2(ticks[-1])
+            step = max(1, round((high - low) / 8))
+            ticks = [2.0**power for power in range(int(np.ceil(low)), int(high) + 1, step)]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda width, _: f"{width:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    say = style.words(language)
+    known = ("dense", "cnn", "efficientnet")
+    long = model in known and not short
+    axes.set_xlabel(say(f"map.width_{model}" if long else "map.width_short"))
+
+
+def draw_axes(
+    axes: Axes, extent: pd.DataFrame, points: pd.DataFrame, model: str, language: str
+) -> None:
+    """Label both axes; limits are those of `extent` unless it is `points` itself."""
+    width_axis(axes, points["width"], model, language)
+    axes.set_ylabel(style.words(language)("map.dropout"))
+    axes.grid(False)
+    if extent is not points:
+        axes.set_xlim(extent["width"].min(), extent["width"].max())
+        axes.set_ylim(extent["dropout"].min(), extent["dropout"].max())
+
+
+def means(points: pd.DataFrame, value: str) -> pd.DataFrame:
+    """width, dropout and the mean of `value` over the seeds whose value is finite."""
+    finite = points[np.isfinite(points[value].astype(float))]
+    return finite.groupby(["width", "dropout"])[value].mean().reset_index()
+
+
+def lattice(surface: pd.DataFrame, value: str) -> tuple[Floats, Floats, Floats]:
+    """The widths (w,), the dropouts (d,), and `value` on that lattice (d, w)."""
+    table = surface.pivot_table(index="dropout", columns="width", values=value)
+    return (
+        table.columns.to_numpy(dtype=float),
+        table.index.to_numpy(dtype=float),
+        table.to_numpy(dtype=float),
+    )
+
+
+def filled(
+    axes: Axes,
+    surface: pd.DataFrame,
+    value: str,
+    levels: Floats,
+    shades: Colormap,
+    norm: BoundaryNorm,
+) -> ContourSet:
+    """Draw `value` of the surface in the classes that `levels` border."""
+    x, y, z = lattice(surface, value)
+    inside = np.clip(z, levels[0], levels[-1])
+    return axes.contourf(x, y, inside, levels=levels, cmap=shades, norm=norm)
+
+
+def dots(
+    axes: Axes, points: pd.DataFrame, value: str, shades: Colormap, norm: BoundaryNorm
+) -> None:
+    """Draw measured points in the colours of the surface, so that both can be compared."""
+    axes.scatter(
+        points["width"],
+        points["dropout"],
+        c=points[value],
+        cmap=shades,
+        norm=norm,
+        edgecolors=style.INK,
+        linewidths=0.9,
+        s=46,
+        zorder=5,
+        clip_on=False,
+    )
+
+
+def blues() -> LinearSegmentedColormap:
+    """From light to dark, readable in grey too."""
+    return LinearSegmentedColormap.from_list("blues", ["#e6f0f8", "#7fb3d8", "#2b7bb5", "#0b3c66"])
