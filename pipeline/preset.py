@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _words(arguments: argparse.Namespace) -> list[str]:
     preset = load(arguments.name, arguments.folder)
-    settings = {**preset.settings, **dict(_assignment(text) for text in arguments.set)}
+    settings = {**preset.settings, **dict(cli.assignment(text) for text in arguments.set)}
     return command(arguments.name, preset, settings, printed=not arguments.run)
 
 
@@ -125,19 +125,6 @@ def hydra(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{hydra(inner)}" for key, inner in value.items()) + "}"
     return "[" + ",".join(hydra(inner) for inner in value) + "]"
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise PresetError(f"{text!r}: expected key=value, such as train.epochs=3.")
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return key, YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
-        raise PresetError(f"{key}: {value!r} is not a YAML value.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,37 +8,70 @@ U (Arvesen, Jackknifing U-statistics, 1969): paired with a baseline they are tre
 values of single fits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_CHOICES = 5_000
 
-Score = Callable[[NDArray[np.floating]], Mapping[str, float]]
+Numbers = NDArray[np.float64]
+Score = Callable[[NDArray[np.floating]], Mapping[str, Numbers | float]]
 
 
-def pseudo_values(
+@dataclass(frozen=True)
+class Averaged:
+    """One metric of an ensemble.
+
+    Attributes:
+        mean: over all choices of members; a number, or an array such as one value an image.
+        seeds: the pseudo-values `(num_seeds, ...)`, whose mean it is.
+    """
+
+    mean: Numbers
+    seeds: Numbers
+
+    @property
+    def repeated(self) -> Numbers:
+        """The mean, once a seed: for standard errors over images, which all seeds share."""
+        return np.broadcast_to(self.mean, self.seeds.shape)
+
+
+def averaged(
     probabilities: NDArray[np.floating], members: int, score: Score
-) -> dict[str, NDArray[np.float64]]:
-    """One pseudo-value a seed `(num_seeds,)` of each metric that `score` gives.
+) -> dict[str, Averaged]:
+    """What ensembles score: each metric that `score` gives, over all choices of members.
 
     Args:
         probabilities: of every seed `(num_seeds, num_images, num_classes)`; they are averaged.
         members: how many seeds an ensemble has; fewer than there are seeds.
-        score: metrics by name from the averaged probabilities `(num_images, num_classes)`.
+        score: metrics by name, numbers or arrays such as one loss an image, from the averaged
+            probabilities `(num_images, num_classes)`.
 
     Raises:
         ValueError: there are not more seeds than members, or too many choices to try them all.
     """
-    chosen = choices(len(probabilities), members)
-    scored = [score(probabilities[list(choice)].mean(axis=0)) for choice in chosen]
-    return {
-        name: _pseudo(np.array([scores[name] for scores in scored]), chosen, len(probabilities))
-        for name in scored[0]
-    }
+    num_seeds = len(probabilities)
+    total: dict[str, Any] = {}
+    without: dict[str, Any] = {}
+    chosen = choices(num_seeds, members)
+    for choice in chosen:
+        outside = np.array([seed not in choice for seed in range(num_seeds)], dtype=np.float64)
+        for name, value in score(probabilities[list(choice)].mean(axis=0)).items():
+            number = np.asarray(value, dtype=np.float64)
+            total[name] = total.get(name, 0.0) + number
+            without[name] = without.get(name, 0.0) + np.multiply.outer(outside, number)
+    left = comb(num_seeds - 1, members)
+    found = {}
+    for name in total:
+        mean = np.asarray(total[name] / len(chosen))
+        pseudo = num_seeds * mean - (num_seeds - 1) * without[name] / left
+        found[name] = Averaged(mean, pseudo)
+    return found
 
 
 def choices(num_seeds: int, members: int) -> list[tuple[int, ...]]:
@@ -48,12 +81,3 @@ def choices(num_seeds: int, members: int) -> list[tuple[int, ...]]:
     if comb(num_seeds, members) > MAX_CHOICES:
         raise ValueError(f"{members=} of {num_seeds=}: more than {MAX_CHOICES} choices")
     return list(combinations(range(num_seeds), members))
-
-
-def _pseudo(
-    values: NDArray[np.float64], chosen: Sequence[tuple[int, ...]], num_seeds: int
-) -> NDArray[np.float64]:
-    inside = np.array([[seed in choice for seed in range(num_seeds)] for choice in chosen])
-    without = np.array([values[~inside[:, seed]].mean() for seed in range(num_seeds)])
-    result: NDArray[np.float64] = num_seeds * values.mean() - (num_seeds - 1) * without
-    return result

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from pipeline import params as parameters
+from pipeline.comparing.data_size import FEWEST_SIZES
 from pipeline.comparing.variant import SPOILING, Variant
 from pipeline.errors import AtlasError
-from pipeline.params import Params, ParamsError, Record, Seed
+from pipeline.params import ParamsError, Record, Seed
 
 FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
@@ -34,6 +35,8 @@ class Comparison(Record):
         seeds: of each variant; None takes `compare.seeds` of params.yaml.
         baseline_name: what the baseline is called in tables and figures.
         baseline: overrides all variants share (`{"train.epochs": 20}`).
+        draw: where less than all training images are used, whether `once` the same ones are drawn
+            for all seeds, or `each_seed` draws its own, so that intervals cover that choice too.
         variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds.
         fit: `data_size` fits the gap as a power law of the number of training images.
         source: where the settings or the expected numbers come from, and what was changed.
@@ -46,8 +49,19 @@ class Comparison(Record):
     baseline_name: Label = "baseline"
     baseline: Overrides = {}
     variants: Annotated[dict[Label, Overrides], Field(min_length=1, max_length=100)]
+    draw: Literal["once", "each_seed"] = "once"
     fit: Literal["data_size"] | None = None
     source: str = ""
+
+    def with_baseline(self, overrides: Overrides) -> "Comparison":
+        """The same with `overrides` in the baseline, such as `{"preprocess.train_fraction": 0.1}`.
+
+        Raises:
+            ComparisonError: with them the comparison cannot be run.
+        """
+        changed = self.model_copy(update={"baseline": {**self.baseline, **overrides}})
+        changed._check_fit()
+        return changed
 
     def resolved(self, seeds: tuple[int, ...]) -> list[Variant]:
         """The baseline, then every variant, with all of their settings.
@@ -68,6 +82,20 @@ class Comparison(Record):
             variants.append(variant)
         return variants
 
+    def _check_fit(self) -> None:
+        """Refuse a law of the amount of data for variants that differ in something else."""
+        if self.fit != "data_size":
+            return
+        key = "preprocess.train_fraction"
+        others = [name for name, changes in self.variants.items() if set(changes) != {key}]
+        if others:
+            raise ComparisonError(f"fit: data_size needs variants of {key} alone, not {others}.")
+        fractions = {self.baseline.get(key, 1.0), *(one[key] for one in self.variants.values())}
+        if len(fractions) < FEWEST_SIZES:
+            raise ComparisonError(
+                f"fit: data_size needs {FEWEST_SIZES} sizes or more, got {sorted(fractions)}."
+            )
+
     def _variant(self, name: str, changes: Overrides, where: str) -> Variant:
         overrides = {**self.baseline, **changes}
         members = overrides.pop("ensemble", None)
@@ -79,7 +107,12 @@ class Comparison(Record):
             params = parameters.parse({}, overrides)
         except ParamsError as error:
             raise ComparisonError(f"{where}: {error}") from None
-        return Variant(name, self.model, params, members, changes)
+        if members is not None and self.draw == "each_seed":
+            raise ComparisonError(
+                f"{where}.ensemble: not with draw: each_seed, for its members would together see "
+                "more images than the baseline."
+            )
+        return Variant(name, self.model, params, members, changes, self.draw == "each_seed")
 
 
 def _require_allowed(key: str, model: str, where: str) -> None:
@@ -128,16 +161,20 @@ def load(source: str | Path) -> Comparison:
     if not isinstance(document, dict):
         kind = type(document).__name__
         raise ComparisonError(f"{path}: got a {kind}, expected keys such as 'variants:'.")
-    comparison = parse(document, str(path))
-    seeds = comparison.seeds or Params().compare.seeds
-    comparison.resolved(seeds)
-    return comparison
+    return parse(document, str(path))
+
+
+def name_of(source: str | Path) -> str:
+    """The name of a comparison given by name or file."""
+    return Path(source).stem
 
 
 def parse(document: Mapping[str, Any], where: str = "comparison") -> Comparison:
     """A comparison from a document already read; `where` begins every message."""
     try:
-        return parameters.validate(Comparison, dict(document), "")
+        comparison = parameters.validate(Comparison, dict(document), "")
+        comparison._check_fit()
+        return comparison
     except ParamsError as error:
         raise ComparisonError(f"{where}: {error}") from None
 

@@ -34,6 +34,7 @@ class Variant:
     Attributes:
         members: how many of this variant's seeds are averaged, or None for single fits.
         changes: what it overrides of the baseline, as written.
+        own_draws: whether each seed draws its own part of the training images, or all the same.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Variant:
     params: Params
     members: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    own_draws: bool = False
 
     @property
     def section(self) -> Regularised:
@@ -59,10 +61,10 @@ class Variant:
         return mine == (other.model, other.section, other.train, other.vary(0))
 
     def vary(self, seed: int) -> Vary:
-        """What is done to the training images of `seed`: every seed draws its own part of them."""
+        """What is left out of, or spoiled in, the training images of `seed`."""
         asked = self.params.preprocess
         spoil = Vary(asked.train_fraction, asked.label_noise or None, asked.imbalance)
-        return spoil if spoil == Vary() else replace(spoil, seed=seed)
+        return replace(spoil, seed=seed) if self.own_draws and spoil != Vary() else spoil
 
     def task(self, seed: int, where: Where, keep_weights: bool = False) -> FitTask:
         """The fit of one seed."""

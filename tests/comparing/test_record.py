@@ -8,6 +8,7 @@ PLAIN = {
     "title": "Wider and wider",
     "data": "mnist",
     "model": "dense",
+    "draw": "once",
     "baseline": {"train.epochs": 3, "preprocess.train_fraction": 0.5},
     "variants": {
         "wide": {"models.dense.units": [4000]},
@@ -27,14 +28,17 @@ def test_a_variant_is_the_baseline_with_its_own_overrides_on_top():
     assert [base.name, wide.name] == ["baseline", "wide"]
     assert (base.section.units, wide.section.units) == ((512,), (4000,))
     assert base.train.epochs == wide.train.epochs == 3
-    assert (base.vary(7).train_fraction, base.vary(7).seed) == (0.5, 7)
-    assert twice.vary(7) == twice.vary(8)  # nothing is left out, so there is nothing to draw
+    assert base.vary(7).train_fraction == 0.5 and base.vary(7) == base.vary(8)
     assert ensemble.members == 2 and ensemble.same_fits(base)
     assert not wide.same_fits(base)
 
 
-def test_every_seed_draws_its_own_part_and_shares_it_with_all_variants(tmp_path):
-    base, wide, *_ = record.parse(PLAIN).resolved((0, 1, 2))
+def test_each_seed_may_draw_its_own_part_and_shares_it_with_all_variants(tmp_path):
+    variants = {name: PLAIN["variants"][name] for name in ("wide", "twice the data")}
+    document = {**PLAIN, "draw": "each_seed", "variants": variants}
+    base, wide, twice = record.parse(document).resolved((0, 1, 2))
+    assert base.vary(7).seed == 7
+    assert twice.vary(7) == twice.vary(8)  # nothing is left out, so there is nothing to draw
     where = Where(tmp_path, "hash", smoothing=5)
     task = wide.task(2, where, keep_weights=True)
     assert (task.seed, task.vary.seed, task.data_hash, task.smoothing) == (2, 2, "hash", 5)
@@ -64,6 +68,11 @@ def test_every_seed_draws_its_own_part_and_shares_it_with_all_variants(tmp_path)
 def test_a_wrong_override_is_refused_by_its_key(changes, said):
     with pytest.raises(ComparisonError, match=said):
         resolved(changes)
+
+
+def test_an_ensemble_whose_members_see_different_images_is_refused():
+    with pytest.raises(ComparisonError, match="see more images than the baseline"):
+        record.parse({**PLAIN, "draw": "each_seed"}).resolved((0, 1, 2))
 
 
 def test_one_member_less_than_seeds_is_allowed():
@@ -101,3 +110,21 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch):
         record.load("../units")
     with pytest.raises(ComparisonError, match="got a list"):
         record.load("units")
+
+
+def law(*fractions, **extra):
+    variants = {str(one): {"preprocess.train_fraction": one, **extra} for one in fractions}
+    return {**PLAIN, "baseline": {}, "variants": variants, "fit": "data_size"}
+
+
+def test_a_law_needs_four_sizes_and_nothing_else_that_varies():
+    assert record.parse(law(0.1, 0.2, 0.5)).fit == "data_size"
+    with pytest.raises(ComparisonError, match=r"4 sizes or more, got \[0\.1, 0\.2, 1\.0\]"):
+        record.parse(law(0.1, 0.2))
+    with pytest.raises(ComparisonError, match="train_fraction alone"):
+        record.parse(law(0.1, 0.2, 0.5, **{"train.epochs": 4}))
+
+
+def test_overrides_of_the_baseline_reach_all_variants():
+    changed = record.parse(PLAIN).with_baseline({"train.epochs": 1})
+    assert [one.train.epochs for one in changed.resolved((0, 1, 2))] == [1, 1, 1, 1]

@@ -1,0 +1,262 @@
+"""Run one comparison: `python -m pipeline.stages.compare NAME`.
+
+A comparison is `experiments/compare/NAME.yaml`. Its fits see train and val only; test images are
+left to `evaluate`.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.comparing import judged, record, tables
+from pipeline.comparing.judged import Probabilities, Setting
+from pipeline.comparing.outcome import Outcome, Plan, plan
+from pipeline.comparing.record import Comparison
+from pipeline.comparing.scoring import MOMENTS
+from pipeline.comparing.variant import Variant, Where
+from pipeline.data import prepared, spoil
+from pipeline.data.prepared import Prepared, Split
+from pipeline.errors import AtlasError
+from pipeline.files import replacing, write_json
+from pipeline.params import Params
+from pipeline.stages import cli
+from pipeline.training import checks, fitting, workers
+from pipeline.training.task import FitError, FitResult
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a comparison came to, as tables and plain JSON values."""
+
+    curves: pd.DataFrame
+    effects: pd.DataFrame
+    classes: pd.DataFrame
+    variants: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Fit every variant with every seed, compare, write and log the tables."""
+    params = parameters.load(arguments.params)
+    overrides = dict(cli.assignment(text) for text in arguments.set)
+    comparison = record.load(arguments.name).with_baseline(overrides)
+    seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
+    variants = comparison.resolved(seeds)
+    data = prepared.read(arguments.data)
+    num_train = checked(variants, seeds, data)
+    smoothing = params.evaluate.smoothing
+    folder = arguments.data.resolve()
+    where = Where(folder, data.manifest.content_hash, smoothing, cli.root() / ".checkpoints")
+    planned = plan(variants, seeds, where)
+    name = record.name_of(arguments.name)
+    base = variants[0]
+    sections = ("train", f"models.{comparison.model}")
+    dataset = data.manifest.dataset
+    with tracking.stage_run(base.params, f"compare@{name}", dataset, sections) as run:
+        run.log_dataset(data.manifest)
+        results = _fitted(params, planned, name)
+        outcomes = _judged(planned, results, data, params, num_train)
+        result = _result(comparison, outcomes, data, params, overrides)
+        _write(arguments, result, outcomes)
+        _log(run, comparison, outcomes, result)
+        _require_baseline(outcomes)
+    fitting.discard_checkpoints(list(planned.tasks))
+    print(f"{comparison.title}: against {base.name}, {len(seeds)} seeds, at the last epoch")
+    print("\n".join(tables.told(result.effects)))
+
+
+def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:
+    """How many training images each variant has; before any training.
+
+    Raises:
+        AtlasError: settings do not fit each other or the images; the message begins with the
+            variant.
+    """
+    manifest = data.manifest
+    counts = {}
+    for variant in variants:
+        try:
+            checks.check(variant.params, variant.model, manifest.image_shape, manifest.num_classes)
+            counts[variant.name] = len(_varied(variant, seeds[0], data).train)
+        except AtlasError as error:
+            raise type(error)(f"variant {variant.name!r}: {error}") from None
+    return counts
+
+
+def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
+    vary = variant.vary(seed)
+    return spoil.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
+
+
+def _fitted(params: Params, planned: Plan, name: str) -> list[FitResult]:
+    with workers.pool(params.workers) as pool:
+        found = dict(pool.run(planned.tasks, f"compare {name}"))
+    return [found[index] for index in sorted(found)]
+
+
+def _judged(
+    planned: Plan,
+    results: list[FitResult],
+    data: Prepared,
+    params: Params,
+    num_train: Mapping[str, int],
+) -> list[Outcome]:
+    probabilities, probes = {}, {}
+    for variant in planned.variants:
+        members = [results[place] for place in planned.places[variant.name]]
+        if variant.members is None or any(one.failed for one in members):
+            continue
+        probe = _varied(variant, planned.seeds[0], data).probe
+        probes[variant.name] = probe
+        probabilities[variant.name] = _predicted(members, probe, data.val)
+    setting = Setting(data, params.evaluate, num_train, probabilities, probes)
+    return judged.outcomes(planned, results, setting)
+
+
+def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilities:
+    """Probabilities of each member at its best and last epoch, on probe and val."""
+    from pipeline import prediction
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for moment in MOMENTS:
+            paths = []
+            for member in members:
+                path = Path(folder) / f"{moment}-{member.seed}.keras"
+                path.write_bytes(getattr(member, moment) or b"")
+                paths.append(path)
+            images = [np.asarray(probe.images), np.asarray(val.images)]
+            of_probe, of_val = prediction.of_seeds(paths, images)
+            found[moment] = {"probe": of_probe, "val": of_val}
+    return found
+
+
+def _result(
+    comparison: Comparison,
+    outcomes: list[Outcome],
+    data: Prepared,
+    params: Params,
+    overrides: Mapping[str, Any],
+) -> Result:
+    confidence = params.evaluate.confidence
+    effects = tables.effects(outcomes, confidence)
+    described = tables.variants(outcomes, confidence)
+    summary = {
+        "title": comparison.title,
+        "model": comparison.model,
+        "baseline": outcomes[0].name,
+        "baseline_settings": {**comparison.baseline, **overrides},
+        "scaled": dict(overrides),
+        "dataset": data.manifest.dataset,
+        "num_train": outcomes[0].num_images,
+        "num_val": len(data.val),
+        "held_out": "val",
+        "draw": comparison.draw,
+        "seeds": [one.seed for one in outcomes[0].results],
+        "confidence": confidence,
+        "source": comparison.source,
+        "kinds": {name: one["kind"] for name, one in described.items() if not one["baseline"]},
+        "data_size": tables.sizes(outcomes, params.evaluate) if comparison.fit else None,
+    }
+    classes = tables.classes(outcomes, data.manifest.class_names, confidence)
+    return Result(tables.curves(outcomes), effects, classes, described, summary)
+
+
+def _write(arguments: argparse.Namespace, result: Result, outcomes: list[Outcome]) -> None:
+    with replacing(arguments.out) as folder:
+        folder.mkdir()
+        named = {"curves": result.curves, "effects": result.effects, "per_class": result.classes}
+        for name, table in named.items():
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
+        write_json(folder / "variants.json", result.variants)
+        write_json(folder / "summary.json", result.summary)
+    seconds = {one.name: [round(result.seconds, 2) for result in one.results] for one in outcomes}
+    write_json(arguments.timings / f"compare-{record.name_of(arguments.name)}.json", seconds)
+
+
+def _log(
+    run: tracking.Run, comparison: Comparison, outcomes: list[Outcome], result: Result
+) -> None:
+    run.log_params({"comparison.title": comparison.title, "seeds": result.summary["seeds"]})
+    for outcome in outcomes:
+        kind = result.variants[outcome.name]["kind"]["last"] or "baseline"
+        with run.child(outcome.name, {"variant": outcome.name, "kind": kind}) as child:
+            child.log_params(dict(outcome.variant.changes))
+            if outcome.variant.members is None:
+                child.log_curves(pd.concat([one.history.curves for one in outcome.results]))
+            if outcome.diagnosis is not None:
+                child.log_metrics(outcome.diagnosis.metrics())
+                child.log_tags(outcome.diagnosis.tags())
+            child.log_metrics(_effects_of(result.effects, outcome.name))
+            child.log_metrics({"seconds": sum(one.seconds for one in outcome.results)})
+            if outcome.failures:
+                child.fail("; ".join(outcome.failures))
+    run.log_table(result.effects, "effects.csv")
+    run.log_table(result.classes, "per_class.csv")
+    _log_figures(run, comparison, outcomes, result)
+
+
+def _effects_of(effects: pd.DataFrame, name: str) -> dict[str, float]:
+    rows = effects[(effects["name"] == name) & (effects["at"] == "last")]
+    return {
+        f"effect/{metric}": float(value)
+        for metric, value in zip(rows["metric"], rows["effect"], strict=True)
+    }
+
+
+def _log_figures(
+    run: tracking.Run, comparison: Comparison, outcomes: list[Outcome], result: Result
+) -> None:
+    from pipeline.plots import comparison as figures
+
+    base = outcomes[0].name
+    by_variant = {str(name): table for name, table in result.curves.groupby("variant", sort=False)}
+    kinds = {name: one["last"] for name, one in result.summary["kinds"].items() if one["last"]}
+    for metric in ("loss", "accuracy"):
+        figure = figures.comparison(by_variant, "en", base, metric, kinds)
+        run.log_figure(figure, f"curves_{metric}.png")
+    last = result.effects[(result.effects["at"] == "last") & result.effects["kind"].notna()]
+    shown = last[last["metric"].isin(("val_accuracy", "val_loss", "gap_loss"))]
+    if len(shown):
+        run.log_figure(figures.remedies(shown, "en", base), "remedies.png")
+    if result.summary["data_size"]:
+        for moment in MOMENTS:
+            said = result.summary["data_size"][f"gap_loss/{moment}"]
+            if said:
+                fit = pd.DataFrame(said["curve"]).rename(columns={"value": "mean"})
+                points = tables.size_points(outcomes, moment)
+                run.log_figure(figures.data_size(points, fit, "en"), f"data_size_{moment}.png")
+
+
+def _require_baseline(outcomes: list[Outcome]) -> None:
+    base = outcomes[0]
+    if base.failures:
+        raise FitError(
+            f"the baseline {base.name!r} broke down ({'; '.join(base.failures)}), so there is "
+            "nothing to compare with: lower train.learning_rate in its settings."
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = cli.parser("Run one comparison of experiments/compare/.")
+    made.add_argument("name", help="a file in experiments/compare/, without .yaml")
+    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    made.add_argument("--out", type=Path, required=True, help="folder for the tables")
+    made.add_argument("--timings", type=Path, default=Path("results/timings"))
+    made.add_argument("--seeds", type=int, nargs="+", help="instead of those of the comparison")
+    made.add_argument(
+        "--set", nargs="+", default=[], metavar="key=value", help="overrides of the baseline"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())
