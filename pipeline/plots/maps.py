@@ -148,9 +148,7 @@ def validation_map(
     shades = plane.blues().reversed().resampled(len(levels) - 1)
     norm = BoundaryNorm(levels, shades.N)
     filled = plane.filled(axes, worse, "worse", levels, shades, norm)
-    axes.scatter(
-        means["width"], means["dropout"], c=means["worse"], cmap=shades, norm=norm, **plane.DOTS
-    )
+    plane.dots(axes, means, "worse", shades, norm)
     best = means.sort_values("worse").iloc[0]
     star: dict[str, Any] = {"marker": "*", "color": "#ffb733", "markeredgecolor": style.INK}
     axes.plot(best["width"], best["dropout"], zorder=6, clip_on=False, markersize=19, **star)
