@@ -1,0 +1,279 @@
+"""EfficientNet B0 to B7 (Tan & Le 2019), from scratch, from ImageNet, or from another data set.
+
+Keras builds two different graphs: asked for "imagenet" by name, it adds a scaling by 1/sqrt(std)
+behind the normalisation, which the published weights need; asked with the path of the same file,
+it leaves it out, and the outputs are wrong. Here the graph is always the plain one, and for the
+published file that factor is folded into the normalisation's variance. So name and path agree.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.models import backbone as backbones
+from pipeline.models import layers
+from pipeline.models.layers import ModelError
+from pipeline.params import EfficientNet
+
+if TYPE_CHECKING:
+    import keras
+
+MIN_SIDE = 32
+IMAGENET_FOLDER = Path("data/raw/weights")
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_ADDRESS = "https://storage.googleapis.com/keras-applications/"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the eight networks.
+
+    Attributes:
+        parameters: weights of the backbone, normalisation (7) included.
+        features: length of the vector the head sees.
+        md5: of the published ImageNet weights without top (`keras/src/applications`).
+    """
+
+    parameters: int
+    features: int
+    md5: str
+
+
+VARIANTS = {
+    "B0": Variant(4_049_571, 1280, "50bc09e76180e00e4465e1a485ddc09d"),
+    "B1": Variant(6_575_239, 1280, "74c4e6b3e1f6a1eea24c589628592432"),
+    "B2": Variant(7_768_569, 1408, "111f8e2ac8aa800a7a99e3239f7bfb39"),
+    "B3": Variant(10_783_535, 1536, "af6d107764bb5b1abb91932881670226"),
+    "B4": Variant(17_673_823, 1792, "ebc24e6d6c33eaebbd558eafbeedf1ba"),
+    "B5": Variant(28_513_527, 2048, "38879255a25d3c92d5e44e04ae6cec6f"),
+    "B6": Variant(40_960_143, 2304, "9ecce42647a20130c1f39a5d4cb75743"),
+    "B7": Variant(64_097_687, 2560, "cbcfe4450ddf6f3ad90b1b398090fe4a"),
+}
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file to be fetched: its name, where it lies, and the MD5 sum it must have."""
+
+    name: str
+    urls: tuple[str, ...]
+    md5: str
+
+
+def imagenet_weights_file(variant: str) -> WeightsFile:
+    """The published ImageNet weights of "B0" to "B7" without the classifier."""
+    name = f"efficientnet{variant.lower()}_notop.h5"
+    return WeightsFile(name, (IMAGENET_ADDRESS + name,), VARIANTS[variant].md5)
+
+
+def weights_path(section: EfficientNet, folder: Path = IMAGENET_FOLDER) -> Path | None:
+    """The file that `weights` stands for, "imagenet" being one in `folder`; None for none.
+
+    Raises:
+        ModelError: the file is not there; says how to get it, or go on without.
+    """
+    if section.weights is None:
+        return None
+    if section.weights == "imagenet":
+        path = folder / imagenet_weights_file(section.variant).name
+        remedy = f"Run the download stage with a network, or put that file into {folder}/"
+    else:
+        path = Path(section.weights)
+        remedy = "Give the path of a .keras or .h5 file, or 'imagenet'"
+    if not path.is_file():
+        raise ModelError(
+            f"models.efficientnet.weights={section.weights!r}: there is no file {path}. {remedy};"
+            " or go on without and train from scratch: weights: null."
+        )
+    return path
+
+
+def check(section: EfficientNet, input_shape: tuple[int, int, int]) -> None:
+    """Raises ModelError where settings do not fit the images or each other, or weights are gone."""
+    if section.resolution is not None and section.resolution < MIN_SIDE:
+        raise ModelError(
+            f"models.efficientnet.resolution={section.resolution}: EfficientNet{section.variant}"
+            f" halves the image five times and needs at least {MIN_SIDE}. Choose {MIN_SIDE} or"
+            " more, or null for the images' own size."
+        )
+    if section.width != 1.0:
+        raise ModelError(
+            f"models.efficientnet.width={section.width}: the width of an EfficientNet belongs to"
+            f" its variant. Choose models.efficientnet.variant among {', '.join(VARIANTS)}."
+        )
+    if input_shape[2] not in (1, 3):
+        raise ModelError(f"got {input_shape[2]} channels, expected 1 (grey) or 3 (colour).")
+    if section.freeze_ratio > 0 and section.weights is None:
+        raise ModelError(
+            f"models.efficientnet.freeze_ratio={section.freeze_ratio} would freeze random weights."
+            " Set weights to 'imagenet' or a path, or freeze_ratio to 0."
+        )
+    weights_path(section)
+
+
+def build(
+    section: EfficientNet, input_shape: tuple[int, int, int], num_classes: int
+) -> keras.Model:
+    """An EfficientNet of the section's variant, for images of any size, grey or colour.
+
+    Images smaller than 32 pixels are enlarged to 32 inside; grey ones are repeated three times.
+
+    Raises:
+        ModelError: the section's weights do not fit this network.
+    """
+    import keras
+
+    check(section, input_shape)
+    inputs = keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
+    images = _coloured(_resized(inputs, *_size(section, input_shape)))
+    backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
+    features = layers.dropped(backbone(images), section, "dropout")
+    model = layers.finished(inputs, features, num_classes, section, "efficientnet")
+    path = weights_path(section)
+    if path is not None:
+        load_backbone(model, path)
+    backbones.freeze(model, section.freeze_ratio)
+    return model
+
+
+def num_parameters(
+    section: EfficientNet, input_shape: tuple[int, int, int], num_classes: int
+) -> int:
+    """The parameter count `build` would reach: the backbone's, and the head's."""
+    variant = VARIANTS[section.variant]
+    return variant.parameters + layers.affine_parameters(variant.features, num_classes, False)
+
+
+def with_width(section: EfficientNet, width: int) -> EfficientNet:
+    """The same section with variant number `width`, 0 to 7."""
+    if f"B{width}" not in VARIANTS:
+        raise ModelError(f"got {width=} for efficientnet, expected a variant's number, 0 to 7.")
+    return section.model_copy(update={"variant": f"B{width}"})
+
+
+def load_backbone(model: keras.Model, path: Path) -> None:
+    """Give the model's backbone the weights in `path`; the head keeps its own.
+
+    Args:
+        path: a `.keras` or `.weights.h5` file of this project, from any data set and number of
+            classes; or an `.h5` of the old format, which is taken for the published ImageNet one.
+
+    Raises:
+        ModelError: the file is unreadable, or of another network.
+    """
+    backbone = backbones.find(model)
+    try:
+        if path.suffix == ".keras":
+            _copy_from_model(backbone, path)
+        elif path.name.endswith(".weights.h5"):
+            _copy_from_weights(backbone, path)
+        else:
+            _copy_from_imagenet(backbone, path)
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"models.efficientnet.weights: {path} does not fit this network ({reason}). Give"
+            " weights of the same variant, or weights: null."
+        ) from None
+
+
+def _size(section: EfficientNet, input_shape: tuple[int, int, int]) -> tuple[int, int]:
+    if section.resolution is not None:
+        return section.resolution, section.resolution
+    return max(MIN_SIDE, input_shape[0]), max(MIN_SIDE, input_shape[1])
+
+
+def _resized(images: Any, height: int, width: int) -> Any:
+    import keras
+
+    images = keras.layers.Rescaling(1.0, name="as_float")(images)
+    if tuple(images.shape[1:3]) == (height, width):
+        return images
+    return keras.layers.Resizing(height, width, name="resize")(images)
+
+
+def _coloured(images: Any) -> Any:
+    import keras
+
+    if images.shape[-1] == 3:
+        return images
+    return keras.layers.Concatenate(name="grey_to_colour")([images] * 3)
+
+
+def _backbone(variant: str, shape: tuple[int, int, int]) -> keras.Model:
+    import keras
+
+    network = getattr(keras.applications, f"EfficientNet{variant}")
+    made = network(
+        include_top=False, weights=None, input_shape=shape, pooling="avg", name=backbones.BACKBONE
+    )
+    return made
+
+
+def _penalised(backbone: keras.Model, section: EfficientNet) -> keras.Model:
+    """The same network with the section's penalty on all kernels, set where Keras keeps it."""
+    import keras
+
+    penalty = layers.penalty(section)
+    if penalty is None:
+        return backbone
+    config = backbone.get_config()
+    for layer in config["layers"]:
+        for key in ("kernel_regularizer", "depthwise_regularizer"):
+            if layer["config"].get("kernel_size") and key in layer["config"]:
+                layer["config"][key] = keras.regularizers.serialize(penalty)
+    return type(backbone).from_config(config)
+
+
+def _copy_from_model(backbone: Any, path: Path) -> None:
+    import keras
+
+    donor = backbones.find(keras.models.load_model(path, compile=False, safe_mode=True))
+    if donor is None:
+        raise ValueError("it has no backbone")
+    backbone.set_weights(donor.get_weights())
+    _finalise(backbone)
+
+
+def _copy_from_weights(backbone: Any, path: Path) -> None:
+    """The weights of the one nested model in the file, which may have another head and input."""
+    import h5py
+
+    with h5py.File(path) as file, tempfile.TemporaryDirectory() as folder:
+        nested = [layer for layer in file["layers"].values() if "layers" in layer]
+        if len(nested) != 1:
+            raise ValueError("it has no backbone")
+        alone = Path(folder) / "backbone.weights.h5"
+        with h5py.File(alone, "w") as copied:
+            for key in nested[0]:
+                nested[0].copy(key, copied)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers left out
+            backbone.load_weights(alone)
+
+
+def _copy_from_imagenet(backbone: Any, path: Path) -> None:
+    """The published weights, with the factor 1/sqrt(std) that belongs to them.
+
+    (x - mean) / sqrt(variance) / sqrt(std) = (x - mean) / sqrt(variance * std).
+    """
+    backbone.load_weights(path)
+    normalisation = _normalisation(backbone)
+    variance = normalisation.adapt_variance
+    variance.assign(variance.numpy() * IMAGENET_STD)
+    _finalise(backbone)
+
+
+def _finalise(backbone: Any) -> None:
+    """Have the normalisation take up statistics that were set from outside."""
+    _normalisation(backbone).finalize_state()
+
+
+def _normalisation(backbone: Any) -> Any:
+    import keras
+
+    return next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))

@@ -1,0 +1,1 @@
+"""One fit, epoch by epoch, and many side by side: losses, optimizers, schedules, augmentation."""

@@ -1,0 +1,230 @@
+"""Random changes to a batch of training images, by name, inside the compiled epoch.
+
+All are Keras' own layers. A Keras layer draws from a counter it keeps, so that its output depends
+on how often it was called before. Here each draws from the seed handed in instead: same seed, same
+output, in whatever process and order.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import AtlasError
+
+NAMES = (
+    "flip",
+    "shift",
+    "rotate",
+    "zoom",
+    "cutout",
+    "random_colour",
+    "randaugment",
+    "mixup",
+    "cutmix",
+)
+MIXING = ("mixup", "cutmix")
+
+SHIFT = 0.1  # of the side, each way
+ROTATION = 0.05  # of a full turn, each way: 18 degrees
+ZOOM = 0.15  # in or out
+CUTOUT_SIDE = 0.25  # of the image's side; the square is black
+COLOUR = 0.2  # of brightness and contrast, each way
+SATURATION = (0.4, 0.6)  # 0.5 leaves an image as it is
+HUE = 0.1
+MIXUP_ALPHA = 0.2  # Zhang et al. 2018
+CUTMIX_ALPHA = 1.0  # Yun et al. 2019
+RANDAUGMENT_OPERATIONS = 2  # Cubuk et al. 2020
+RANDAUGMENT_STRENGTH = 0.2
+RANDAUGMENT_ROTATION = 1 / 12  # of a full turn: 30 degrees
+RANDAUGMENT_BITS = 4
+MOST_DRAWS = 16  # more than any one layer makes
+
+Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
+Operation = Callable[[Any, Any], tuple[Any, Any]]
+
+
+class AugmentationError(AtlasError):
+    """An unknown augmentation, or one given twice."""
+
+
+def check(names: Sequence[str]) -> None:
+    """Raises AugmentationError for a name that is not in `NAMES`, or that stands there twice."""
+    for name in names:
+        if name not in NAMES:
+            raise AugmentationError(
+                f"train.augmentation: unknown {name!r}; choose among {', '.join(NAMES)}."
+            )
+    if len(set(names)) < len(names):
+        raise AugmentationError(f"train.augmentation: a name stands twice in {list(names)}.")
+
+
+def augment(
+    names: Sequence[str],
+    image_shape: tuple[int, int, int],
+    class_chances: np.ndarray | None = None,
+) -> Augment:
+    """A function `(images, labels, seed) -> (images, labels)` that applies `names` in their order.
+
+    Images are float32 `(batch, height, width, channels)` from 0 to 255, and come back as whole
+    numbers in that range, so that a cast to `uint8` loses nothing. Labels are one-hot float32
+    `(batch, classes)`; MixUp and CutMix mix them. The seed is a scalar int32 tensor.
+
+    Args:
+        names: some of `NAMES`.
+        image_shape: height, width, channels.
+        class_chances: with which chance an image of each class is changed at all, `(classes,)`;
+            None for always. See `chances_by_rarity`.
+
+    Raises:
+        AugmentationError: an unknown name, or chances by class together with MixUp or CutMix.
+    """
+    check(names)
+    if class_chances is not None and set(names) & set(MIXING):
+        raise AugmentationError(
+            "train.balance 'augmentation' changes images by class, and cannot go with"
+            f" {' or '.join(MIXING)}, which mix classes: take them out of train.augmentation."
+        )
+    draws = _draws()
+    operations = [_operation(name, image_shape[2], draws) for name in names]
+
+    def augmented(images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        draws.start(seed)
+        before = images
+        for operation in operations:
+            images, labels = operation(images, labels)
+        images = tf.round(tf.clip_by_value(images, 0.0, 255.0))
+        if class_chances is not None:
+            images = _by_chance(before, images, labels, class_chances, draws.next())
+        return images, labels
+
+    return augmented
+
+
+def chances_by_rarity(counts: np.ndarray) -> np.ndarray:
+    """How often to change an image of each class: 1 - n_class / n_largest, so the largest never.
+
+    Rare classes, whose few images are seen again and again, are varied most.
+    """
+    chances: np.ndarray = 1.0 - counts / max(int(np.max(counts)), 1)
+    return chances.astype(np.float32)
+
+
+def _by_chance(before: Any, after: Any, labels: Any, chances: np.ndarray, seed: Any) -> Any:
+    import tensorflow as tf
+
+    chance = tf.linalg.matvec(labels, tf.constant(chances, tf.float32))
+    drawn = tf.random.stateless_uniform(tf.shape(chance), seed)
+    return tf.where((drawn < chance)[:, None, None, None], after, before)
+
+
+def _operation(name: str, channels: int, draws: Any) -> Operation:
+    if name == "randaugment":
+        return _randaugment(channels, draws)
+    layer = _adopted(_layer(name, channels), draws)
+    if name in MIXING:
+        return lambda images, labels: _mixed(layer, images, labels)
+    return lambda images, labels: (layer(images, training=True), labels)
+
+
+def _mixed(layer: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+    mixed = layer({"images": images, "labels": labels}, training=True)
+    return mixed["images"], mixed["labels"]
+
+
+def _layer(name: str, channels: int) -> Any:
+    from keras import layers
+
+    if name == "random_colour":
+        tint = {"saturation_factor": SATURATION, "hue_factor": HUE} if channels == 3 else {}
+        return layers.RandomColorJitter(brightness_factor=COLOUR, contrast_factor=COLOUR, **tint)
+    makers: dict[str, Callable[[], Any]] = {
+        "flip": lambda: layers.RandomFlip("horizontal"),
+        "shift": lambda: layers.RandomTranslation(SHIFT, SHIFT),
+        "rotate": lambda: layers.RandomRotation(ROTATION),
+        "zoom": lambda: layers.RandomZoom(ZOOM),
+        "cutout": lambda: layers.RandomErasing(
+            factor=(1.0, 1.0), scale=(CUTOUT_SIDE**2, CUTOUT_SIDE**2), fill_value=0.0
+        ),
+        "mixup": lambda: layers.MixUp(alpha=MIXUP_ALPHA),
+        "cutmix": lambda: layers.CutMix(factor=(CUTMIX_ALPHA, CUTMIX_ALPHA)),
+    }
+    return makers[name]()
+
+
+def _randaugment(channels: int, draws: Any) -> Operation:
+    """Two operations a batch, drawn anew for each, applied to its images at strengths of their own.
+
+    Keras' own RandAugment computes every operation each time and throws all but one away.
+    """
+    import tensorflow as tf
+
+    choices = [_adopted(layer, draws) for layer in _randaugment_layers(channels)]
+
+    def operation(images: Any, labels: Any) -> tuple[Any, Any]:
+        for _ in range(RANDAUGMENT_OPERATIONS):
+            index = tf.random.stateless_uniform((), draws.next(), 0, len(choices), tf.int32)
+            first = draws.count
+            branches = [_branch(layer, images, draws, first) for layer in choices]
+            images = tf.switch_case(index, branches)
+            draws.count = first + MOST_DRAWS
+        return images, labels
+
+    return operation
+
+
+def _branch(layer: Any, images: Any, draws: Any, first: int) -> Callable[[], Any]:
+    """One choice; all draw the same seeds, for in a graph all are traced, and eagerly only one."""
+    import tensorflow as tf
+
+    def branch() -> Any:
+        draws.count = first
+        return tf.ensure_shape(layer(images, training=True), images.shape)
+
+    return branch
+
+
+def _randaugment_layers(channels: int) -> list[Any]:
+    from keras import layers
+
+    strength = RANDAUGMENT_STRENGTH
+    found = [
+        layers.AutoContrast(),
+        layers.Equalization(),
+        layers.RandomRotation(RANDAUGMENT_ROTATION),
+        layers.RandomShear(strength, strength),
+        layers.RandomTranslation(strength, strength),
+        layers.RandomBrightness(strength),
+        layers.RandomContrast(strength),
+        layers.RandomSharpness(strength),
+        layers.RandomPosterization(RANDAUGMENT_BITS),
+        layers.Solarization(addition_factor=strength, threshold_factor=strength),
+    ]
+    return [*found, layers.RandomColorDegeneration(strength)] if channels == 3 else found
+
+
+def _adopted(layer: Any, draws: Any) -> Any:
+    """`layer`, drawing from `draws`, and its inner layers too."""
+    for inner in layer._flatten_layers():
+        if hasattr(inner, "generator"):
+            inner.generator = draws
+    return layer
+
+
+def _draws() -> Any:
+    """A Keras seed generator without a state: the seeds (s, 1), (s, 2), ... of a given s."""
+    import tensorflow as tf
+    from keras.random import SeedGenerator
+
+    class Draws(SeedGenerator):  # type: ignore[misc]
+        def start(self, seed: Any) -> None:
+            self._seed = tf.cast(seed, tf.int32)
+            self.count = 0
+
+        def next(self, ordered: bool = True) -> Any:
+            self.count += 1
+            return tf.stack([self._seed, self.count])
+
+    return Draws(seed=0)
