@@ -328,6 +328,24 @@ def read_yaml(path: Path) -> Any:
     return _read(path)
 
 
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and YAML value of an override such as `train.epochs=3`.
+
+    Raises:
+        ParamsError: there is no key, or no YAML value.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ParamsError(f"{text!r}: expected key=value, such as train.epochs=3.")
+    try:
+        return key, YAML(typ="safe", pure=True).load(value)
+    except YAMLError:
+        raise ParamsError(f"{key}: {value!r} is not a YAML value.") from None
+
+
 def _read(path: Path) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _words(arguments: argparse.Namespace) -> list[str]:
     preset = load(arguments.name, arguments.folder)
-    settings = {**preset.settings, **dict(cli.assignment(text) for text in arguments.set)}
+    settings = {**preset.settings, **dict(parameters.assignment(text) for text in arguments.set)}
     return command(arguments.name, preset, settings, printed=not arguments.run)
 
 

@@ -104,7 +104,7 @@ class Comparison(Record):
         for key in overrides:
             _require_allowed(key, self.model, where)
         try:
-            params = parameters.parse({}, overrides)
+            settings = parameters.parse({}, overrides)
         except ParamsError as error:
             raise ComparisonError(f"{where}: {error}") from None
         if members is not None and self.draw == "each_seed":
@@ -112,7 +112,7 @@ class Comparison(Record):
                 f"{where}.ensemble: not with draw: each_seed, for its members would together see "
                 "more images than the baseline."
             )
-        return Variant(name, self.model, params, members, changes, self.draw == "each_seed")
+        return Variant(name, self.model, settings, members, changes, self.draw == "each_seed")
 
 
 def _require_allowed(key: str, model: str, where: str) -> None:

@@ -39,7 +39,7 @@ class Variant:
 
     name: str
     model: str
-    params: Params
+    settings: Params
     members: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     own_draws: bool = False
@@ -47,13 +47,13 @@ class Variant:
     @property
     def section(self) -> Regularised:
         """The settings of the network."""
-        section: Regularised = getattr(self.params.models, self.model)
+        section: Regularised = getattr(self.settings.models, self.model)
         return section
 
     @property
     def train(self) -> Train:
         """The settings of the training."""
-        return self.params.train
+        return self.settings.train
 
     def same_fits(self, other: "Variant") -> bool:
         """Whether this variant's fits are those of `other`, so that none has to run twice."""
@@ -62,7 +62,7 @@ class Variant:
 
     def vary(self, seed: int) -> Vary:
         """What is left out of, or spoiled in, the training images of `seed`."""
-        asked = self.params.preprocess
+        asked = self.settings.preprocess
         spoil = Vary(asked.train_fraction, asked.label_noise or None, asked.imbalance)
         return replace(spoil, seed=seed) if self.own_draws and spoil != Vary() else spoil
 

@@ -5,10 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import AtlasError
-from pipeline.params import ParamsError
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -37,24 +35,6 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
 def _said(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Key and YAML value of an override such as `train.epochs=3`.
-
-    Raises:
-        ParamsError: there is no key, or no YAML value.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise ParamsError(f"{text!r}: expected key=value, such as train.epochs=3.")
-    try:
-        return key, YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
-        raise ParamsError(f"{key}: {value!r} is not a YAML value.") from None
 
 
 def root() -> Path:

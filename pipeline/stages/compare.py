@@ -46,7 +46,7 @@ class Result:
 def main(arguments: argparse.Namespace) -> None:
     """Fit every variant with every seed, compare, write and log the tables."""
     params = parameters.load(arguments.params)
-    overrides = dict(cli.assignment(text) for text in arguments.set)
+    overrides = dict(parameters.assignment(text) for text in arguments.set)
     comparison = record.load(arguments.name).with_baseline(overrides)
     seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
     variants = comparison.resolved(seeds)
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     base = variants[0]
     sections = ("train", f"models.{comparison.model}")
     dataset = data.manifest.dataset
-    with tracking.stage_run(base.params, f"compare@{name}", dataset, sections) as run:
+    with tracking.stage_run(base.settings, f"compare@{name}", dataset, sections) as run:
         run.log_dataset(data.manifest)
         results = _fitted(params, planned, name)
         outcomes = _judged(planned, results, data, params, num_train)
@@ -84,7 +84,7 @@ def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -
     counts = {}
     for variant in variants:
         try:
-            checks.check(variant.params, variant.model, manifest.image_shape, manifest.num_classes)
+            checks.check(variant.settings, variant.model, manifest.image_shape, manifest.num_classes)
             counts[variant.name] = len(_varied(variant, seeds[0], data).train)
         except AtlasError as error:
             raise type(error)(f"variant {variant.name!r}: {error}") from None
