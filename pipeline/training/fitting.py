@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,9 @@ from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
 from pipeline.training.export import keras_bytes
 from pipeline.training.program import Program, Resident
-from pipeline.training.task import FitError, FitResult, FitTask, smoothed
+from pipeline.training.task import FitError, FitResult, FitTask, Progress, smoothed
 
 EXPLODED = 1e6  # nats; the loss of a model that guesses among a million classes is 14
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What one finished epoch says to who watches."""
-
-    model: str
-    seed: int
-    epoch: int
-    epochs: int
-    running_loss: float
-    probe_loss: float
-    val_loss: float
-    val_accuracy: float
 
 
 Watch = Callable[[Progress], None]

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pipeline import models
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
-from pipeline.training import augmentation, balancing, losses, optimizers
+from pipeline.training import balancing, losses, optimizers
 from pipeline.training.task import FitTask
 
 SCORING_BATCH = 512
@@ -53,7 +53,7 @@ class Program:
         self.optimizer.build(self.model.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
         self._logits = keras.Model(self.model.inputs, self.model.get_layer("logits").output)
-        self._augment = augmentation.augment(task.train.augmentation, self._shape)
+        self._augment = _augmenter(task.train.augmentation, self._shape)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
         self._score = tf.function(self._score_batch, reduce_retracing=True)
         self._epochs: dict[bool, Callable[..., Any]] = {}
@@ -170,6 +170,14 @@ class Program:
         return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
             hits, dtype=tf.int32
         )
+
+
+def _augmenter(names: Sequence[str], shape: tuple[int, int, int]) -> Callable[..., Any]:
+    if not names:
+        return lambda images, targets, _: (images, targets)
+    from pipeline.training import augmentation
+
+    return augmentation.augment(names, shape)
 
 
 def _seed_states(model: Any) -> list[Any]:

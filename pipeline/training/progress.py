@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.training.task import FitResult, FitTask
+from pipeline.training.task import FitResult, FitTask, Progress
 
 FEW = 20  # up to so many fits, plain output has a line an epoch; above, a line a fit
 
@@ -33,7 +33,7 @@ class Board:
         if self._bar:
             self._bar.stop()
 
-    def epoch(self, progress: Any) -> None:
+    def epoch(self, progress: Progress) -> None:
         """One epoch of one fit is over."""
         text = (
             f"{progress.model} seed {progress.seed} epoch {progress.epoch}/{progress.epochs}  "

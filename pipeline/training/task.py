@@ -85,6 +85,20 @@ class FitResult:
     num_traces: int = 0
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What one finished epoch says to who watches."""
+
+    model: str
+    seed: int
+    epoch: int
+    epochs: int
+    running_loss: float
+    probe_loss: float
+    val_loss: float
+    val_accuracy: float
+
+
 def smoothed(losses: "np.ndarray | list[float]", window: int) -> float:
     """The mean of the last `window` values: causal, so it never looks past its own epoch."""
     return float(np.mean(np.asarray(losses[-window:], dtype=np.float64)))

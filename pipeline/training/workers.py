@@ -11,11 +11,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from pipeline.params import Workers
 from pipeline.training.progress import Board
-from pipeline.training.task import FitError, FitResult, FitTask
+from pipeline.training.task import FitError, FitResult, FitTask, Progress
 
 TOPIC = "overfit-atlas-epoch"
 RETRIES = 3
@@ -72,7 +73,9 @@ class _Cluster:
         ]
         position = {future.key: index for index, future in enumerate(submitted)}
         with Board(title, tasks) as board:
-            self._client.subscribe_topic(TOPIC, lambda event: board.epoch(event[1]))
+            self._client.subscribe_topic(
+                TOPIC, lambda event: board.epoch(Progress(**event[1]["progress"]))
+            )
             try:
                 for future in as_completed(submitted):
                     index = position[future.key]
@@ -118,7 +121,9 @@ def _fit(task: FitTask, source: bytes | None) -> FitResult:
     worker = get_worker()
     if source is not None:
         task = shipping.delivered(task, source)
-    return session.run(task, lambda progress: worker.log_event(TOPIC, progress))
+    return session.run(
+        task, lambda progress: worker.log_event(TOPIC, {"progress": asdict(progress)})
+    )
 
 
 @contextmanager
