@@ -22,7 +22,7 @@ from pipeline.studies.designs import Point, Space
 Z = 1.96
 NUM_STEPS = (33, 26)
 """Steps of the candidate lattice along the first and every further parameter."""
-REPEATS = "gap_by_seed"
+REPEATS = "gap_loss_by_seed"
 """User attribute with a trial's single measurements, where it has more than one."""
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pipeline.errors import AtlasError
 LOCK_SECONDS = 60.0
 HOST = "host"
 RETRIES = "retries"
-"""User attributes: which machine asked for a trial, and the trial that this one repeats."""
+"""User attributes: which machine asked for a trial, and the lost trial that this one repeats."""
 
 
 class StorageError(AtlasError):
@@ -58,8 +58,8 @@ def study(
 ) -> Iterator[Study]:
     """The study `name`, made where there is none, for this process alone while the block lasts.
 
-    Trials that a dead process left running have been failed and queued again with the same
-    parameters. A second process that wants the same study waits, and then finds it finished.
+    Trials that a dead process left running have failed by then (see `requeue`). A second process
+    that wants the same study waits, and then finds it finished.
 
     Args:
         folder: of the locks, and of the database unless `url` names another.
@@ -71,7 +71,7 @@ def study(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
+    with _alone(folder / f".{name}.lock", name):
         try:
             # Optuna makes its tables without a lock: of four first users at once, three fail.
             with FileLock(folder / ".optuna.lock", timeout=2 * LOCK_SECONDS):
@@ -85,7 +85,7 @@ def study(
                 )
         except _errors() as error:
             raise StorageError(_refusal(url or default_url(folder), error)) from None
-        _queue_abandoned(found, local=url is None)
+        _fail_abandoned(found, local=url is None)
         yield found
 
 
@@ -104,12 +104,21 @@ def kept(found: Study, *states: TrialState) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state != TrialState.FAIL]
 
 
-def queue(found: Study, points: Iterable[Mapping[str, Any]]) -> None:
-    """Queue those of `points` that no trial has tried, tries or will try."""
-    known = [planned(trial) for trial in kept(found)]
-    for point in points:
-        if point not in known:
-            found.enqueue_trial(dict(point))
+def begin(found: Study, space: Any, point: Mapping[str, Any]) -> Trial:
+    """A trial at `point`, which no sampler chose."""
+    found.enqueue_trial(dict(point))
+    while (trial := ask(found, space)).params != point:
+        # Left in the queue by a process that died at this very place.
+        found.tell(trial, state=TrialState.FAIL)
+    return trial
+
+
+def requeue(found: Study) -> None:
+    """Queue the parameters of trials that were lost, in their order, where they are not yet."""
+    retried = {trial.user_attrs.get(RETRIES) for trial in found.get_trials(deepcopy=False)}
+    for trial in found.get_trials(deepcopy=False):
+        if trial.state == TrialState.FAIL and trial.number not in retried:
+            found.enqueue_trial(planned(trial), user_attrs={RETRIES: trial.number})
 
 
 def planned(trial: FrozenTrial) -> dict[str, Any]:
@@ -117,14 +126,7 @@ def planned(trial: FrozenTrial) -> dict[str, Any]:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
-def give_back(found: Study, trial: FrozenTrial) -> None:
-    """Fail a trial that did not finish, and queue its parameters again."""
-    first = trial.user_attrs.get(RETRIES, trial.number)
-    found.tell(trial.number, state=TrialState.FAIL)
-    found.enqueue_trial(planned(trial), user_attrs={RETRIES: first})
-
-
-def _queue_abandoned(found: Study, local: bool) -> None:
+def _fail_abandoned(found: Study, local: bool) -> None:
     running = kept(found, TrialState.RUNNING)
     away = {trial.user_attrs.get(HOST) for trial in running} - {socket.gethostname(), None}
     if away and not local:
@@ -134,7 +136,23 @@ def _queue_abandoned(found: Study, local: bool) -> None:
             f"the study: optuna delete-study --study-name {found.study_name} --storage URL."
         )
     for trial in running:
-        give_back(found, trial)
+        found.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def _alone(lock: Path, name: str) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(f"study {name}: another process works on it; waiting for that", flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _storage(url: str) -> RDBStorage:

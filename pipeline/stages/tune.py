@@ -1,0 +1,177 @@
+"""Two Optuna studies of one model: where it overfits, and which fit of it is best.
+
+The map is laid out evenly (or follows its frontier) and stops no fit; the search follows the
+validation loss and prunes. They share no trial. Both go on where a killed run left them. Run as
+`python -m pipeline.stages.tune`.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.data import prepared
+from pipeline.diagnosis.overfit_map import MIN_POINTS
+from pipeline.files import replacing, write_json
+from pipeline.params import ParamsError
+from pipeline.stages import cli
+from pipeline.studies import storage
+from pipeline.studies.frontier_sampler import FrontierSampler
+from pipeline.studies.outcome import Outcome, outcome
+from pipeline.studies.plan import Plan, Purpose
+from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
+from pipeline.training import checks, workers
+from pipeline.training.task import FitResult, FitTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SECTIONS = ("seed", "tune", "train", "evaluate")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run or resume both studies, write their tables, log every trial."""
+    params = parameters.load(arguments.params)
+    manifest = prepared.read_manifest(arguments.data)
+    plan = Plan(params, arguments.data, manifest)
+    check(plan)
+    sections = (*SECTIONS, f"models.{plan.tune.model}")
+    with tracking.stage_run(params, "tune", manifest.dataset, sections) as run:
+        run.log_dataset(manifest)
+        with ExitStack() as stack:
+            fitted = _on_demand(plan, stack)
+            mapped = _studied(plan, "map", fitted, run)
+            searched = _studied(plan, "search", fitted, run) if plan.tune.search_trials else []
+        found = outcome(plan, mapped, searched)
+        _write(arguments.out, found)
+        _log(run, plan, found)
+
+
+def check(plan: Plan) -> None:
+    """Refuse before any work what cannot work.
+
+    Raises:
+        AtlasError: a width the model or the images do not allow, or a map of too few points.
+    """
+    tune, manifest = plan.tune, plan.manifest
+    num_points = plan.num_points // len(plan.slices)
+    if num_points < MIN_POINTS:
+        raise ParamsError(
+            f"tune: got {num_points} points, but a map needs at least {MIN_POINTS}: give more "
+            "tune.widths and tune.dropouts, or a larger tune.points."
+        )
+    for width in (min(tune.widths), max(tune.widths)):
+        section = plan.tasks({"width": width, "dropout": tune.dropouts[0]})[0].section
+        models = plan.params.models.model_copy(update={tune.model: section})
+        sized = plan.params.model_copy(update={"models": models})
+        checks.check(sized, tune.model, manifest.image_shape, manifest.num_classes)
+
+
+def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
+    """Fits on workers that start with the first of them: a finished study starts none."""
+    pools: list[workers.Pool] = []
+
+    def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+        if not pools:
+            pools.append(stack.enter_context(workers.pool(plan.params.workers)))
+        return pools[0].run(tasks, title)
+
+    return fitted
+
+
+def _studied(plan: Plan, purpose: Purpose, fitted: Fitted, run: tracking.Run) -> list[FrozenTrial]:
+    """All trials of one study, the missing ones fitted now; each is logged once in this run."""
+    tune, folder = plan.tune, cli.root() / "mlruns"
+    name = storage.study_name(purpose, tune.model, plan.decisive(purpose))
+    sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=plan.params.seed)
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if purpose == "search":
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
+    elif tune.sampler == "frontier":
+        sampler = FrontierSampler(plan.space, tune.threshold, seed=plan.params.seed)
+    with storage.study(name, sampler, pruner, folder, tune.storage) as study:
+        for trial in finished(study):
+            _log_trial(run, purpose, trial)
+        desk = Desk(plan, purpose, study, fitted, lambda trial: _log_trial(run, purpose, trial))
+        if purpose == "search":
+            return desk.search()
+        return desk.follow() if tune.sampler == "frontier" else desk.lay_out()
+
+
+def _write(folder: Path, found: Outcome) -> None:
+    for name, table in found.tables.items():
+        with replacing(folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.9g")
+    write_json(folder / "summary.json", found.summary)
+
+
+def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
+    """A child run for a finished trial: its parameters, scores, verdict and curves."""
+    point = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
+    known = trial.user_attrs
+    with run.child(f"{purpose}: {point}", {"study": purpose}) as child:
+        child.log_params(trial.params)
+        child.log_metrics({name: x for name, x in known.items() if isinstance(x, int | float)})
+        child.log_tags({"verdict": known["verdict"], "onset": known.get("onset", "")})
+        child.log_curves(pd.DataFrame(known["curves"]))
+        if not known[f"{VALUE[purpose]}_by_seed"]:
+            child.fail("the loss of every seed left the finite numbers")
+
+
+def _log(run: tracking.Run, plan: Plan, found: Outcome) -> None:
+    """The tables and figures of both studies, and the answers as metrics, on the parent run."""
+    for name, table in found.tables.items():
+        if name != "map_curves":
+            run.log_table(table, f"{name}.csv")
+    for path, draw in _figures(plan, found).items():
+        run.log_figure(draw(), path)
+    undropped = found.first.overfits_from()
+    answers = {"frontier/overfits_from_width": undropped.width}
+    answers |= {f"surface/{key}": x for key, x in vars(found.first.leave_one_out()).items()}
+    run.log_metrics({name: value for name, value in answers.items() if value is not None})
+    run.log_tags({"frontier": found.first.crossing(), "undropped_net_overfits": undropped.reach})
+
+
+def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
+    from pipeline.plots import maps, studies
+
+    model, threshold = plan.tune.model, plan.tune.threshold
+    points, surface, frontier = (found.of_first(name) for name in ("map", "surface", "frontier"))
+    ranked = found.tables["importance"]
+    interpolation = pd.DataFrame(found.summary["double_descent"])
+    figures: dict[str, Callable[[], Figure]] = {
+        "gap_map.png": lambda: maps.gap_map(points, surface, frontier, "en", threshold, model),
+        "onset_map.png": lambda: maps.onset_map(points, "en", model),
+        "validation_map.png": lambda: maps.validation_map(points, surface, "en", model=model),
+        "slices.png": lambda: maps.slices(points, surface, "en", threshold, model),
+    }
+    for target in ("gap_loss", "val_loss"):
+        part = ranked[ranked["target"] == target]
+        if len(part):
+            figures[f"importance_{target}.png"] = partial(studies.importances, part, "en", target)
+    if len(found.tables["search"]):
+        figures["pareto.png"] = lambda: studies.pareto(found.tables["search"], "en")
+    if len(interpolation):
+        figures["double_descent.png"] = lambda: studies.double_descent(
+            found.tables["double_descent"], "en", interpolation, model
+        )
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser("Find where a model overfits, and which fit of it is best.")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    parser.add_argument("--out", type=Path, default=Path("results/tune"), help="folder for tables")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())

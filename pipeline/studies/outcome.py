@@ -1,0 +1,100 @@
+"""All that comes out of the two studies: tables, the maps behind them, and the summary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from pipeline.diagnosis import double_descent, overfit_map
+from pipeline.diagnosis.overfit_map import MapSettings, OverfitMap
+from pipeline.studies import tables
+from pipeline.studies.plan import Plan
+from pipeline.studies.summary import summary
+from pipeline.studies.tables import SLICE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the tune stage writes.
+
+    Attributes:
+        tables: by file name without `.csv`: map, map_curves, points, frontier, surface,
+            importance, double_descent, search.
+        first: the slice that figures show: all data, least label noise, last epoch.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    summary: Mapping[str, Any]
+    first: OverfitMap
+
+    def of_first(self, name: str) -> pd.DataFrame:
+        """The rows of a table that belong to the first slice."""
+        table = self.tables[name]
+        for column in SLICE:
+            table = table[table[column] == self.first.fits[column].iloc[0]]
+        return table
+
+
+def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[FrozenTrial]) -> Outcome:
+    """The outcome of the finished trials of the map and of the search (none: no search).
+
+    Raises:
+        AtlasError: too few fits came through to lay a surface on them.
+    """
+    fits = tables.map_table(plan, mapped)
+    maps = [overfit_map.fit(rows, map_settings(plan)) for _, rows in fits.groupby(SLICE)]
+    first = max(maps, key=_fullness)
+    full = [found for found in maps if _last(found, "epochs") == plan.tune.epochs]
+    descent = tables.descent_fits(plan, fits)
+    found = {
+        "map": fits,
+        "map_curves": tables.curves_table(plan, mapped),
+        "points": _stacked([(one, tables.points_table(plan, mapped, one)) for one in full]),
+        "frontier": _stacked([(one, one.frontier()) for one in maps]),
+        "surface": _stacked([(one, tables.surface_table(one)) for one in maps]),
+        "double_descent": double_descent.table(descent),
+        "search": tables.search_table(searched),
+    }
+    seed = plan.params.seed
+    ranked = [tables.importance_table(mapped, "gap_loss", seed)]
+    ranked += [tables.importance_table(searched, "val_loss", seed)]
+    found["importance"] = pd.concat(ranked, ignore_index=True)
+    judged = double_descent.judge(descent, seed) if len(descent) else []
+    search = found["search"] if searched else None
+    return Outcome(found, summary(plan, maps, fits, judged, search), first)
+
+
+def map_settings(plan: Plan) -> MapSettings:
+    """What the parameters ask of the map."""
+    evaluate = plan.params.evaluate
+    return MapSettings(
+        threshold=plan.tune.threshold,
+        num_images=plan.manifest.num_images("val"),
+        confidence=evaluate.confidence,
+        num_resamples=evaluate.num_resamples,
+        seed=plan.params.seed,
+        reference=evaluate.target_accuracy,
+        log_width=plan.log_width,
+    )
+
+
+def _fullness(found: OverfitMap) -> tuple[float, float, float]:
+    noise, share = _last(found, "label_noise"), _last(found, "train_fraction")
+    return share, -noise, _last(found, "epochs")
+
+
+def _last(found: OverfitMap, column: str) -> float:
+    return float(found.fits[column].iloc[-1])
+
+
+def _stacked(parts: Sequence[tuple[OverfitMap, pd.DataFrame]]) -> pd.DataFrame:
+    """Tables of several slices as one, with the slice in front."""
+    named = []
+    for found, table in parts:
+        table = table.copy()
+        for column in SLICE[::-1]:
+            table.insert(0, column, found.fits[column].iloc[0])
+        named.append(table)
+    return pd.concat(named, ignore_index=True)

@@ -1,0 +1,180 @@
+"""What the two studies ask for: their spaces, the points of the map, and the fits of a point."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from pipeline import models
+from pipeline.data.prepared import Manifest
+from pipeline.params import Params, Tune
+from pipeline.studies import designs
+from pipeline.studies.designs import Point
+from pipeline.training.task import FitTask, Vary
+
+Purpose = Literal["map", "search"]
+
+PATIENCE_SHARE = 0.25
+"""The search stops a fit without a better validation loss for this share of the epochs; the map
+never stops one."""
+DECISIVE_CODE = ("data", "models", "training", "diagnosis", "studies")
+DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
+EVALUATE = ("confidence", "smoothing", "patience", "z", "floor")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The map and the search of one model on one data set.
+
+    Attributes:
+        data: the folder of prepared arrays that `manifest` describes.
+    """
+
+    params: Params
+    data: Path
+    manifest: Manifest
+
+    @property
+    def tune(self) -> Tune:
+        """The section of the parameters that this is about."""
+        return self.params.tune
+
+    @property
+    def log_width(self) -> bool:
+        """Whether width is spread evenly on a logarithmic scale; variants are numbered instead."""
+        return self.tune.model != "efficientnet"
+
+    @cached_property
+    def slices(self) -> list[Point]:
+        """The data the map is made for, one slice each: train_fraction and label_noise."""
+        noises = self.tune.label_noises or (round(self.manifest.label_noise, 6),)
+        axes = {"train_fraction": self.tune.train_fractions, "label_noise": noises}
+        return designs.grid(axes)
+
+    @cached_property
+    def plane(self) -> dict[str, BaseDistribution]:
+        """Width and dropout, between the least and the most asked for."""
+        widths, dropouts = self.tune.widths, self.tune.dropouts
+        return {
+            "width": IntDistribution(min(widths), max(widths), log=self.log_width),
+            "dropout": FloatDistribution(min(dropouts), max(dropouts)),
+        }
+
+    @cached_property
+    def space(self) -> dict[str, BaseDistribution]:
+        """The parameters of a trial of the map: the plane, and what differs between slices."""
+        varied = {
+            name: CategoricalDistribution(sorted({point[name] for point in self.slices}))
+            for name in ("train_fraction", "label_noise")
+        }
+        more = {name: one for name, one in varied.items() if len(one.choices) > 1}
+        return {**self.plane, **more}
+
+    @cached_property
+    def search_space(self) -> dict[str, BaseDistribution]:
+        """The parameters of a trial of the search."""
+        low, high = self.tune.search_rates
+        return {**self.plane, "learning_rate": FloatDistribution(low, high, log=True)}
+
+    @property
+    def num_points(self) -> int:
+        """How many points the map has, all slices together."""
+        num_points = len(self.tune.widths) * len(self.tune.dropouts)
+        if self.tune.sampler != "grid":
+            num_points = self.tune.points or num_points
+        return num_points * len(self.slices)
+
+    def budgets(self, purpose: Purpose) -> tuple[int, ...]:
+        """The numbers of epochs after which the fits of a study are scored, the last one last."""
+        tune = self.tune
+        return (*sorted(tune.also_at_epochs), tune.epochs) if purpose == "map" else (tune.epochs,)
+
+    def design(self) -> list[Point]:
+        """The points of a map that is laid out beforehand, those of the widest nets first.
+
+        Wide nets take longest, so that no worker is left with one at the end.
+        """
+        tune = self.tune
+        if tune.sampler == "grid":
+            plane = designs.grid({"width": tune.widths, "dropout": tune.dropouts})
+        else:
+            num_points = self.num_points // len(self.slices)
+            plane = designs.sobol(self.plane, num_points, self.params.seed)
+        points = [{**point, **part} for part in self.slices for point in plane]
+        kept = [{name: point[name] for name in self.space} for point in points]
+        return sorted(kept, key=lambda point: -point["width"])
+
+    def full(self, point: Point) -> Point:
+        """A trial's parameters with those that are the same in all trials."""
+        return {**self.slices[0], **point}
+
+    def tasks(self, point: Point, seeds: Sequence[int] | None = None) -> list[FitTask]:
+        """The fits of a point of the map or the search, one a seed."""
+        tune, model = self.tune, self.tune.model
+        section = models.with_width(model, getattr(self.params.models, model), point["width"])
+        changes: dict[str, Any] = {"epochs": tune.epochs, "early_stopping": None}
+        if "learning_rate" in point:
+            patience = math.ceil(PATIENCE_SHARE * tune.epochs)
+            changes |= {"learning_rate": point["learning_rate"], "early_stopping": patience}
+        first = FitTask(
+            model=model,
+            section=section.model_copy(update={"dropout": point["dropout"]}),
+            train=self.params.train_for(model).model_copy(update=changes),
+            seed=tune.seeds[0],
+            data=self.data.resolve(),
+            data_hash=self.manifest.content_hash,
+            vary=self._vary(self.full(point)),
+            smoothing=self.params.evaluate.smoothing,
+        )
+        return [replace(first, seed=seed) for seed in seeds or tune.seeds]
+
+    def _vary(self, point: Point) -> Vary:
+        # Without a list of noises the labels stay as they were prepared.
+        noise = point["label_noise"] if self.tune.label_noises else None
+        as_prepared = noise == round(self.manifest.label_noise, 6)
+        return Vary(point["train_fraction"], None if as_prepared else noise)
+
+    def decisive(self, purpose: Purpose) -> dict[str, Any]:
+        """All that decides the numbers of a trial, and for adaptive samplers its parameters.
+
+        A finished grid may grow by a width, or be cut at another threshold, without a new fit.
+        """
+        model, tune = self.tune.model, self.tune.model_dump(mode="json")
+        names = ["model", "seeds", "epochs", "also_at_epochs", "train_fractions", "label_noises"]
+        if purpose == "search":
+            names += ["widths", "dropouts", "search_rates", "batch"]
+        elif self.tune.sampler == "frontier":
+            names += ["widths", "dropouts", "sampler", "batch", "threshold"]
+        evaluate = self.params.evaluate.model_dump(mode="json")
+        return {
+            "tune": {name: tune[name] for name in names},
+            "section": getattr(self.params.models, model).model_dump(mode="json"),
+            "train": self.params.train_for(model).model_dump(mode="json", exclude={"seeds"}),
+            "evaluate": {name: evaluate[name] for name in EVALUATE},
+            "seed": self.params.seed,
+            "data": self.manifest.content_hash,
+            "code": _code_hash(),
+            "packages": {name: version(name) for name in DECISIVE_PACKAGES},
+        }
+
+
+@cache
+def _code_hash() -> str:
+    """A hash of the code that decides a trial: trials of other code are never taken over."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for folder in DECISIVE_CODE:
+        for source in sorted((package / folder).glob("*.py")):
+            digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,163 @@
+"""How trials of a study come about: asked for, fitted, told. Start at `Desk`.
+
+Trials are asked for in batches of a fixed size, so that what an adaptive study proposes does not
+depend on how many workers there are or in which order their fits finish.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from pipeline.diagnosis.verdict import Reference
+from pipeline.studies import scoring, storage
+from pipeline.studies.plan import Plan, Purpose
+from pipeline.training.task import FitResult, FitTask
+
+Fitted = Callable[[Sequence[FitTask], str], Iterator[tuple[int, FitResult]]]
+"""Runs fits side by side; gives each one's index and result, in the order in which they finish."""
+
+VALUE: dict[Purpose, str] = {"map": "gap_loss", "search": "best_val_loss"}
+STARTUP_TRIALS = 8
+"""Trials of the search that are drawn at random, and complete before any other is pruned."""
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """Trials that will not run again, in the order in which they were asked for."""
+    return storage.kept(study, TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where the trials of one study are worked off.
+
+    Attributes:
+        fitted: where fits are sent to.
+        told: called with every trial as it finishes.
+    """
+
+    plan: Plan
+    purpose: Purpose
+    study: Study
+    fitted: Fitted
+    told: Callable[[FrozenTrial], None]
+
+    def lay_out(self) -> list[FrozenTrial]:
+        """The trials of a map designed beforehand, those that were missing fitted now."""
+        points = self.plan.design()
+        known = [trial.params for trial in finished(self.study)]
+        missing = [point for point in points if point not in known]
+        trials: dict[int, Trial] = {}
+        for index, results in self._of_points([self.plan.tasks(point) for point in missing]):
+            if index not in trials:
+                trials[index] = storage.begin(self.study, self.plan.space, missing[index])
+            if len(results) == len(self.plan.tune.seeds):
+                self._finish(trials[index], results)
+        return [trial for trial in finished(self.study) if trial.params in points]
+
+    def follow(self) -> list[FrozenTrial]:
+        """The trials of a map whose sampler looks at earlier ones."""
+        for trials in self._batches(self.plan.num_points, self._ask):
+            tasks = [self.plan.tasks(trial.params) for trial in trials]
+            for index, results in self._of_points(tasks):
+                if len(results) == len(self.plan.tune.seeds):
+                    self._finish(trials[index], results)
+        return finished(self.study)[: self.plan.num_points]
+
+    def search(self) -> list[FrozenTrial]:
+        """The trials of the search: TPE on the validation loss, pruned after each seed.
+
+        A trial whose mean so far is worse than the median of earlier trials after as many seeds
+        spends no further ones.
+        """
+        for trials in self._batches(self.plan.tune.search_trials, self._propose):
+            results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
+            live = trials
+            for step, seed in enumerate(self.plan.tune.seeds, start=1):
+                tasks = [self.plan.tasks(trial.params, [seed]) for trial in live]
+                for index, found in self._of_points(tasks):
+                    results[live[index].number] += found
+                for trial in live:
+                    trial.report(self._value(results[trial.number]), step)
+                last = step == len(self.plan.tune.seeds)
+                pruned = [] if last else [trial for trial in live if trial.should_prune()]
+                for trial in pruned:
+                    self._finish(trial, results[trial.number], pruned=True)
+                live = [trial for trial in live if trial not in pruned]
+            for trial in live:
+                self._finish(trial, results[trial.number])
+        return finished(self.study)[: self.plan.tune.search_trials]
+
+    def _batches(self, num_trials: int, ask: Callable[[], Trial]) -> Iterator[list[Trial]]:
+        """Trials asked for together; a batch that was cut off is made complete first."""
+        storage.requeue(self.study)
+        batch = self.plan.tune.batch
+        while (done := len(finished(self.study))) < num_trials:
+            yield [ask() for _ in range(min(batch - done % batch, num_trials - done))]
+
+    def _ask(self) -> Trial:
+        return storage.ask(self.study, self.plan.space)
+
+    def _propose(self) -> Trial:
+        # Seeded by its number, so that a resumed search proposes what it would have proposed.
+        self.study.sampler = TPESampler(
+            seed=self.plan.params.seed + len(storage.kept(self.study)),
+            n_startup_trials=STARTUP_TRIALS,
+            multivariate=True,
+            constant_liar=True,
+        )
+        return storage.ask(self.study, self.plan.search_space)
+
+    def _of_points(
+        self, tasks: Sequence[Sequence[FitTask]]
+    ) -> Iterator[tuple[int, list[FitResult]]]:
+        """Whenever a fit finishes: the index of its point, and the results of that point so far."""
+        owners = [index for index, fits in enumerate(tasks) for _ in fits]
+        found: list[list[FitResult]] = [[] for _ in tasks]
+        flat = [task for fits in tasks for task in fits]
+        for number, result in self.fitted(flat, self.purpose) if flat else ():
+            found[owners[number]].append(result)
+            yield owners[number], found[owners[number]]
+
+    def _value(self, results: Sequence[FitResult]) -> float:
+        value = self._scored(results, None).value
+        return float("nan") if value is None else value
+
+    def _finish(self, trial: Trial, results: Sequence[FitResult], pruned: bool = False) -> None:
+        scored = self._scored(results, self._reference(trial, results))
+        for name, value in scored.attributes.items():
+            trial.set_user_attr(name, value)
+        if pruned or scored.value is None:
+            self.told(self.study.tell(trial, state=TrialState.PRUNED))
+        else:
+            self.told(self.study.tell(trial, scored.value))
+
+    def _scored(self, results: Sequence[FitResult], reference: Reference | None) -> scoring.Scored:
+        return scoring.score_point(
+            results,
+            self.plan.budgets(self.purpose),
+            VALUE[self.purpose],
+            self.plan.params.evaluate,
+            self.plan.manifest.num_classes,
+            reference,
+        )
+
+    def _reference(self, trial: Trial, results: Sequence[FitResult]) -> Reference | None:
+        """The best probe accuracy so far in this slice of the map; the search has no such thing.
+
+        It may still rise: the map's own tables call underfit what is so by the best in the end.
+        """
+        if self.purpose == "search":
+            return None
+        data = self._slice(trial)
+        alike = [one for one in finished(self.study) if self._slice(one) == data]
+        known = [float(one.user_attrs["probe_accuracy"] or 0.0) for one in alike]
+        own = [result.history.series("probe", "accuracy")[-1] for result in results]
+        return Reference(max([*known, float(np.nan_to_num(np.mean(own)))]), "model", "map")
+
+    def _slice(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
+        return {name: trial.params[name] for name in self.plan.space if name not in self.plan.plane}

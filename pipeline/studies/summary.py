@@ -1,0 +1,77 @@
+"""The map and the search in a few numbers each: what a sentence about them is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from pipeline.diagnosis.double_descent import DoubleDescent
+from pipeline.diagnosis.estimates import finite_or_none
+from pipeline.diagnosis.overfit_map import OverfitMap
+from pipeline.studies.plan import Plan
+from pipeline.studies.tables import SLICE
+
+
+def summary(
+    plan: Plan,
+    maps: Sequence[OverfitMap],
+    fits: pd.DataFrame,
+    descents: Sequence[DoubleDescent],
+    search: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """JSON content: how the map was made, each of its slices, double descent, the search.
+
+    Args:
+        fits: `tables.map_table`; search: `tables.search_table`, or None where none was run.
+    """
+    tune, last = plan.tune, fits[fits["epochs"] == plan.tune.epochs]
+    return {
+        "model": tune.model,
+        "dataset": plan.manifest.dataset,
+        "sampler": tune.sampler,
+        "threshold": tune.threshold,
+        "confidence": plan.params.evaluate.confidence,
+        "epochs": tune.epochs,
+        "num_points": len(last.drop_duplicates([*SLICE, "width", "dropout"])),
+        "num_seeds": len(tune.seeds),
+        "num_fits": len(last),
+        "num_failed": int(last["failed"].notna().sum()),
+        "num_probe_images": plan.manifest.num_images("probe"),
+        "num_val_images": plan.manifest.num_images("val"),
+        "widths": [int(last["width"].min()), int(last["width"].max())],
+        "dropouts": [float(last["dropout"].min()), float(last["dropout"].max())],
+        "slices": [_slice(found) for found in maps],
+        "double_descent": [asdict(found) for found in descents],
+        "search": None if search is None else _search(search),
+    }
+
+
+def _slice(found: OverfitMap) -> dict[str, Any]:
+    points, frontier = found.points, found.frontier()
+    worst = points.sort_values("gap_loss").iloc[-1]
+    return {
+        **{name: finite_or_none(found.fits[name].iloc[0].item()) for name in SLICE},
+        "crossing": found.crossing(),
+        "overfits_from": asdict(found.overfits_from()),
+        "widest": _plain(frontier.iloc[-1].drop("examined").to_dict()),
+        "largest_gap": _plain(worst[["width", "dropout", "gap_loss"]].to_dict()),
+        "num_underfit": int(points["underfit"].sum()),
+        "leave_one_out": asdict(found.leave_one_out()),
+    }
+
+
+def _search(table: pd.DataFrame) -> dict[str, Any]:
+    complete = table[table["state"] == "complete"]
+    best = complete.sort_values("val_loss", kind="stable").iloc[0] if len(complete) else None
+    return {
+        "num_trials": len(table),
+        "num_pruned": int((table["state"] == "pruned").sum()),
+        "best": None if best is None else _plain(best.drop("state").to_dict()),
+    }
+
+
+def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Numpy scalars as JSON has them; NaN as None."""
+    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in values.items()}
+    return {str(name): finite_or_none(value) for name, value in plain.items()}
