@@ -28,6 +28,7 @@ METRICS = (
     "worst_class_f1",
     "f1_spread",
 )
+DIAGNOSED = ("verdict", "why", "onset", "best_epoch", "gap", "excess_gap", "num_epochs")
 EFFECTS = ("name", "metric", "at", "effect", "low", "high", "kind", "num_seeds", "num_images")
 
 
@@ -105,7 +106,7 @@ def variants(outcomes: Sequence[Outcome], confidence: float) -> Json:
     of_best = kinds(outcomes, "best", confidence)
     return {
         outcome.name: {
-            **(outcome.diagnosis.as_json() if outcome.diagnosis else {}),
+            **_diagnosed(outcome),
             "baseline": outcome is outcomes[0],
             "changes": dict(outcome.variant.changes),
             "kind": {"last": of_last.get(outcome.name), "best": of_best.get(outcome.name)},
@@ -119,6 +120,12 @@ def variants(outcomes: Sequence[Outcome], confidence: float) -> Json:
         }
         for outcome in outcomes
     }
+
+
+def _diagnosed(outcome: Outcome) -> Json:
+    """The part of the diagnosis that differs between variants."""
+    whole = outcome.diagnosis.as_json() if outcome.diagnosis else {}
+    return {key: whole[key] for key in DIAGNOSED if key in whole}
 
 
 def _values(scores: Scores, confidence: float) -> Json:

@@ -51,6 +51,7 @@ SPLIT_LINES: Mapping[str, Any] = {
 # "kind" of a remedy's effect: colour, marker, filled?
 KINDS: Mapping[str, tuple[str, str, bool]] = {
     "cures": (GOOD, "o", True),
+    "improves": ("#008060", "s", True),
     "masks": (WARN, "D", False),
     "harms": (BAD, "X", True),
     "no_effect": ("#7b838d", "o", False),
