@@ -105,10 +105,15 @@ def excess_gap(histories: Sequence[History], score: Score, settings: Evaluate) -
 
 
 def rise(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate:
-    """How much worse validation is at the last epoch than at the best; interval as `excess_gap`."""
+    """How much worse validation is at the end than at the best epoch; interval as `excess_gap`.
+
+    Both are averaged over the trailing window that chooses the best epoch, so that one restless
+    last epoch does not decide.
+    """
     fits = [Fit.of(history, score, settings) for history in histories]
-    pairs = [(fit.val,) for fit in fits]
-    return _since_best(fits, pairs, [fit.val.curve for fit in fits], num_images(histories))
+    smooth = [fit.val.trailing(settings.smoothing) for fit in fits]
+    pairs = [(track,) for track in smooth]
+    return _since_best(fits, pairs, [track.curve for track in smooth], num_images(histories))
 
 
 def _since_best(
@@ -124,7 +129,8 @@ def _since_best(
         lows.append(float(since[fit.plausible()].min()) - values[-1])
         highs.append(float(since[fit.plausible()].max()) - values[-1])
         errors.append(_paired_error(parts, fit.best))
-    unrest = float(np.sqrt(2) * Track(curves[0]).noise) if len(fits) == 1 else 0.0
+    window = pairs[0][0].window
+    unrest = float(np.sqrt(2) * Track(curves[0], window=window).noise) if len(fits) == 1 else 0.0
     if fits[0].best == len(curves[0]) - 1:
         unrest = 0.0
     plain = over_seeds(values, errors, fits[0].settings.confidence, images, unrest)

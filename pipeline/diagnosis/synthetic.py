@@ -7,7 +7,7 @@ nothing of the rules that judge them:
   an image that is hard in one epoch is hard in the next (autoregressive over epochs);
 - a rise comes from some images only, mostly hard ones, which the net gets confidently wrong;
 - whole epochs go up and down together (the weights' noise), autocorrelated, up to 10 % of the loss;
-- 400 to 2,000 validation images, 20 to 60 epochs, 1, 3 or 5 seeds that differ in level and timing.
+- 400 to 2,000 validation images, 15 to 60 epochs, 1, 3 or 5 seeds that differ in level and timing.
 
 The true onset is the argmin of the mean curve, before any noise.
 """
@@ -98,7 +98,7 @@ def _falling(num_epochs: int, floor: float, pace: float, start: float = START) -
 
 
 def _good(rng: Generator) -> Shape:
-    num_epochs = int(rng.integers(20, 61))
+    num_epochs = int(rng.integers(15, 61))
     floor, pace = rng.uniform(0.15, 1.0), rng.uniform(1.5, num_epochs / 8)
     val = _falling(num_epochs, floor, pace)
     gap = rng.uniform(0, 0.3) * floor
@@ -117,7 +117,7 @@ def _widening(rng: Generator) -> Shape:
 
 
 def _underfit(rng: Generator) -> Shape:
-    num_epochs = int(rng.integers(20, 61))
+    num_epochs = int(rng.integers(15, 61))
     floor, pace = rng.uniform(1.0, 1.9), rng.uniform(1.5, num_epochs / 8)
     val = _falling(num_epochs, floor, pace)
     probe = val - rng.uniform(-0.01, 0.01)
@@ -140,8 +140,12 @@ def _overfit(strength: float) -> Callable[[Generator], Shape]:
     return draw
 
 
+def _noisy_overfit(rng: Generator) -> Shape:
+    return replace(_overfit(1.0)(rng), epoch_noise=rng.uniform(0.03, 0.1))
+
+
 def _censored(rng: Generator) -> Shape:
-    num_epochs = int(rng.integers(20, 61))
+    num_epochs = int(rng.integers(15, 61))
     floor, pace = rng.uniform(0.15, 0.6), num_epochs * rng.uniform(0.4, 1.0)
     val = _falling(num_epochs, floor, pace)
     probe = val * rng.uniform(0.9, 1.0)
@@ -182,6 +186,7 @@ KINDS: dict[str, tuple[str, Callable[[Generator], Shape]]] = {
     "overfit 0.5": ("overfit", _overfit(0.5)),
     "overfit 1": ("overfit", _overfit(1.0)),
     "overfit 2": ("overfit", _overfit(2.0)),
+    "overfit 1, noisy": ("overfit", _noisy_overfit),
     "memorising": ("memorising", _memorising),
     "gap widens": ("good fit", _widening),
     "nan at the end": ("undetermined", _good),
@@ -225,7 +230,7 @@ class _Images:
             carries / share,
             persistence=rng.uniform(0.5, 0.9),
             wobble=rng.uniform(0.2, 0.5),
-            between_epochs=rng.uniform(0, 0.6),
+            between_epochs=rng.uniform(0, 0.8),
         )
 
 

@@ -36,22 +36,26 @@ class Rises:
 class Track:
     """A curve `(num_epochs,)` of which lower is better, and the images behind it where known.
 
-    `images` is `(num_epochs, num_images)`, and its mean over images is `curve`.
+    `images` is `(num_epochs, num_images)`, and its mean over images is `curve`. `window` says over
+    how many epochs both are averaged already.
     """
 
     curve: Floats
     images: NDArray[np.floating] | NDArray[np.bool_] | None = None
+    window: int = 1
 
     @cached_property
     def noise(self) -> float:
         """Standard deviation of one epoch about the trend, from second differences.
 
         These have six times the variance of white noise and no trend; their median does not see the
-        steep beginning. 0 where fewer than 5 epochs leave nothing to estimate it from.
+        steep beginning. 0 where fewer than 5 epochs leave nothing to estimate it from. Differences
+        of averages are taken a window apart, where they share no epoch.
         """
-        if len(self.curve) < 5:
+        step = self.window
+        if len(self.curve) < 2 * step + 3:
             return 0.0
-        second = np.diff(self.curve, 2)
+        second = self.curve[2 * step :] - 2 * self.curve[step:-step] + self.curve[: -2 * step]
         return float(1.4826 * np.median(np.abs(second)) / np.sqrt(6))
 
     def smoothed(self, window: int) -> Floats:
@@ -61,6 +65,15 @@ class Track:
         starts = np.maximum(ends - window, 0)
         smooth: Floats = (totals[ends] - totals[starts]) / (ends - starts)
         return smooth
+
+    def trailing(self, window: int) -> "Track":
+        """The same averaged over the last `window` epochs at each epoch."""
+        images = self.images
+        if images is not None:
+            starts = np.maximum(np.arange(len(images)) + 1 - window, 0)
+            rows = [images[start : end + 1] for end, start in enumerate(starts)]
+            images = np.stack([row.mean(0, dtype=np.float32) for row in rows])
+        return Track(self.smoothed(window), images, window)
 
     def best(self, window: int, start: int = 0) -> int:
         """Index, from 0, of the lowest smoothed value not before `start`."""
