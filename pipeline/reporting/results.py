@@ -1,0 +1,157 @@
+"""What the other stages wrote, as far as it is there: tables by name, and None for what is not."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data import prepared
+from pipeline.data.prepared import Manifest, Prepared
+from pipeline.errors import AtlasError
+from pipeline.params import Models
+
+Tables = Mapping[str, pd.DataFrame]
+Arrays = Mapping[str, NDArray[Any]]
+ORDER = tuple(Models.model_fields)
+
+
+class ResultsError(AtlasError):
+    """The results cannot be reported: a file is missing or broken; names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All there is to report; `read` makes it.
+
+    metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
+    ("per_class", "confusions", ...) and model. curves: by model. tune: tables and records of the
+    map, by file name. compare: the same by comparison. arrays: predictions and Grad-CAM, by kind
+    and model, read when they are asked for.
+    """
+
+    prepared: Prepared
+    metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    diagnosis: Mapping[str, Mapping[str, Any]]
+    comparison: Mapping[str, Any]
+    tables: Mapping[str, Tables]
+    tune: Mapping[str, Any]
+    compare: Mapping[str, Mapping[str, Any]]
+    paths: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known about the data."""
+        return self.prepared.manifest
+
+    @property
+    def curves(self) -> Tables:
+        """The learning curves by model, in the order of the models."""
+        found = self.tables.get("curves", {})
+        return {name: found[name] for name in self.models if name in found}
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The models that were evaluated, in the order of params.yaml, others after them."""
+        known = [name for name in ORDER if name in self.metrics]
+        return (*known, *sorted(set(self.metrics) - set(known)))
+
+    @property
+    def best(self) -> str:
+        """The model with the lowest loss on validation; test never chooses."""
+        return min(self.models, key=lambda name: (self.score(name, "val", "loss"), name))
+
+    def score(self, model: str, split: str, score: str) -> float:
+        """One number of metrics.json; inf where it is missing."""
+        found = self.metrics[model].get(split, {}).get(score)
+        return float("inf") if found is None else float(found)
+
+    def table(self, kind: str, model: str) -> pd.DataFrame | None:
+        """One table of one model, or None where it was not written or has no rows."""
+        found = self.tables.get(kind, {}).get(model)
+        return None if found is None or found.empty else found
+
+    def arrays(self, kind: str, model: str) -> Arrays | None:
+        """The arrays of one model ("predictions", "gradcam"), or None where there are none."""
+        path = self.paths.get(kind, {}).get(model)
+        return None if path is None else _arrays(path)
+
+
+def read(results: Path, data: Path) -> Results:
+    """All results below `results`, and the prepared data in `data`.
+
+    Raises:
+        ResultsError: nothing was evaluated yet, or a file cannot be read.
+    """
+    metrics = _json(results / "metrics.json")
+    if not metrics:
+        raise ResultsError(f"{results / 'metrics.json'}: not found. Run `dvc repro evaluate`.")
+    kinds = ("curves", "per_class", "confusions", "confused_pairs", "calibration")
+    return Results(
+        prepared=prepared.read(data),
+        metrics=metrics,
+        diagnosis=_json(results / "diagnosis.json"),
+        comparison=_json(results / "comparison.json"),
+        tables={kind: _tables(results / kind) for kind in kinds},
+        tune=_folder(results / "tune"),
+        compare=_comparisons(results / "compare"),
+        paths={
+            kind: {path.stem: path for path in sorted((results / kind).glob("*.npz"))}
+            for kind in ("predictions", "gradcam")
+        },
+    )
+
+
+def _comparisons(folder: Path) -> dict[str, dict[str, Any]]:
+    if not folder.is_dir():
+        return {}
+    found = {path.name: _folder(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {name: tables for name, tables in found.items() if tables}
+
+
+def _folder(folder: Path) -> dict[str, Any]:
+    """The tables (.csv) and records (.json) of a folder, by file name without its ending."""
+    records = {path.stem: _json(path) for path in sorted(folder.glob("*.json"))}
+    return {**records, **_tables(folder)}
+
+
+def _tables(folder: Path) -> dict[str, pd.DataFrame]:
+    return {path.stem: _table(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def _table(path: Path) -> pd.DataFrame:
+    # A class may be called "None" or "NA": only empty cells are missing.
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise ResultsError(_unreadable(path, error)) from None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ResultsError(_unreadable(path, error)) from None
+
+
+def _arrays(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise ResultsError(_unreadable(path, error)) from None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    first = " ".join(str(error).split())[:200]
+    return f"{path}: cannot be read: {first}. Run `dvc repro -f` for the stage that writes it."

@@ -1,0 +1,37 @@
+"""Write the report page: `python -m pipeline.stages.report --out results/report`."""
+
+import argparse
+from pathlib import Path
+
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.files import replacing
+from pipeline.reporting import page, provenance, report, results
+from pipeline.stages import cli
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read what the other stages wrote, draw the figures, write index.html, log it."""
+    params = parameters.load(arguments.params)
+    found = results.read(arguments.results, arguments.data)
+    with tracking.stage_run(params, "report", found.manifest.dataset, ("report",)) as run:
+        run.log_dataset(found.manifest)
+        text = page.render(report.report(found, params, provenance.origin()))
+        with replacing(arguments.out) as folder:
+            folder.mkdir()
+            (folder / "index.html").write_text(text, encoding="utf-8")
+        run.log_file(arguments.out / "index.html")
+    print(arguments.out / "index.html")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line of this stage."""
+    parser = cli.parser("Write the report page.")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="what to report")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    parser.add_argument("--out", type=Path, default=Path("results/report"), help="folder to write")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, arguments())

@@ -1,0 +1,109 @@
+"""Made-up results of `tune` and `compare`, in the form in which those stages write them."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.diagnosis import synthetic
+from tests.reporting.synthetic import SEEDS, curves
+
+WIDTHS, DROPOUTS = (4, 16, 64, 256), (0.0, 0.4, 0.8)
+LADDER = [2.0**power for power in range(2, 9)]
+POINT = ["width", "dropout", "seed"]
+EFFECTS = {  # by variant: kind, effect on val_accuracy, val_loss, gap_loss
+    "dropout 0.5": ("cures", 0.02, -0.2, -0.3),
+    "half width": ("masks", 0.0, 0.01, -0.1),
+    "L1": ("harms", -0.05, 0.2, -0.2),
+    "batch norm": ("no effect", 0.001, -0.01, 0.01),
+    "twice the data": ("improves", 0.03, -0.1, 0.02),
+}
+
+
+def write_tune(folder: Path) -> None:
+    """results/tune: the map, its surface and frontier, and the search."""
+    rng = np.random.default_rng(0)
+    fits = pd.DataFrame(itertools.product(WIDTHS, DROPOUTS, range(SEEDS)), columns=POINT)
+    fits = scored(fits).assign(epochs=40, train_fraction=1.0, label_noise=0.0)
+    fits["gap_loss"] += rng.normal(0, 0.01, len(fits))
+    fits["onset_epoch"] = (30 - 40 * fits["gap_loss"]).round().where(fits["gap_loss"] > 0.1)
+    surface = pd.DataFrame(itertools.product(LADDER, np.linspace(0, 0.8, 9), [0]), columns=POINT)
+    surface = scored(surface.drop(columns="seed"))
+    surface["gap_loss_low"], surface["gap_loss_high"] = (
+        surface["gap_loss"] + d for d in (-0.02, 0.02)
+    )
+    surface["underfit"] = surface["probe_accuracy"] < 0.65
+    below = surface[surface["gap_loss"] < 0.1].groupby("width", as_index=False)["dropout"].min()
+    frontier = below.assign(
+        dropout_low=below["dropout"] - 0.05,
+        dropout_high=below["dropout"] + 0.05,
+        need=np.where(below["dropout"] > 0, "some", "none"),
+        examined=below["width"].isin(WIDTHS),
+        underfit=below["width"] < 8,
+    )
+    folder.mkdir(parents=True)
+    named = {"map": fits, "surface": surface, "frontier": frontier, "search": _search()}
+    for name, table in named.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    start = {"reach": "from a width", "width": 9.2, "low": 8.1, "high": 10.4}
+    one = {"overfits_from": start, "leave_one_out": {"error": 0.021, "agreement": 0.95}}
+    (folder / "summary.json").write_text(json.dumps({"slices": [one]}))
+
+
+def scored(at: pd.DataFrame) -> pd.DataFrame:
+    """Gap and scores at each row of `at` (width, dropout)."""
+    size = np.log2(at["width"]) * (1 - at["dropout"])
+    gap = 0.01 * size**2
+    return at.assign(
+        gap_loss=gap,
+        probe_accuracy=0.6 + 0.05 * size,
+        val_loss=1 - 0.1 * size + gap,
+        val_accuracy=0.6 + 0.03 * size,
+    )
+
+
+def _search() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    num = 8
+    return pd.DataFrame(
+        {
+            "order": range(num),
+            "state": "complete",
+            "width": rng.choice(WIDTHS, num),
+            "dropout": rng.uniform(0, 0.8, num),
+            "learning_rate": 10.0 ** rng.uniform(-4, -2, num),
+            "val_loss": rng.uniform(0.5, 0.9, num),
+            "val_accuracy": rng.uniform(0.7, 0.9, num),
+            "gap_loss": rng.uniform(0, 0.4, num),
+            "verdict": "good fit",
+        }
+    )
+
+
+def write_compare(folder: Path, title: str = "What cures overfitting?") -> None:
+    """results/compare/NAME: effects, curves, and what each variant is."""
+    folder.mkdir(parents=True)
+    rows, tables, variants = [], [], {"baseline": {"baseline": True, "changes": {}}}
+    tables.append(_curves("overfit 2", "baseline"))
+    for name, (kind, *effects) in EFFECTS.items():
+        for at in ("last", "best"):
+            for metric, effect in zip(
+                ("val_accuracy", "val_loss", "gap_loss"), effects, strict=True
+            ):
+                row = {"name": name, "metric": metric, "at": at, "effect": effect, "kind": kind}
+                row |= {"low": effect - 0.01, "high": effect + 0.01}
+                rows.append(row | {"num_seeds": SEEDS, "num_images": 400})
+        tables.append(_curves("ideal", name))
+        changes = {"models.dense.dropout": 0.5}
+        variants[name] = {"changes": changes, "verdict": "good fit", "num_parameters": 407050}
+    pd.DataFrame(rows).to_csv(folder / "effects.csv", index=False)
+    pd.concat(tables).to_csv(folder / "curves.csv", index=False)
+    (folder / "variants.json").write_text(json.dumps(variants))
+    summary = {"title": title, "baseline": "baseline", "model": "dense", "confidence": 0.95}
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def _curves(kind: str, name: str) -> pd.DataFrame:
+    return curves(synthetic.make(kind, seed=7, num_seeds=SEEDS)).assign(variant=name)

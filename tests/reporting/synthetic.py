@@ -1,0 +1,204 @@
+"""Made-up results in the form in which the stages write them, so that a page can be tested alone.
+
+The images are real digits; the "models" are nearest-mean classifiers of different sharpness, and
+their learning curves come from `diagnosis.synthetic`, so that every verdict occurs.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.prepared import Prepared
+from pipeline.diagnosis import scores, synthetic
+from pipeline.diagnosis.diagnose import diagnose
+from pipeline.diagnosis.verdict import Reference
+from pipeline.params import Evaluate
+
+SEEDS = 3
+KINDS = {"dense": "overfit 2", "cnn": "memorising", "efficientnet": "underfit", "ensemble": "ideal"}
+SHARPNESS = {"dense": 2.0, "cnn": 4.0, "efficientnet": 0.5, "ensemble": 3.0}
+SPLITS = ("probe", "val", "test")
+
+
+def write(folder: Path, data: Prepared, models: Mapping[str, str] = KINDS) -> None:
+    """Write results of `models`, by name the kind of their curves, below `folder`."""
+    metrics, diagnosis = {}, {}
+    reference = Reference(0.95, "model", "cnn")
+    for number, (name, kind) in enumerate(models.items()):
+        predictions = predict(data, SHARPNESS.get(name, 1.0), number)
+        case = synthetic.make(kind, seed=7, num_seeds=SEEDS)
+        found = diagnose(name, case.histories, Evaluate(), reference, num_classes=10)
+        diagnosis[name] = found.as_json()
+        metrics[name] = {split: summary(*predictions[split]) for split in SPLITS}
+        if name != "ensemble":
+            save(folder / "curves", name, curves(case))
+        save(folder / "per_class", name, per_class(data, predictions))
+        save(folder / "confusions", name, confusions(predictions))
+        save(folder / "confused_pairs", name, confused_pairs(predictions))
+        save(folder / "calibration", name, calibration(predictions))
+        save_predictions(folder / "predictions" / f"{name}.npz", data, predictions)
+        save_grad_cam(folder / "gradcam" / f"{name}.npz", data, predictions)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "diagnosis.json").write_text(json.dumps(diagnosis))
+
+
+def predict(data: Prepared, sharpness: float, number: int) -> dict:
+    """By split: probabilities (seeds, images, classes) and labels."""
+    train = flat(data.train.images)
+    labels = np.asarray(data.train.labels)
+    means = np.stack([train[labels == label].mean(0) for label in range(data.manifest.num_classes)])
+    found = {}
+    for split in SPLITS:
+        rng = np.random.default_rng([number, SPLITS.index(split)])
+        images = flat(data.split(split).images)
+        distance = 100 * ((images[:, None] - means) ** 2).mean(-1)
+        noise = rng.normal(0, 0.6, (SEEDS, *distance.shape))
+        logits = -sharpness * (distance - distance.min(1, keepdims=True)) + noise
+        found[split] = scores.softmax(logits), np.asarray(data.split(split).labels)
+    return found
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    return np.asarray(images, float).reshape(len(images), -1) / 255
+
+
+def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
+    """One split of one model in metrics.json."""
+    correct = probabilities.argmax(-1) == labels
+    confidence = probabilities.max(-1)
+    accuracy, spread = (
+        float(correct.mean()),
+        1.96 * float(correct.mean(0).std() / len(labels) ** 0.5),
+    )
+    f1 = f1_of(probabilities, labels).mean(0)
+    return {
+        "accuracy": accuracy,
+        "accuracy_interval": [max(0.0, accuracy - spread), min(1.0, accuracy + spread)],
+        "loss": float(scores.cross_entropy(probabilities, labels).mean()),
+        "macro_f1": float(f1.mean()),
+        "worst_class_f1": float(f1.min()),
+        "ece": float(
+            np.mean([scores.ece(*pair) for pair in zip(confidence, correct, strict=True)])
+        ),
+        "brier": float(scores.brier(probabilities, labels).mean()),
+        "num_seeds": SEEDS,
+        "num_images": len(labels),
+    }
+
+
+def f1_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """F1 (seeds, classes)."""
+    classes = np.arange(probabilities.shape[-1])
+    predicted = probabilities.argmax(-1)[:, None] == classes[:, None]
+    true = labels == classes[:, None]
+    hits = (predicted & true).sum(-1)
+    return 2 * hits / np.maximum(1, predicted.sum(-1) + true.sum(-1))
+
+
+def curves(case: synthetic.Case) -> pd.DataFrame:
+    """The table of `train`: probe and val of the case, and running scores made from them."""
+    tables = []
+    for history in case.histories:
+        clean = history.curves
+        running = clean[clean["split"] == "probe"].assign(split="running", penalty=0.0)
+        running["loss"] = running["loss"] * 1.3 + 0.1
+        running["learning_rate"] = 0.001
+        tables += [clean, running]
+    return pd.concat(tables)
+
+
+def per_class(data: Prepared, predictions: dict) -> pd.DataFrame:
+    rows = []
+    f1 = {split: f1_of(*predictions[split]).mean(0) for split in SPLITS}
+    for label, name in enumerate(data.manifest.class_names):
+        gap = f1["probe"][label] - f1["test"][label]
+        for split in SPLITS:
+            score = f1[split][label]
+            rows.append(
+                {
+                    "class": label,
+                    "class_name": name,
+                    "split": split,
+                    "precision": score,
+                    "recall": score,
+                    "f1": score,
+                    "f1_low": max(0.0, score - 0.1),
+                    "f1_high": min(1.0, score + 0.1),
+                    "support": int((predictions[split][1] == label).sum()),
+                    "class_gap": gap,
+                    "class_gap_low": gap - 0.1,
+                    "class_gap_high": gap + 0.1,
+                    "class_gap_p": 0.0004 if gap > 0.1 else 0.4,
+                    "flagged": gap > 0.1,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def confusions(predictions: dict) -> pd.DataFrame:
+    tables = []
+    for split, (probabilities, labels) in predictions.items():
+        predicted = probabilities.argmax(-1)
+        pairs = pd.DataFrame({"true": np.tile(labels, SEEDS), "predicted": predicted.ravel()})
+        table = pairs.value_counts().reset_index(name="count").sort_values(["true", "predicted"])
+        table["rate"] = table["count"] / table.groupby("true")["count"].transform("sum")
+        tables.append(table.assign(split=split, low=table["rate"] * 0.6, high=table["rate"] ** 0.5))
+    return pd.concat(tables)
+
+
+def confused_pairs(predictions: dict) -> pd.DataFrame:
+    table = confusions(predictions)
+    wrong = table[(table["split"] == "test") & (table["true"] != table["predicted"])]
+    return wrong.sort_values("low", ascending=False).assign(also_on_probe=False)
+
+
+def calibration(predictions: dict) -> pd.DataFrame:
+    rows = []
+    for split, (probabilities, labels) in predictions.items():
+        confidence, correct = probabilities.max(-1).ravel(), probabilities.argmax(-1) == labels
+        bins = scores.bin_of(confidence)
+        for number in np.unique(bins):
+            inside = bins == number
+            row = {"split": split, "bin": number, "confidence": confidence[inside].mean()}
+            rows.append({**row, "accuracy": correct.ravel()[inside].mean(), "count": inside.sum()})
+    return pd.DataFrame(rows)
+
+
+def save(folder: Path, name: str, table: pd.DataFrame) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def save_predictions(path: Path, data: Prepared, predictions: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {"seeds": np.arange(SEEDS)}
+    for split, (probabilities, labels) in predictions.items():
+        arrays[f"{split}_probabilities"] = probabilities.astype(np.float32)
+        arrays[f"{split}_labels"] = arrays[f"{split}_true_labels"] = labels
+        arrays[f"{split}_ids"] = np.asarray(data.split(split).ids)
+    np.savez(path, **arrays)
+
+
+def save_grad_cam(path: Path, data: Prepared, predictions: dict, num: int = 6) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probabilities, labels = predictions["test"]
+    mean = probabilities.mean(0)[:num]
+    height, width = data.manifest.image_shape[:2]
+    rows, columns = np.mgrid[:height, :width] / max(height, width)
+    maps = np.stack(
+        [np.exp(-8 * ((rows - 0.3) ** 2 + (columns - i / num) ** 2)) for i in range(num)]
+    )
+    np.savez(
+        path,
+        images=np.asarray(data.test.images[:num]),
+        maps_true=maps.astype(np.float32),
+        maps_predicted=maps[::-1].astype(np.float32),
+        labels=labels[:num],
+        predicted=mean.argmax(-1),
+        p_true=mean[np.arange(num), labels[:num]],
+        p_predicted=mean.max(-1),
+        layer="conv2d",
+    )
