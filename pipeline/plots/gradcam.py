@@ -38,14 +38,14 @@ def grad_cam(
     wrong = np.flatnonzero((table["true"] != table["predicted"]).to_numpy())[:num_examples]
     right = np.flatnonzero((table["true"] == table["predicted"]).to_numpy())[:num_examples]
     rows = max(len(wrong), len(right), 1)
-    figure = style.sheet(width=5.35 * TILE, height=rows * (TILE + 0.08) + 0.3)
+    figure = style.sheet(width=5.35 * TILE, height=rows * (TILE + 0.2) + 0.3)
     panels = figure.subplots(rows, 6, squeeze=False, width_ratios=(1, 1, 1, 0.12, 1, 1))
     for axes in panels.flat:
         axes.set_axis_off()
     for line, place in zip(panels, wrong, strict=False):
-        _example(line[:3], place, table, maps, class_names)
+        _example(line[:3], place, table, maps, class_names, say("gradcam.nothing"))
     for line, place in zip(panels, right, strict=False):
-        _example(line[4:], place, table, maps, class_names)
+        _example(line[4:], place, table, maps, class_names, say("gradcam.nothing"))
     for number, key in (
         (0, "image"),
         (1, "true"),
@@ -65,6 +65,7 @@ def _example(
     table: pd.DataFrame,
     maps: tuple[Images, Maps, Maps],
     class_names: Sequence[str],
+    nothing: str,
 ) -> None:
     """The image, and the map of each class that fits into `line`, each with its probability."""
     row = table.iloc[int(place)]
@@ -75,6 +76,8 @@ def _example(
     looks = [("true", of_true, style.INK, "✓"), ("predicted", of_predicted, style.BAD, "✗")]
     for axes, (which, heat, colour, sign) in zip(line[1:], looks, strict=False):
         draw_overlay(axes, images[place], heat[place])
+        if not np.any(heat[place] > 0):
+            under(axes, 1, nothing, style.MUTED)
         share = percent(float(row[f"probability_{which}"]))
         room = TILE - 0.1 - style.text_inches(f"{sign}  {share}", 9)
         name = style.fitted(class_names[int(row[which])], room, 9)
