@@ -7,6 +7,7 @@ NAME ?=
 
 VENV := .venv
 READY := $(VENV)/ready
+QUIETLY := --quiet --disable-pip-version-check --no-deps
 REPORT := results/report/index.html
 
 # DVC runs `python` from PATH.
@@ -73,8 +74,6 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) (about 3 GB, one to three minutes the first time) ..."
-	@python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes --no-deps -r requirements.lock
-	@python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation -e .
+	@python -m pip install $(QUIETLY) --no-compile --require-hashes -r requirements.lock
+	@python -m pip install $(QUIETLY) --no-build-isolation -e .
 	@touch $@
