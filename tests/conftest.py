@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -64,16 +65,20 @@ class Sources:
         return found
 
     @cached_property
-    def texts(self) -> dict[str, str]:
-        """Every text file that is in git or could be added, by its path in the project."""
+    def files(self) -> list[str]:
+        """Every file that is in git or could be added, by its path in the project."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         done = subprocess.run(listed, cwd=self.root, capture_output=True, text=True, check=True)
+        names = sorted(set(filter(None, done.stdout.split("\0"))))
+        return [name for name in names if (self.root / name).is_file()]
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The text in each of `files` that holds text."""
         found = {}
-        for name in sorted(set(filter(None, done.stdout.split("\0")))):
-            try:
+        for name in self.files:
+            with suppress(UnicodeDecodeError):
                 found[name] = (self.root / name).read_text(encoding="utf-8")
-            except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
-                continue
         return found
 
     @cache  # noqa: B019

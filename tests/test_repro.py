@@ -1,0 +1,165 @@
+"""The whole pipeline for real: every DVC stage, on real images, in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import params
+from pipeline.params import Models
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+SMALL = Path(__file__).with_name("small.yaml")
+SCORES = {
+    "accuracy",
+    "loss",
+    "macro_f1",
+    "worst_class_f1",
+    "ece",
+    "brier",
+    "accuracy_interval",
+    "num_seeds",
+    "num_images",
+}
+
+
+class Copy:
+    """A copy of the project with small parameters, as a git repository of its own."""
+
+    def __init__(self, root: Path, sources: Any) -> None:
+        self.root = root
+        for name in sources.files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(sources.root / name, root / name)
+        for key, value in params.read_yaml(SMALL).items():
+            self.set(key, value)
+        self.run("git", "init", "-q")
+        self.run("git", "add", "-A")
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        self.run("git", *author, "commit", "-q", "-m", "Small parameters")
+
+    def set(self, key: str, value: Any) -> None:
+        """Change one key of params.yaml."""
+        yaml = YAML()
+        document = yaml.load(self.root / "params.yaml")
+        *sections, last = key.split(".")
+        reduce(lambda section, name: section.setdefault(name, {}), sections, document)[last] = value
+        yaml.dump(document, self.root / "params.yaml")
+
+    def run(self, *command: str) -> str:
+        """What a command prints; it must succeed."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
+            environment.pop(variable, None)
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        return done.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.root / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, sources: Any) -> Copy:
+    made = Copy(tmp_path_factory.mktemp("repro") / "project", sources)
+    made.dvc("repro")
+    return made
+
+
+def test_every_model_is_scored_on_every_split(project: Copy) -> None:
+    metrics = project.json("results/metrics.json")
+    assert set(metrics) >= set(Models.model_fields)
+    for splits in metrics.values():
+        assert set(splits) == {"probe", "val", "test"}
+        for scores in splits.values():
+            assert set(scores) >= SCORES
+            low, high = scores["accuracy_interval"]
+            assert 0 <= low <= scores["accuracy"] <= high <= 1
+    assert metrics["dense"]["test"]["num_images"] == 1000
+    assert metrics["dense"]["test"]["num_seeds"] == 2
+    assert metrics["dense"]["test"]["accuracy"] > 0.4  # of ten classes
+    assert set(project.json("results/diagnosis.json")) >= set(Models.model_fields)
+
+
+def test_every_stage_is_one_finished_run_and_there_is_a_champion(project: Copy) -> None:
+    with closing(sqlite3.connect(project.root / "mlruns" / "mlflow.db")) as database:
+        runs = database.execute("SELECT name, status FROM runs").fetchall()
+        aliases = database.execute("SELECT name, alias FROM registered_model_aliases").fetchall()
+    assert {status for _, status in runs} == {"FINISHED"}
+    stages = {f"train@{name}" for name in Models.model_fields} | {"preprocess", "evaluate"}
+    for stage in stages:
+        assert [name for name, _ in runs].count(stage) == 1
+    assert aliases == [("overfit-atlas-fashion_mnist_mini", "champion")]
+
+
+def test_the_table_and_the_report_are_there(project: Copy) -> None:
+    printed = project.run(sys.executable, "-m", "pipeline.stages.summary")
+    assert all(name in printed for name in ("dense", "cnn", "ensemble", "verdict"))
+    page = (project.root / "results" / "report" / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+
+
+def test_metrics_and_plots_can_be_shown_offline(project: Copy) -> None:
+    assert "dense" in project.dvc("metrics", "show")
+    project.dvc("plots", "show", "-o", "shown")
+    page = (project.root / "shown" / "index.html").read_text(encoding="utf-8")
+    assert "<script src" not in page and "vegaEmbed(" in page
+    browser = shutil.which("chromium")
+    if browser:
+        command = [browser, "--headless", "--no-sandbox", "--virtual-time-budget=20000"]
+        shown = project.run(*command, "--dump-dom", f"file://{project.root}/shown/index.html")
+        assert "<canvas" in shown or "<svg" in shown
+
+
+def test_a_second_repro_does_nothing(project: Copy) -> None:
+    lock = (project.root / "dvc.lock").read_bytes()
+    printed = project.dvc("repro")
+    assert "Data and pipelines are up to date." in printed
+    assert "Running stage" not in printed
+    assert (project.root / "dvc.lock").read_bytes() == lock
+
+
+def test_one_models_parameter_concerns_that_model_alone(project: Copy) -> None:
+    before = (project.root / "params.yaml").read_bytes()
+    project.set("models.cnn.dropout", 0.5)
+    try:
+        changed = set(json.loads(project.dvc("status", "--json")))
+    finally:
+        (project.root / "params.yaml").write_bytes(before)
+    assert "train@cnn" in changed
+    assert changed.isdisjoint({"train@dense", "train@efficientnet", "preprocess", "tune"})
+
+
+def test_where_fits_run_concerns_no_stage(project: Copy) -> None:
+    before = (project.root / "params.yaml").read_bytes()
+    project.set("workers.count", 1)
+    try:
+        assert json.loads(project.dvc("status", "--json")) == {}
+    finally:
+        (project.root / "params.yaml").write_bytes(before)
+
+
+def test_trained_again_the_numbers_are_the_same(project: Copy) -> None:
+    outputs = {
+        name: (project.root / "results" / name).read_bytes()
+        for name in ("metrics.json", "curves/dense.csv")
+    }
+    project.dvc("repro", "--force", "--single-item", "train@dense")
+    project.dvc("repro")
+    for name, content in outputs.items():
+        assert (project.root / "results" / name).read_bytes() == content
