@@ -90,7 +90,7 @@ def fit(sizes: Floats, values: Floats, start: PowerLaw | None = None) -> PowerLa
     Raises:
         ValueError: fewer than four sizes, for a law of three numbers.
     """
-    from scipy.optimize import OptimizeWarning, curve_fit  # type: ignore[import-untyped]
+    from scipy.optimize import OptimizeWarning, curve_fit
 
     if len(sizes) < FEWEST_SIZES:
         raise ValueError(f"a power law needs {FEWEST_SIZES} sizes or more, got {len(sizes)=}")

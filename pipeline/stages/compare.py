@@ -46,8 +46,10 @@ class Result:
 def main(arguments: argparse.Namespace) -> None:
     """Fit every variant with every seed, compare, write and log the tables."""
     params = parameters.load(arguments.params)
-    overrides = dict(parameters.assignment(text) for text in arguments.set)
-    comparison = record.load(arguments.name).with_baseline(overrides)
+    written = record.load(arguments.name)
+    overrides = {**written.small} if arguments.small else {}
+    overrides |= dict(parameters.assignment(text) for text in arguments.set)
+    comparison = written.with_baseline(overrides)
     seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
     variants = comparison.resolved(seeds)
     data = prepared.read(arguments.data)
@@ -84,7 +86,9 @@ def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -
     counts = {}
     for variant in variants:
         try:
-            checks.check(variant.settings, variant.model, manifest.image_shape, manifest.num_classes)
+            checks.check(
+                variant.settings, variant.model, manifest.image_shape, manifest.num_classes
+            )
             counts[variant.name] = len(_varied(variant, seeds[0], data).train)
         except AtlasError as error:
             raise type(error)(f"variant {variant.name!r}: {error}") from None
@@ -251,6 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
     made.add_argument("--out", type=Path, required=True, help="folder for the tables")
     made.add_argument("--timings", type=Path, default=Path("results/timings"))
+    made.add_argument("--small", action="store_true", help="with the overrides of its key `small`")
     made.add_argument("--seeds", type=int, nargs="+", help="instead of those of the comparison")
     made.add_argument(
         "--set", nargs="+", default=[], metavar="key=value", help="overrides of the baseline"

@@ -57,7 +57,10 @@ def listed(comparisons: dict[str, Comparison]) -> str:
     lines = [HEADER + "data:"]
     lines += [f"  {name}: {{file: {(DATA / name).as_posix()}.yaml}}" for name in datasets()]
     lines += ["compare:"]
-    lines += [f"  {name}: {{data: {one.data}}}" for name, one in comparisons.items()]
+    for name, one in comparisons.items():
+        # The default pipeline writes the small form of it under the plain name.
+        out = f"results/compare/{name}" + ("_full" if one.small else "")
+        lines.append(f"  {name}: {{data: {one.data}, out: {out}}}")
     return "\n".join(lines) + "\n"
 
 
