@@ -142,10 +142,17 @@ def from_table(
     if not (curves["split"] == "val").any():
         raise HistoryError(f"curves table: no split 'val'; got {sorted(set(curves['split']))}.")
     given = per_image or {}
-    return [
+    found = [
         History(rows.reset_index(drop=True), given.get(_seed(seed)), _seed(seed))
         for seed, rows in curves.groupby("seed")
     ]
+    for one in found:
+        if one.per_image is not None and len(one.per_image.val_loss) != one.num_epochs:
+            raise HistoryError(
+                f"seed {one.seed}: {one.num_epochs} epochs in the curves, but per-image scores of "
+                f"{len(one.per_image.val_loss)}; give those of the same fit."
+            )
+    return found
 
 
 def _seed(value: object) -> int:
@@ -177,7 +184,8 @@ def from_keras(history: Mapping[str, Sequence[float] | ArrayLike], seed: int = 0
 
 def _from_columns(columns: Mapping[str, Floats], seed: int) -> Iterator[pd.DataFrame]:
     epochs = np.arange(1, len(columns["val_loss"]) + 1)
-    accuracy = next((name for name in columns if "acc" in name and not name.startswith("val_")), "")
+    names = (name for name in columns if "acc" in name and not name.startswith("val_"))
+    accuracy = next(names, "")
     for split, prefix in (("running", ""), ("val", "val_")):
         table = pd.DataFrame({"seed": seed, "epoch": epochs, "split": split})
         for name, source in (("loss", "loss"), ("accuracy", accuracy)):
@@ -187,3 +195,28 @@ def _from_columns(columns: Mapping[str, Floats], seed: int) -> Iterator[pd.DataF
             rate = columns.get("learning_rate", columns.get("lr"))
             table["learning_rate"] = np.nan if rate is None else rate
         yield table
+
+
+def from_metrics(metrics: pd.DataFrame, seed: int = 0) -> History:
+    """The history of a tracked run, from every value of its metrics (columns metric, step, value).
+
+    Understands `val/loss`, `probe/loss`, ... and the names of Keras (`loss`, `val_loss`, ...). Of
+    several values of one step the last counts.
+
+    Raises:
+        HistoryError: no validation loss by epoch among the metrics.
+    """
+    table = metrics.drop_duplicates(["metric", "step"], keep="last")
+    wide = table.pivot(index="step", columns="metric", values="value").sort_index()
+    if "val/loss" not in wide:
+        by_epoch = wide[wide["val_loss"].notna()] if "val_loss" in wide else wide.iloc[:0, :0]
+        return from_keras({str(name): by_epoch[name].to_numpy() for name in by_epoch}, seed)
+    rows = []
+    epochs = wide.index[wide["val/loss"].notna()]
+    for split in ("running", "probe", "val"):
+        known = [name for name in METRICS + ("penalty",) if f"{split}/{name}" in wide]
+        if known:
+            columns = wide.loc[epochs, [f"{split}/{name}" for name in known]]
+            part = columns.set_axis(known, axis=1).assign(split=split, seed=seed)
+            rows.append(part.rename_axis("epoch").reset_index())
+    return History(pd.concat(rows, ignore_index=True), None, seed)

@@ -107,7 +107,7 @@ class Judgement:
 REMEDIES: dict[str, tuple[str, ...]] = {
     "underfit": ("wider", "longer", "less_regularisation", "learning_rate"),
     "good fit": ("keep",),
-    "still falling": ("longer", "keep"),
+    "still falling": ("longer",),
     "overfit": (
         "early_stopping",
         "more_data",

@@ -26,13 +26,14 @@ def _lines(diagnosis: Diagnosis, language: str) -> Iterator[str]:
         one = "_one" if onsets.status == "confirmed" and len(onsets.seeds) == 1 else ""
         state = say(f"report.{onsets.status}{one}", **_values(onsets))
         yield say("report.onset", score=say(f"score.{score}"), state=state)
+    notes = diagnosis.notes
     gap, running = diagnosis.gap.get("loss/last"), diagnosis.running_gap.get("loss")
     if gap is not None:
         yield say("report.gap_plain" if gap.low is None else "report.gap", **vars(gap))
-    if running is not None:
+    if running is not None and not any(note.key == "verdict.note.no_probe" for note in notes):
         yield say("report.running", value=running.value)
     sections = {
-        "less_certain": [note.text(language) for note in diagnosis.notes],
+        "less_certain": [note.text(language) for note in notes],
         "try": [say(f"remedy.{name}") for name in diagnosis.judgement.remedies],
     }
     for title, entries in sections.items():
