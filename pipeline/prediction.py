@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import quiet
+
 BATCH = 500
 
 
 def load(path: Path) -> Any:
     """The Keras model in a `.keras` file; code hidden in the file is refused, not run."""
+    quiet.tensorflow()
     import keras
 
     return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -28,7 +28,7 @@ from pipeline.errors import AtlasError
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
 from pipeline.stages import cli
-from pipeline.training import checks, fitting, workers
+from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitError, FitResult
 
 
@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
         _write(arguments, result, outcomes)
         _log(run, comparison, outcomes, result)
         _require_baseline(outcomes)
-    fitting.discard_checkpoints(list(planned.tasks))
+    finished.discard_checkpoints(list(planned.tasks))
     print(f"{comparison.title}: against {base.name}, {len(seeds)} seeds, at the last epoch")
     print("\n".join(tables.told(result.effects)))
 

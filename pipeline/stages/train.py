@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,30 +11,39 @@ import pandas as pd
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import prepared
+from pipeline.data.prepared import Manifest, Prepared
+from pipeline.diagnosis import per_class
+from pipeline.diagnosis.scores import Predictions
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
+from pipeline.plots import confusion, curves
 from pipeline.stages import cli
-from pipeline.training import checks, fitting, workers
+from pipeline.training import checks, ensembling, finished, workers
 from pipeline.training.task import FitResult, FitTask
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Fit every seed, write the models and curves, log all of it."""
     params = parameters.load(arguments.params)
-    manifest = prepared.read(arguments.data).manifest
-    checks.combination(params, arguments.model, manifest.image_shape, manifest.num_classes)
-    tasks = plan(params, arguments.model, arguments.data, manifest.content_hash)
+    data = prepared.read(arguments.data)
+    if arguments.model == "ensemble":
+        _combine(arguments, params, data)
+        return
+    checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
+    tasks = plan(params, arguments.model, arguments.data, data.manifest)
     sections = ("seed", "train", f"models.{arguments.model}")
     stage = f"train@{arguments.model}"
-    with tracking.stage_run(params, stage, manifest, sections) as run:
+    with tracking.stage_run(params, stage, data.manifest.dataset, sections) as run:
+        run.log_dataset(data.manifest)
         results = _fitted(params, arguments.model, tasks)
-        _write(arguments, tasks, results)
-        _log(run, arguments, results)
-        fitting.require_success(results)
-    fitting.discard_checkpoints(tasks)
+        _log_fits(run, arguments.model, results)
+        finished.require_success(results)
+        _write(arguments, results)
+        _log_summary(run, params, data, arguments, results)
+    finished.discard_checkpoints(tasks)
 
 
-def plan(params: Params, model: str, data: Path, data_hash: str) -> list[FitTask]:
+def plan(params: Params, model: str, data: Path, manifest: Manifest) -> list[FitTask]:
     """One task for each seed of `model`."""
     train = params.train_for(model)
     first = FitTask(
@@ -42,7 +52,7 @@ def plan(params: Params, model: str, data: Path, data_hash: str) -> list[FitTask
         train=train,
         seed=train.seeds[0],
         data=data.resolve(),
-        data_hash=data_hash,
+        data_hash=manifest.content_hash,
         smoothing=params.evaluate.smoothing,
         keep_weights=True,
         checkpoints=cli.root() / ".checkpoints",
@@ -57,24 +67,101 @@ def _fitted(params: Params, model: str, tasks: list[FitTask]) -> list[FitResult]
 
 
 def _write(arguments: argparse.Namespace, results: list[FitResult]) -> None:
-    curves = pd.concat([result.history.curves for result in results])
-    with replacing(arguments.curves) as temporary:
-        curves.to_csv(temporary, index=False, float_format="%.9g")
-    with replacing(arguments.out) as folder:
+    _write_curves(arguments, pd.concat([result.history.curves for result in results]))
+    with replacing(arguments.models / arguments.model) as folder:
         folder.mkdir()
         for result in results:
             start = f"seed-{result.seed}"
             (folder / f"{start}.best.keras").write_bytes(result.best or b"")
             (folder / f"{start}.last.keras").write_bytes(result.last or b"")
-            arrays = {key: value for key, value in vars(result.history.per_image).items()}
-            np.savez(folder / f"{start}.per_image.npz", **arrays)
-        facts = [_facts(result) for result in results]
-        write_json(folder / "fits.json", facts)
+            np.savez(folder / f"{start}.per_image.npz", **vars(result.history.per_image))
+        write_json(folder / "fits.json", [_facts(result) for result in results])
+
+
+def _write_curves(arguments: argparse.Namespace, table: pd.DataFrame) -> None:
+    with replacing(arguments.results / "curves" / f"{arguments.model}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g")
 
 
 def _facts(result: FitResult) -> dict[str, int]:
-    return {
-        "seed": result.seed,
-        "best_epoch": result.best_epoch,
-        "num_parameters": result.num_parameters,
-    }
+    facts = ("seed", "best_epoch", "num_parameters")
+    return {name: getattr(result, name) for name in facts}
+
+
+def _log_fits(run: tracking.Run, model: str, results: list[FitResult]) -> None:
+    for result in results:
+        with run.child(f"{model} seed {result.seed}", {"seed": str(result.seed)}) as child:
+            child.log_curves(result.history.curves)
+            child.log_metrics({"seconds": result.seconds, "best_epoch": result.best_epoch})
+            if result.failed:
+                child.fail(result.failed)
+
+
+def _log_summary(
+    run: tracking.Run,
+    params: Params,
+    data: Prepared,
+    arguments: argparse.Namespace,
+    results: list[FitResult],
+) -> None:
+    """Curves and figures over all seeds, and the model of the seed that did best on validation."""
+    model = arguments.model
+    table = pd.concat([result.history.curves for result in results])
+    run.log_curves(table)
+    run.log_metrics({"num_parameters": results[0].num_parameters})
+    run.log_figure(curves.learning_curves({model: table}, "en"), "learning_curves.png")
+    _log_classes(run, data, np.stack([result.probabilities for result in results]))
+    best = min(results, key=lambda result: result.history.series("val", "loss").min())
+    saved = arguments.models / model / f"seed-{best.seed}.best.keras"
+    _log_model(run, saved, model, data.manifest.dataset)
+
+
+def _log_classes(run: tracking.Run, data: Prepared, probabilities: np.ndarray) -> None:
+    names = data.manifest.class_names
+    predictions = Predictions(probabilities, data.val.labels, data.val.true_labels)
+    table = per_class.confusion_table({"val": predictions}, names)
+    run.log_table(table, "confusion_matrix.csv")
+    drawn = confusion.confusion_matrix(table, names, "en", split="val")
+    run.log_figure(drawn, "confusion_matrix.png")
+    run.log_table(per_class.scores_table({"val": predictions}, names), "per_class.csv")
+
+
+def _log_model(run: tracking.Run, saved: Path, model: str, dataset: str) -> None:
+    from pipeline import prediction
+
+    run.log_model(prediction.load(saved), model, dataset)
+
+
+def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> None:
+    sections = ("models.ensemble",)
+    with tracking.stage_run(params, "train@ensemble", data.manifest.dataset, sections) as run:
+        run.log_dataset(data.manifest)
+        made = ensembling.combine(params, arguments.models, data)
+        _write_curves(arguments, made.curves)
+        with replacing(arguments.models / "ensemble") as folder:
+            folder.mkdir()
+            (folder / "seed-0.best.keras").write_bytes(made.model)
+            (folder / "seed-0.last.keras").write_bytes(made.model)
+            write_json(folder / "fits.json", made.facts)
+        run.log_curves(made.curves)
+        _log_classes(run, data, made.probabilities)
+        _log_model(
+            run,
+            arguments.models / "ensemble" / "seed-0.best.keras",
+            "ensemble",
+            data.manifest.dataset,
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser("Train one model once for each of its seeds.")
+    known: Any = list(parameters.Models.model_fields)
+    parser.add_argument("model", choices=known, help="a key of models in params.yaml")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder for models")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for tables")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())

@@ -12,8 +12,8 @@ from pipeline import prediction
 from pipeline.data.prepared import Prepared, Split
 from pipeline.models.ensemble import combine as combined
 from pipeline.params import Params
+from pipeline.training.clean import clean
 from pipeline.training.export import keras_bytes
-from pipeline.training.fitting import clean
 from pipeline.training.task import FitError
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,9 +12,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip archive can hold
 
 
 def keras_bytes(model: Any) -> bytes:
-    """The `.keras` archive of `model`, without the dates Keras writes into it.
+    """The `.keras` archive of `model`, without the dates and addresses Keras writes into it.
 
-    A file that changed with the clock would make DVC run every later stage again.
+    A file that changed with each process would make DVC run every later stage again.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -30,5 +31,17 @@ def _undated(archive: bytes) -> bytes:
                 facts = json.loads(content)
                 facts.pop("date_saved", None)
                 content = json.dumps(facts, sort_keys=True).encode()
+            if name == "config.json":
+                content = _renumbered(content)
             new.writestr(zipfile.ZipInfo(name, date_time=EPOCH), content)
     return made.getvalue()
+
+
+def _renumbered(config: bytes) -> bytes:
+    """The configuration with shared objects numbered 1, 2, ...; Keras writes memory addresses."""
+    numbers: dict[bytes, bytes] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        return found[1] + numbers.setdefault(found[2], str(len(numbers) + 1).encode())
+
+    return re.sub(rb'("shared_object_id": )(\d+)', number, config)

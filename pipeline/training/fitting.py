@@ -3,20 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data.prepared import Split
-from pipeline.diagnosis import scores
 from pipeline.diagnosis.histories import History, PerImage
 from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
+from pipeline.training.clean import clean
 from pipeline.training.export import keras_bytes
 from pipeline.training.program import Program, Resident
-from pipeline.training.task import FitError, FitResult, FitTask, Progress, smoothed
+from pipeline.training.task import FitResult, FitTask, Progress, smoothed
 
 EXPLODED = 1e6  # nats; the loss of a model that guesses among a million classes is 14
 
@@ -82,34 +80,6 @@ def _advance(state: State, task: FitTask, resident: Resident, program: Program) 
         state.probabilities = [probabilities]
 
 
-def clean(logits: np.ndarray, split: Split) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Scores of one split in inference mode: a row of the curves, and the images' own scores.
-
-    Args:
-        logits: `(num_images, num_classes)`; the log of probabilities does as well.
-    """
-    probabilities = scores.softmax(logits)
-    loss = scores.cross_entropy_of_logits(logits, split.labels)
-    confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)
-    correct = predicted == split.labels
-    brier = scores.brier(probabilities, split.labels)
-    row = {
-        "loss": float(loss.mean()),
-        "accuracy": float(correct.mean()),
-        "ece": float(scores.ece(confidence, correct)),
-        "brier": float(brier.mean()),
-        "true_accuracy": float((predicted == split.true_labels).mean()),
-    }
-    small = {"loss": loss, "confidence": confidence, "brier": brier}
-    per_image = {name: _half(values) for name, values in small.items()}
-    return row, per_image | {"correct": correct, "probabilities": probabilities}
-
-
-def _half(values: np.ndarray) -> np.ndarray:
-    limit = float(np.finfo(np.float16).max)
-    return np.clip(values, -limit, limit).astype(np.float16)
-
-
 def _failure(epoch: int, rows: list[dict[str, Any]]) -> str | None:
     for row in rows:
         if not np.isfinite(row["loss"]) or row["loss"] > EXPLODED:
@@ -150,20 +120,3 @@ def _result(state: State, task: FitTask, program: Program, num_traces: int) -> F
     last = keras_bytes(program.model)
     program.model.set_weights(state.best)
     return replace(result, best=keras_bytes(program.model), last=last)
-
-
-def discard_checkpoints(tasks: list[FitTask]) -> None:
-    """Remove the checkpoints of finished `tasks`, once their results stand elsewhere."""
-    for task in tasks:
-        if task.checkpoints:
-            Path(task.checkpoints / f"{task.key()}.npz").unlink(missing_ok=True)
-
-
-def require_success(results: list[FitResult]) -> None:
-    """Raise `FitError` naming every fit that broke down, the epoch, and what usually helps."""
-    broken = [f"seed {result.seed}, {result.failed}" for result in results if result.failed]
-    if broken:
-        raise FitError(
-            f"{len(broken)} of {len(results)} fits broke down ({'; '.join(broken)}): "
-            "lower train.learning_rate, or check the images and the schedule."
-        )

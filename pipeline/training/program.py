@@ -36,8 +36,13 @@ class Resident:
     @classmethod
     def of(cls, data: Prepared) -> "Resident":
         """The arrays of `data` as tensors."""
-        tensors = (data.train.images, data.train.labels, data.val.images, data.probe.images)
-        return cls(*(tf.convert_to_tensor(np.asarray(array)) for array in tensors), data)
+        return cls(
+            images=_tensor(data.train.images),
+            labels=_tensor(data.train.labels),
+            val_images=_tensor(data.val.images),
+            probe_images=_tensor(data.probe.images),
+            data=data,
+        )
 
 
 class Program:
@@ -170,6 +175,10 @@ class Program:
         return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
             hits, dtype=tf.int32
         )
+
+
+def _tensor(array: np.ndarray) -> Any:
+    return tf.convert_to_tensor(np.asarray(array))
 
 
 def _augmenter(names: Sequence[str], shape: tuple[int, int, int]) -> Callable[..., Any]:

@@ -3,39 +3,28 @@
 Imported where fits run: in a worker, or in the main process where no workers are wanted.
 """
 
-import os
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipeline import quiet
 from pipeline.training.task import FitResult, FitTask, Vary
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 NUM_PROGRAMS = 2
 
 
 def run(task: FitTask, watch: Any = None) -> FitResult:
-    """`fit` in this process, reusing the data and the compiled program of earlier tasks."""
-    prepare()
-    from pipeline.training.fitting import fit
-
-    resident = _resident(task.data, task.data_hash, task.vary)
-    return fit(task, resident, _program(task, resident), watch)
-
-
-@lru_cache(maxsize=1)
-def prepare() -> None:
-    """One thread an operation, and deterministic operations, before TensorFlow's first use.
+    """`fit` in this process, reusing the data and the compiled program of earlier tasks.
 
     One thread a process, and a process a core, beats one process with all cores on small batches;
     and numbers do not depend on how many cores there are.
     """
-    import tensorflow as tf
+    quiet.tensorflow(threads=1)
+    from pipeline.training.fitting import fit
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
+    resident = _resident(task.data, task.data_hash, task.vary)
+    return fit(task, resident, _program(task, resident), watch)
 
 
 @lru_cache(maxsize=2)

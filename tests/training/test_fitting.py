@@ -5,7 +5,7 @@ import pytest
 
 from pipeline import params as parameters
 from pipeline.data import prepared
-from pipeline.training import fitting, session
+from pipeline.training import finished, session
 from pipeline.training.task import FitError, FitTask, smoothed
 
 
@@ -84,7 +84,7 @@ def test_a_killed_fit_goes_on_and_ends_with_the_numbers_of_a_whole_one(
     assert resumed.history.curves.equals(whole.history.curves)
     assert (resumed.best, resumed.last) == (whole.best, whole.last)
     assert np.array_equal(resumed.probabilities, whole.probabilities)
-    fitting.discard_checkpoints([kept])
+    finished.discard_checkpoints([kept])
     assert not list(tmp_path.iterdir())
 
 
@@ -113,7 +113,7 @@ def test_an_exploding_fit_stops_and_names_the_epoch(task):
     assert broken.failed is not None
     assert broken.failed.startswith("epoch ")
     with pytest.raises(FitError, match=r"1 of 1 fits broke down \(seed 3, epoch "):
-        fitting.require_success([broken])
+        finished.require_success([broken])
 
 
 def test_early_stopping_waits_its_patience(task):
