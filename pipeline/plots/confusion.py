@@ -41,7 +41,7 @@ def confusion_matrix(
     order = clustered(rates) if large else np.arange(len(class_names))
     size = 8.4 if large else max(3.4, 0.42 * len(class_names) + 1.1)
     figure = style.sheet(width=13 if large else size + 5.4, height=size)
-    left, right = figure.subplots(1, 2, width_ratios=(size, 2.4 if large else 4.2))
+    left, right = figure.subplots(1, 2, width_ratios=(size, 2.9 if large else 4.2))
     shown = (rates if values == "rate" else counts)[np.ix_(order, order)]
     names = [style.short(class_names[i], 14) for i in order]
     _heat(left, shown, names, values, language)
@@ -76,8 +76,8 @@ def clustered(rates: Matrix) -> npt.NDArray[np.int64]:
 
     Average linkage on 1 - (share confused, both ways), leaves ordered optimally (Bar-Joseph 2001).
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage  # type: ignore[import-untyped]
-    from scipy.spatial.distance import squareform  # type: ignore[import-untyped]
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
 
     mutual = (rates + rates.T) / 2
     np.fill_diagonal(mutual, 0)

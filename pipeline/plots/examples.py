@@ -86,8 +86,8 @@ def misclassified_finding(
         split=say(f"split.{split}"),
         true=class_names[int(first["true"])],
         predicted=class_names[int(first["predicted"])],
-        share=float(first["probability_predicted"]),
-        truth=float(first["probability_true"]),
+        share=percent(float(first["probability_predicted"])),
+        truth=percent(float(first["probability_true"])),
     )
 
 

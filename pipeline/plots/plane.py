@@ -54,8 +54,8 @@ def draw_axes(
     axes.set_ylabel(style.words(language)("map.dropout"))
     axes.grid(False)
     if extent is not points:
-        axes.set_xlim(extent["width"].min(), extent["width"].max())
-        axes.set_ylim(extent["dropout"].min(), extent["dropout"].max())
+        x, y, _ = lattice(extent.assign(value=0.0), "value")
+        axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
 
 def means(points: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -67,11 +67,13 @@ def means(points: pd.DataFrame, value: str) -> pd.DataFrame:
 def lattice(surface: pd.DataFrame, value: str) -> tuple[Floats, Floats, Floats]:
     """The widths (w,), the dropouts (d,), and `value` on that lattice (d, w)."""
     table = surface.pivot_table(index="dropout", columns="width", values=value)
-    return (
-        table.columns.to_numpy(dtype=float),
-        table.index.to_numpy(dtype=float),
-        table.to_numpy(dtype=float),
-    )
+    x, y = (axis.to_numpy(dtype=float) for axis in (table.columns, table.index))
+    z = table.to_numpy(dtype=float)
+    if len(y) == 1:  # one dropout examined: a stripe, as contours need two rows
+        y, z = np.array([y[0] - 0.05, y[0] + 0.05]), np.repeat(z, 2, axis=0)
+    if len(x) == 1:
+        x, z = np.array([x[0] / 1.2, x[0] * 1.2]), np.repeat(z, 2, axis=1)
+    return x, y, z
 
 
 def filled(
