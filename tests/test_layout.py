@@ -12,6 +12,7 @@ import pytest
 LAYERS = (
     "__init__",
     "errors",
+    "quiet",
     "files",
     "params",
     "texts",
@@ -21,6 +22,7 @@ LAYERS = (
     "diagnosis",
     "training",
     "explain",
+    "evaluation",
     "plots",
     "studies",
     "comparing",
@@ -73,7 +75,7 @@ def test_imports_go_one_way(sources: Any) -> None:
         for module in sources.modules
         for other in sources.imported_here(module)
         if LAYERS.index(_layer(other)) > LAYERS.index(_layer(module))
-        or (_layer(other) in USED_BY_STAGES_ALONE and _layer(module) not in ("stages", "tracking"))
+        or (_layer(other) == "tracking" and _layer(module) not in LOGGING)
     ]
     assert wrong == []
 
