@@ -32,7 +32,7 @@ def data(labels):
 
 @pytest.fixture
 def outcomes(fit, probabilities, data, tmp_path):
-    """The baseline overfits after epoch 2; `wide` does not; `stopped` is the baseline at its best."""
+    """The baseline overfits after epoch 2, `wide` does not; `stopped` has the same fits."""
     variants = record.parse(DOCUMENT).resolved(SEEDS)
     planned = plan(variants, SEEDS, Where(tmp_path))
     down = [probabilities(0.6), probabilities(0.8), probabilities(0.5, wrong=2)]
