@@ -28,11 +28,13 @@ LAYERS = (
     "comparing",
     "reporting",
     "tracking",
+    "clean_scores",
     "stages",
     "preset",
 )
 RUNNABLE = {"stages", "preset"}  # preset runs no stage: it writes the arguments of `dvc exp run`
-USED_BY_STAGES_ALONE = {"tracking"}
+# Of what a notebook uses directly, CleanScores alone may log: to the run its user began.
+LOGGING = {"tracking", "clean_scores", "stages"}
 HEAVY = {"tensorflow", "keras", "mlflow", "torch"}
 SLOW = HEAVY | {"matplotlib", "seaborn", "sklearn", "pandas", "optuna", "distributed"}
 LONGEST_FUNCTION, LONGEST_FILE, MOST_PARAMETERS = 60, 360, 6
