@@ -80,10 +80,11 @@ def augment(
         AugmentationError: an unknown name, or chances by class together with MixUp or CutMix.
     """
     check(names)
-    if class_chances is not None and set(names) & set(MIXING):
+    mixing = [name for name in names if name in MIXING]
+    if class_chances is not None and mixing:
         raise AugmentationError(
             "train.balance 'augmentation' changes images by class, and cannot go with"
-            f" {' or '.join(MIXING)}, which mix classes: take them out of train.augmentation."
+            f" {' and '.join(mixing)}, which mix classes: take them out of train.augmentation."
         )
     draws = _draws()
     operations = [_operation(name, image_shape[2], draws) for name in names]

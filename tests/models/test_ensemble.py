@@ -43,7 +43,9 @@ def test_mean_of_logits(members):
 
 
 def test_the_two_averages_differ(members):
-    first, second = (ensemble.combine(members, kind)(IMAGES) for kind in ("probabilities", "logits"))
+    first, second = (
+        ensemble.combine(members, kind)(IMAGES) for kind in ("probabilities", "logits")
+    )
     assert np.abs(first.numpy() - second.numpy()).max() > 1e-4
 
 
