@@ -55,12 +55,13 @@ bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of:"; \
 		ls experiments/compare | sed -n 's/\.yaml$$//p'; exit 1; }
+	python -m pipeline.stages.comparisons
 	python -m dvc repro "experiments/dvc.yaml:compare@$(NAME)"
 
-preset: $(READY) ## Run one preset of experiments/presets: make preset NAME=...
+preset: $(READY) ## Run the pipeline with one preset of experiments/presets, as a DVC experiment: NAME=...
 	@test -f "experiments/presets/$(NAME).yaml" || { echo "NAME is one of:"; \
 		ls experiments/presets | sed -n 's/\.yaml$$//p'; exit 1; }
-	python -m dvc repro "experiments/dvc.yaml:preset@$(NAME)"
+	python -m pipeline.preset $(NAME) --run
 
 clean: ## Remove what stages wrote and caches of tools; keep .venv, mlruns and DVC's cache
 	rm -rf data/raw data/prepared models results .checkpoints
