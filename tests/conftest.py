@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
 
 ROOT = Path(__file__).resolve().parents[1]
+WRITTEN = ("data/", "models/", "results/")  # by stages
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +72,9 @@ class Sources:
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         done = subprocess.run(listed, cwd=self.root, capture_output=True, text=True, check=True)
         names = sorted(set(filter(None, done.stdout.split("\0"))))
-        return [name for name in names if (self.root / name).is_file()]
+        return [
+            name for name in names if (self.root / name).is_file() and not name.startswith(WRITTEN)
+        ]
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -114,13 +118,17 @@ class Sources:
             found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
         return (found & self.modules.keys()) - {module}
 
-    def closure(self, module: str) -> set[str]:
-        """A module and all it imports from this project, directly or not."""
+    def closure(self, module: str, without: Collection[str] = ()) -> set[str]:
+        """A module and all it imports from this project, directly or not.
+
+        Packages in `without` are left out, with all that is reached through them alone.
+        """
         reached: set[str] = set()
         waiting = [module]
         while waiting:
             one = waiting.pop()
-            if one not in reached:
+            free = any(f"{one}.".startswith(f"{package}.") for package in without)
+            if one not in reached and not free:
                 reached.add(one)
                 waiting += self.imported_here(one)
         return reached
