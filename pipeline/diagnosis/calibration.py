@@ -39,7 +39,7 @@ def reliability(
     interval of the accuracy, for count / num_seeds images, since seeds see the same ones). Bins
     without predictions, which equal confidences leave behind, are not listed.
     """
-    from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+    from statsmodels.stats.proportion import proportion_confint
 
     sure = np.asarray(confidence, dtype=np.float64)
     bins = scores.bin_of(sure, num_bins)

@@ -118,7 +118,7 @@ def _pairs(num_a: int, num_b: int) -> list[tuple[int, int]]:
 def _mcnemar(
     a: NDArray[np.bool_], b: NDArray[np.bool_], pairs: Sequence[tuple[int, int]]
 ) -> McNemar:
-    from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]
+    from statsmodels.stats.contingency_tables import mcnemar
 
     only_a = np.array([(a[one] & ~b[other]).sum() for one, other in pairs])
     only_b = np.array([(~a[one] & b[other]).sum() for one, other in pairs])
@@ -163,7 +163,7 @@ def _pooled(resampled: NDArray[np.float32], num_a: int) -> Floats:
 
 
 def _probability_better(differences: Floats, settings: Evaluate) -> Estimate:
-    from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+    from statsmodels.stats.proportion import proportion_confint
 
     wins = float((differences > 0).mean() + 0.5 * (differences == 0).mean())
     count = len(differences)

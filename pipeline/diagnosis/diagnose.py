@@ -46,12 +46,14 @@ def diagnose(
     if not histories:
         raise ValueError(f"diagnose {name=}: got no histories; give one a seed.")
     whole = [history for history in histories if history.failed is None]
-    found = {score: [onset.onset(one, score, settings) for one in whole] for score in SCORES}
     onsets: dict[str, Onsets] = {
-        score: onset.over_seeds(ones, settings.confidence)
-        for score, ones in found.items()
-        if ones and _is_known(whole, score)
+        score: onset.over_seeds(
+            [onset.onset(one, score, settings) for one in whole], settings.confidence
+        )
+        for score in SCORES
+        if whole and _is_known(whole, score)
     }
+    best_epochs = tuple(one.best_epoch for one in onsets["loss"].seeds) if whole else ()
     numbers = _numbers(whole, settings) if whole else _NOTHING
     evidence = Evidence(
         num_seeds=len(whole),
@@ -59,7 +61,7 @@ def diagnose(
         num_epochs=min((history.num_finite for history in whole), default=0),
         num_images=gaps.num_images(whole) if whole else None,
         onset=onsets.get("loss"),
-        best_epoch=_median([one.best_epoch for one in found["loss"]]),
+        best_epoch=float(np.median(best_epochs)) if best_epochs else None,
         reference=_reference(reference, settings),
         chance=1 / num_classes if num_classes else None,
         settings=settings,
@@ -70,7 +72,7 @@ def diagnose(
         judgement=verdict.judge(evidence),
         evidence=evidence,
         onsets=onsets,
-        best_epochs=tuple(one.best_epoch for one in found["loss"]),
+        best_epochs=best_epochs,
         stops=_early_stopping(whole),
         notes=_notes(evidence, whole),
         **numbers,
@@ -241,7 +243,3 @@ def _gap_of(both: Sequence[NDArray[Any]], settings: Evaluate) -> Estimate:
     ]
     values = val.mean(1) - probe.mean(1)
     return over_seeds(values, errors, settings.confidence, val.shape[1])
-
-
-def _median(epochs: Sequence[int]) -> float | None:
-    return float(np.median(epochs)) if epochs else None

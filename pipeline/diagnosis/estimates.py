@@ -87,7 +87,7 @@ def _half_width(
 ) -> float | None:
     if of_images is None and of_seeds is None and not of_epochs:
         return None
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     num_images, num_seeds = sizes
     by_images = ((of_images or 0.0) ** 2, (num_images or 10_000) - 1)
@@ -106,7 +106,7 @@ def proportion(
     Wilson's interval at the effective number of images, p(1-p) / SE^2, where SE holds images and
     seeds; so it has a width even where every image is right.
     """
-    from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+    from statsmodels.stats.proportion import proportion_confint
 
     shares = np.asarray(values, dtype=np.float64)
     errors = np.sqrt(shares * (1 - shares) / num_images)

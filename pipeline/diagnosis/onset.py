@@ -207,7 +207,7 @@ def _kaplan_meier(
     onsets: Sequence[Onset], confidence: float
 ) -> tuple[float | None, float | None, float | None]:
     """Median and interval of the survival curve ("not yet overfitting"), None where not reached."""
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     epochs = [one.epoch for one in onsets if one.epoch is not None]
     if not epochs:

@@ -93,7 +93,7 @@ def scores_table(
 
 
 def _point_scores(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
-    from sklearn.metrics import precision_recall_fscore_support  # type: ignore[import-untyped]
+    from sklearn.metrics import precision_recall_fscore_support
 
     classes = np.arange(predictions.num_classes)
     seeds = [
@@ -158,7 +158,7 @@ class _ClassResamples:
 def _widened(
     drawn: Floats, value: Floats, error: Floats, confidence: float
 ) -> tuple[Floats, Floats]:
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     low, high = resampling.percentiles(drawn, confidence)
     half = stats.norm.ppf((1 + confidence) / 2) * error
@@ -239,7 +239,7 @@ def confusion_table(
 
 def _confusions(predictions: Predictions, confidence: float) -> pd.DataFrame:
     from sklearn.metrics import confusion_matrix
-    from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+    from statsmodels.stats.proportion import proportion_confint
 
     classes = np.arange(predictions.num_classes)
     counts = sum(

@@ -72,7 +72,7 @@ def _indicator(
     labels: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int
 ) -> Any:
     """Sparse `(2 * num_fits * num_classes, num_images)`: hits first, then predictions."""
-    from scipy import sparse  # type: ignore[import-untyped]
+    from scipy import sparse
 
     num_fits, num_images = predicted.shape
     rows = np.arange(num_fits)[:, None] * num_classes + predicted

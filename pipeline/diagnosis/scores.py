@@ -57,7 +57,7 @@ class Predictions:
 
 def softmax(logits: ArrayLike) -> NDArray[np.floating]:
     """Probabilities over the last axis, in the precision of `logits`."""
-    from scipy import special  # type: ignore[import-untyped]
+    from scipy import special
 
     probabilities: NDArray[np.floating] = special.softmax(np.asarray(logits), axis=-1)
     return probabilities

@@ -180,7 +180,7 @@ def _maximum_likelihood(known: Floats, values: Floats, noise: Floats, start: Any
 
 
 def _with_noise(known: Floats, values: Floats, start: Any) -> tuple[Any, float]:
-    from sklearn.gaussian_process.kernels import WhiteKernel  # type: ignore[import-untyped]
+    from sklearn.gaussian_process.kernels import WhiteKernel
 
     kernel = (start or _smooth(known.shape[1])) + WhiteKernel(0.1, NOISES)
     both = _regress(kernel, known, values, JITTER).kernel_
@@ -194,8 +194,8 @@ def _smooth(num_coordinates: int) -> Any:
 
 
 def _regress(kernel: Any, known: Floats, values: Floats, noise: Any) -> Any:
-    from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
-    from sklearn.gaussian_process import GaussianProcessRegressor  # type: ignore[import-untyped]
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
     with warnings.catch_warnings():
         # A length scale at its bound says that the coordinate hardly matters: an answer.

@@ -241,7 +241,7 @@ def _lognormal(rng: Generator, num_images: int, spread: float) -> Floats:
 
 def _autoregressive(rng: Generator, shape: tuple[int, ...], persistence: float) -> Floats:
     """Standard normal at every epoch (first axis), correlated by `persistence` with the last."""
-    from scipy import signal  # type: ignore[import-untyped]
+    from scipy import signal
 
     fresh = rng.normal(0, 1, shape)
     fresh[1:] *= np.sqrt(1 - persistence**2)

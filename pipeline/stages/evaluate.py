@@ -21,8 +21,8 @@ from pipeline.errors import AtlasError
 from pipeline.evaluation import SPLITS, Evaluated
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.plots import confusion, curves
 from pipeline.stages import cli
+from pipeline.tracking import told
 
 NUM_EXAMPLES = 12
 
@@ -208,41 +208,17 @@ def _log(
     data: Prepared,
     models: Mapping[str, Evaluated],
 ) -> None:
-    names = data.manifest.class_names
     for name, model in models.items():
-        with run.child(f"evaluate {name}", {"model": name, **model.diagnosis.tags()}) as child:
-            child.log_metrics(model.diagnosis.metrics())
-            child.log_metrics(_flat(model))
-            table = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
-            child.log_curves(table)
-            marks = model.diagnosis.marks()
-            drawn = curves.learning_curves({name: table}, "en", marks)
-            child.log_figure(drawn, "learning_curves.png")
-            for split in SPLITS:
-                found = model.classes.confusions
-                figure = confusion.confusion_matrix(found, names, "en", split=split)
-                child.log_figure(figure, f"confusion_matrix_{split}.png")
-            child.log_table(model.classes.confusions, "confusion_matrix.csv")
-            child.log_table(model.classes.scores, "per_class.csv")
-            child.log_table(model.reliability, "calibration.csv")
+        table = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
+        told.evaluated(run, name, model, table, data.manifest.class_names)
     for file in ("metrics.json", "diagnosis.json", "comparison.json"):
         run.log_file(arguments.results / file)
     best, seed = evaluation.champion(models)
     fits = _fits(arguments.models / best)
     path = arguments.models / best / f"seed-{fits[seed]['seed']}.{params.evaluate.weights}.keras"
-    content = run.log_model(prediction.load(path), best, data.manifest.dataset)
+    content = told.model(run, path, best, data.manifest.dataset)
     run.set_champion(content, data.manifest.dataset)
     run.log_tags({"champion": f"{best}, seed {fits[seed]['seed']}"})
-
-
-def _flat(model: Evaluated) -> dict[str, float]:
-    """`{split/score: value}`: the numbers by which the runs' table can be sorted."""
-    return {
-        f"{split}/{score}": float(value)
-        for split, scores in model.metrics.items()
-        for score, value in scores.items()
-        if isinstance(value, float)
-    }
 
 
 def _parser() -> argparse.ArgumentParser:

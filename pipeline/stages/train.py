@@ -12,13 +12,11 @@ from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
-from pipeline.diagnosis import per_class
-from pipeline.diagnosis.scores import Predictions
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.plots import confusion, curves
 from pipeline.stages import cli
-from pipeline.training import checks, ensembling, finished, workers
+from pipeline.tracking import told
+from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitResult, FitTask
 
 
@@ -36,10 +34,11 @@ def main(arguments: argparse.Namespace) -> None:
     with tracking.stage_run(params, stage, data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         results = _fitted(params, arguments.model, tasks)
-        _log_fits(run, arguments.model, results)
+        told.fits(run, arguments.model, results)
         finished.require_success(results)
         _write(arguments, results)
-        _log_summary(run, params, data, arguments, results)
+        told.trained(run, arguments.model, data, results)
+        told.model(run, _best(arguments, results), arguments.model, data.manifest.dataset)
     finished.discard_checkpoints(tasks)
 
 
@@ -83,56 +82,21 @@ def _write_curves(arguments: argparse.Namespace, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format="%.9g")
 
 
+def _best(arguments: argparse.Namespace, results: list[FitResult]) -> Path:
+    """The model of the seed that did best on validation."""
+    best = min(results, key=lambda result: result.history.series("val", "loss").min())
+    folder: Path = arguments.models / arguments.model
+    return folder / f"seed-{best.seed}.best.keras"
+
+
 def _facts(result: FitResult) -> dict[str, int]:
     facts = ("seed", "best_epoch", "num_parameters")
     return {name: getattr(result, name) for name in facts}
 
 
-def _log_fits(run: tracking.Run, model: str, results: list[FitResult]) -> None:
-    for result in results:
-        with run.child(f"{model} seed {result.seed}", {"seed": str(result.seed)}) as child:
-            child.log_curves(result.history.curves)
-            child.log_metrics({"seconds": result.seconds, "best_epoch": result.best_epoch})
-            if result.failed:
-                child.fail(result.failed)
-
-
-def _log_summary(
-    run: tracking.Run,
-    params: Params,
-    data: Prepared,
-    arguments: argparse.Namespace,
-    results: list[FitResult],
-) -> None:
-    """Curves and figures over all seeds, and the model of the seed that did best on validation."""
-    model = arguments.model
-    table = pd.concat([result.history.curves for result in results])
-    run.log_curves(table)
-    run.log_metrics({"num_parameters": results[0].num_parameters})
-    run.log_figure(curves.learning_curves({model: table}, "en"), "learning_curves.png")
-    _log_classes(run, data, np.stack([result.probabilities for result in results]))
-    best = min(results, key=lambda result: result.history.series("val", "loss").min())
-    saved = arguments.models / model / f"seed-{best.seed}.best.keras"
-    _log_model(run, saved, model, data.manifest.dataset)
-
-
-def _log_classes(run: tracking.Run, data: Prepared, probabilities: np.ndarray) -> None:
-    names = data.manifest.class_names
-    predictions = Predictions(probabilities, data.val.labels, data.val.true_labels)
-    table = per_class.confusion_table({"val": predictions}, names)
-    run.log_table(table, "confusion_matrix.csv")
-    drawn = confusion.confusion_matrix(table, names, "en", split="val")
-    run.log_figure(drawn, "confusion_matrix.png")
-    run.log_table(per_class.scores_table({"val": predictions}, names), "per_class.csv")
-
-
-def _log_model(run: tracking.Run, saved: Path, model: str, dataset: str) -> None:
-    from pipeline import prediction
-
-    run.log_model(prediction.load(saved), model, dataset)
-
-
 def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> None:
+    from pipeline.training import ensembling
+
     sections = ("models.ensemble",)
     with tracking.stage_run(params, "train@ensemble", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
@@ -144,13 +108,9 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
             (folder / "seed-0.last.keras").write_bytes(made.model)
             write_json(folder / "fits.json", made.facts)
         run.log_curves(made.curves)
-        _log_classes(run, data, made.probabilities)
-        _log_model(
-            run,
-            arguments.models / "ensemble" / "seed-0.best.keras",
-            "ensemble",
-            data.manifest.dataset,
-        )
+        told.classes(run, data, made.probabilities)
+        saved = arguments.models / "ensemble" / "seed-0.best.keras"
+        told.model(run, saved, "ensemble", data.manifest.dataset)
 
 
 def _parser() -> argparse.ArgumentParser:
