@@ -43,7 +43,7 @@ def sobol(space: Space, num_points: int, seed: int) -> list[Point]:
     Raises:
         AtlasError: the space has fewer distinct points than asked for.
     """
-    from scipy.stats import qmc  # type: ignore[import-untyped]
+    from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
     found: dict[tuple[Any, ...], Point] = {}

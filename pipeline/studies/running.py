@@ -74,6 +74,7 @@ class Desk:
         A trial whose mean so far is worse than the median of earlier trials after as many seeds
         spends no further ones.
         """
+        evaluate = self.plan.params.evaluate
         for trials in self._batches(self.plan.tune.search_trials, self._propose):
             results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
             live = trials
@@ -82,7 +83,8 @@ class Desk:
                 for index, found in self._of_points(tasks):
                     results[live[index].number] += found
                 for trial in live:
-                    trial.report(self._value(results[trial.number]), step)
+                    losses = [scoring.best_loss(one, evaluate) for one in results[trial.number]]
+                    trial.report(float(np.mean(losses)), step)
                 last = step == len(self.plan.tune.seeds)
                 pruned = [] if last else [trial for trial in live if trial.should_prune()]
                 for trial in pruned:
@@ -123,28 +125,21 @@ class Desk:
             found[owners[number]].append(result)
             yield owners[number], found[owners[number]]
 
-    def _value(self, results: Sequence[FitResult]) -> float:
-        value = self._scored(results, None).value
-        return float("nan") if value is None else value
-
     def _finish(self, trial: Trial, results: Sequence[FitResult], pruned: bool = False) -> None:
-        scored = self._scored(results, self._reference(trial, results))
+        scored = scoring.score_point(
+            results,
+            self.plan.budgets(self.purpose),
+            VALUE[self.purpose],
+            self.plan.params.evaluate,
+            self.plan.manifest.num_classes,
+            self._reference(trial, results),
+        )
         for name, value in scored.attributes.items():
             trial.set_user_attr(name, value)
         if pruned or scored.value is None:
             self.told(self.study.tell(trial, state=TrialState.PRUNED))
         else:
             self.told(self.study.tell(trial, scored.value))
-
-    def _scored(self, results: Sequence[FitResult], reference: Reference | None) -> scoring.Scored:
-        return scoring.score_point(
-            results,
-            self.plan.budgets(self.purpose),
-            VALUE[self.purpose],
-            self.plan.params.evaluate,
-            self.plan.manifest.num_classes,
-            reference,
-        )
 
     def _reference(self, trial: Trial, results: Sequence[FitResult]) -> Reference | None:
         """The best probe accuracy so far in this slice of the map; the search has no such thing.

@@ -50,6 +50,14 @@ SCORES = (
 )  # fmt: skip
 
 
+def best_loss(result: FitResult, settings: Evaluate) -> float:
+    """The validation loss of a fit at its best epoch; NaN where the fit broke down."""
+    if result.history.failed:
+        return float("nan")
+    loss = gaps.Fit.of(result.history, "loss", settings)
+    return float(loss.of_loss.curve[loss.best])
+
+
 def head(history: History, epochs: int) -> History:
     """The first `epochs` epochs of a history, as if training had ended there."""
     curves = history.curves[history.curves["epoch"] <= epochs]

@@ -1,0 +1,128 @@
+"""A study in miniature: fits that are computed, not trained, with a known gap."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from pipeline import params
+from pipeline.data.prepared import Manifest
+from pipeline.diagnosis.histories import History, PerImage
+from pipeline.studies.plan import Plan
+from pipeline.training.task import FitResult
+
+NUM_IMAGES = 40
+SETTINGS = {
+    "tune.widths": [4, 16, 64, 256],
+    "tune.dropouts": [0.0, 0.4, 0.8],
+    "tune.epochs": 8,
+    "tune.seeds": [0, 1],
+    "tune.search_trials": 12,
+    "tune.threshold": 0.2,
+    "evaluate.num_resamples": 100,
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@pytest.fixture
+def make_plan(tmp_path):
+    """A plan with some settings changed: `make_plan({"tune.sampler": "sobol"})`."""
+
+    def make(changes=None):
+        counts = {split: (NUM_IMAGES // 2,) * 2 for split in ("train", "val", "test", "probe")}
+        manifest = Manifest("toy", ("cat", "dog"), (8, 8, 1), counts, (0.5,), (0.2,), "content" * 6)
+        return Plan(params.parse({}, {**SETTINGS, **(changes or {})}), tmp_path, manifest)
+
+    return make
+
+
+def true_gap(width, dropout):
+    """What `fit_of` plants at the last epoch, up to the noise of the seed."""
+    return 0.1 * np.log2(width) * (1 - dropout)
+
+
+def fit_of(task):
+    """The result a task would have: a pure function of it, as real fits are."""
+    digest = hashlib.sha256(f"{task.section!r}{task.train!r}{task.vary!r}{task.seed}".encode())
+    generator = np.random.default_rng(int(digest.hexdigest()[:8], 16))
+    width, epochs = task.section.units[0], task.train.epochs
+    last = true_gap(width, task.section.dropout) + 0.02 * generator.standard_normal()
+    progress = np.arange(1, epochs + 1) / epochs
+    apart = np.abs(np.log10(task.train.learning_rate) + 3)
+    fitted = 1.5 - 0.15 * np.log2(width) * progress + 0.1 * apart
+    shown = {"probe": fitted, "val": fitted + last * progress}
+    images = generator.standard_normal((1, NUM_IMAGES))
+    images = 0.1 * (images - images.mean())
+    losses = {split: curve[:, None] + images for split, curve in shown.items()}
+    rows, arrays = [], {}
+    for split, values in losses.items():
+        accuracy = np.clip(1.2 - values.mean(1) / 2, 0, 1)
+        correct = np.arange(NUM_IMAGES) < np.round(accuracy * NUM_IMAGES)[:, None]
+        arrays |= {f"{split}_loss": values, f"{split}_correct": correct}
+        arrays |= {f"{split}_confidence": np.full_like(values, 0.9)}
+        for epoch in range(epochs):
+            rows.append(
+                {
+                    "seed": task.seed,
+                    "epoch": epoch + 1,
+                    "split": split,
+                    "loss": values[epoch].mean(),
+                    "accuracy": correct[epoch].mean(),
+                    "true_accuracy": correct[epoch].mean(),
+                    "ece": 0.1,
+                    "brier": 0.2,
+                }
+            )
+    curves = pd.DataFrame(rows).assign(penalty=np.nan, learning_rate=np.nan, seconds=np.nan)
+    return FitResult(
+        seed=task.seed,
+        history=History(curves, PerImage(**arrays), task.seed),
+        best_epoch=1,
+        seconds=0.1,
+        num_parameters=65 * width + 2 * (width + 1),
+        probabilities=np.zeros((NUM_IMAGES, 2)),
+    )
+
+
+class Workshop:
+    """Stands in for the workers: computes fits in an order of its own, and counts them."""
+
+    def __init__(self, order=1, dies_after=None, breaks=lambda task: False):
+        self.order = order
+        self.dies_after = dies_after
+        self.breaks = breaks
+        self.tasks = []
+
+    def __call__(self, tasks, title):
+        for index in list(range(len(tasks)))[:: self.order]:
+            if self.dies_after is not None and len(self.tasks) >= self.dies_after:
+                raise KeyboardInterrupt
+            self.tasks.append(tasks[index])
+            yield index, self._result(tasks[index])
+
+    def _result(self, task):
+        result = fit_of(task)
+        if self.breaks(task):
+            result.history.curves.loc[result.history.curves["epoch"] > 2, "loss"] = np.nan
+        return result
+
+
+@pytest.fixture
+def workshop():
+    return Workshop
+
+
+@pytest.fixture
+def planted():
+    return true_gap
+
+
+def mlruns(folder: Path) -> Path:
+    return folder / "mlruns"
