@@ -15,8 +15,8 @@ class CombinationError(AtlasError):
     """Settings that are each allowed, but not together; names the keys, and what would do."""
 
 
-def check(params: Params, name: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
-    """Raises AtlasError where model `name` cannot be trained as `params` says on such images.
+def check(settings: Params, name: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    """Raises AtlasError where model `name` cannot be trained as `settings` say on such images.
 
     Raises:
         ModelError: the model does not fit the images.
@@ -24,7 +24,7 @@ def check(params: Params, name: str, image_shape: tuple[int, int, int], num_clas
         AugmentationError: an unknown augmentation.
         CombinationError: any other two settings that exclude each other.
     """
-    section, train = getattr(params.models, name), params.train_for(name)
+    section, train = getattr(settings.models, name), settings.train_for(name)
     if num_classes < 2:
         raise CombinationError(f"got {num_classes=}, expected at least 2 classes to tell apart.")
     models.check(name, section, image_shape)
