@@ -209,8 +209,6 @@ def _strip(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str], language:
             _mark(axes, pd.Series(mark), row, chosen[name], language)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [style.short(name, 14) for name in names])
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set_color(chosen[name])
     axes.tick_params(axis="y", length=0)
     axes.spines[["left"]].set_visible(False)
     style.epoch_axis(axes, language)

@@ -35,7 +35,7 @@ def running_gap(curves: Mapping[str, pd.DataFrame], language: str, metric: str =
             draw_band(axes, values, chosen[name], split)
             bands.append(values)
         axes.axhline(0, color=style.MUTED, linewidth=1)
-        axes.set_title(style.short(name, 22), color=chosen[name])
+        axes.set_title(style.short(name, 22))
         style.epoch_axis(axes, language)
     _limits_around_zero(panels.flat[0], bands, metric)
     for axes in list(panels.flat)[len(curves) :]:
