@@ -4,7 +4,7 @@ Test images are looked at here and nowhere else; what is chosen is chosen on val
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -76,15 +76,24 @@ def evaluate(
 def comparisons(models: Mapping[str, Evaluated], settings: Evaluate) -> Json:
     """Each pair of models on the test images, keyed "A vs B"; A minus B.
 
-    Pairs that neither have as many seeds nor one of them one are left out: nothing pairs them.
+    Where one has more seeds than the other, the first of them count: seeds are paired in order.
     """
     found = {}
     for a, b in combinations(models, 2):
-        ours, theirs = models[a].splits["test"], models[b].splits["test"]
-        if ours.num_seeds == theirs.num_seeds or 1 in (ours.num_seeds, theirs.num_seeds):
-            compared = comparison.compare(ours, theirs, settings)
-            found[f"{a} vs {b}"] = compared.as_json()
+        ours, theirs = _paired(models[a].splits["test"], models[b].splits["test"])
+        found[f"{a} vs {b}"] = comparison.compare(ours, theirs, settings).as_json()
     return found
+
+
+def _paired(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    common = min(a.num_seeds, b.num_seeds)
+    if common == 1:
+        return a, b
+    return _first(a, common), _first(b, common)
+
+
+def _first(predictions: Predictions, count: int) -> Predictions:
+    return replace(predictions, probabilities=predictions.probabilities[:count])
 
 
 def ensemble_comparison(

@@ -131,6 +131,9 @@ def build(
     inputs = keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
     images = _coloured(_resized(inputs, *_size(section, input_shape)))
     backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = section.batch_norm_momentum
     features = layers.dropped(backbone(images), section, "dropout")
     model = layers.finished(inputs, features, num_classes, section, "efficientnet")
     path = weights_path(section)
