@@ -164,10 +164,10 @@ def _keeps_falling(fitted: Floats, best: int, start: int) -> bool:
 def _at_the_end(track: Track, best: int, settings: Evaluate) -> Reason:
     """Too few epochs after the best one: was it still falling, rising too late, or flat?"""
     rises = track.rises(best)
+    if _clearly(rises, -1, settings):
+        return "too late"
     before = max(best - 2 * settings.patience, 0)
-    if before == best or _clearly(rises, before, settings):
-        return "still falling"
-    return "too late" if _clearly(rises, -1, settings) else "not worse"
+    return "still falling" if before == best or _clearly(rises, before, settings) else "not worse"
 
 
 def _clearly(rises: tracks.Rises, index: int, settings: Evaluate) -> bool:
