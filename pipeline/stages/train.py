@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline import models, tracking
 from pipeline import params as parameters
-from pipeline import tracking
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
@@ -101,16 +101,37 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
     with tracking.stage_run(params, "train@ensemble", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         made = ensembling.combine(params, arguments.models, data)
+        single = _equal_cost(arguments, params, data, made.facts[0]["num_parameters"])
         _write_curves(arguments, made.curves)
         with replacing(arguments.models / "ensemble") as folder:
             folder.mkdir()
             (folder / "seed-0.best.keras").write_bytes(made.model)
             (folder / "seed-0.last.keras").write_bytes(made.model)
+            if single:
+                (folder / "equal_cost.keras").write_bytes(single.best or b"")
             write_json(folder / "fits.json", made.facts)
         run.log_curves(made.curves)
         told.classes(run, data, made.probabilities)
         saved = arguments.models / "ensemble" / "seed-0.best.keras"
         told.model(run, saved, "ensemble", data.manifest.dataset)
+
+
+def _equal_cost(
+    arguments: argparse.Namespace, params: Params, data: Prepared, num_parameters: int
+) -> FitResult | None:
+    """One fit of the base model, as wide as all members together; None where that is not asked."""
+    base = params.models.ensemble.base
+    section = getattr(params.models, base)
+    if not params.models.ensemble.equal_cost or base == "efficientnet":
+        return None
+    shape, num_classes = data.manifest.image_shape, data.manifest.num_classes
+    width = models.equal_cost_width(base, section, shape, num_classes, num_parameters)
+    first = plan(params, base, arguments.data, data.manifest)[0]
+    task = replace(first, section=section.model_copy(update={"width": width}))
+    with workers.pool(params.workers.model_copy(update={"count": 1})) as pool:
+        [(_, result)] = pool.run([task], f"{base} as large as the ensemble")
+    finished.discard_checkpoints([task])
+    return result
 
 
 def _parser() -> argparse.ArgumentParser:

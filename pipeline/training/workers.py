@@ -20,6 +20,7 @@ from pipeline.training.task import FitError, FitResult, FitTask, Progress
 
 TOPIC = "overfit-atlas-epoch"
 RETRIES = 3
+LOOPBACK = "127.0.0.1:0"  # any free port; Dask's own default is a fixed one on every address
 
 
 class Pool(Protocol):
@@ -148,7 +149,7 @@ def _client(workers: Workers) -> Iterator[Any]:
             LocalCluster(
                 n_workers=workers.count or os.cpu_count() or 1,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=LOOPBACK,
                 silence_logs=logging.ERROR,
             ) as cluster,
             Client(cluster) as client,
