@@ -22,7 +22,7 @@ from pipeline.data.raw import Part
 SIDE, CHANNELS = 32, 3
 IMAGE_SHAPE = (SIDE, SIDE, CHANNELS)
 _ROW = CHANNELS * SIDE * SIDE
-_LONG_BYTES = 1 << 16
+_LONG_BYTES = _ROW
 
 
 @dataclass(frozen=True)

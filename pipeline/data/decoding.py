@@ -128,7 +128,7 @@ class _Files:
         except ImageError as error:
             if not self.may_skip:
                 raise
-            self.skip(entry, str(error))
+            self.skip(entry, error.reason)
             return None
 
     def skip(self, entry: Entry, reason: str) -> None:

@@ -27,7 +27,12 @@ _GREY_MODES = frozenset(("1", "L", "LA", "La", "I"))
 
 
 class ImageError(DataError):
-    """An image file cannot be used; the message names it and the remedy."""
+    """An image file cannot be used; the message names it and the remedy, `reason` is the cause."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.reason = reason
+        remedy = "Replace it with a whole PNG or JPEG file, or set preprocess.on_bad_image to skip."
+        super().__init__(f"{name}: {reason}. {remedy}")
 
 
 @dataclass(frozen=True)
@@ -91,29 +96,20 @@ def _opened(source: Path | BytesIO, name: str) -> Iterator[Image.Image]:
                 _check_pixels(image)
                 yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(_too_large(name)) from None
+        reason = f"more than {MAX_PIXELS:,} pixels, as in a decompression bomb"
+        raise ImageError(name, reason) from None
     except FileNotFoundError:
-        raise ImageError(f"{name}: not found.") from None
+        raise ImageError(name, "not found") from None
     # Decoders of damaged files raise whatever their first wrong byte leads to, MemoryError too.
     except Exception as error:
         first = " ".join(str(error).split()).replace(str(source), "it")[:160]
-        raise ImageError(
-            f"{name}: cannot be read as an image ({first}). Replace it with a whole PNG or JPEG "
-            "file, or set preprocess.on_bad_image to skip."
-        ) from None
+        raise ImageError(name, f"cannot be read as an image ({first})") from None
 
 
 def _check_pixels(image: Image.Image) -> None:
     # Pillow's own limit can be lifted by whoever imports it; this one stays.
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-
-
-def _too_large(name: str) -> str:
-    return (
-        f"{name}: more than {MAX_PIXELS:,} pixels, as in a decompression bomb. Make it smaller, or "
-        "set preprocess.on_bad_image to skip."
-    )
 
 
 def _is_grey(image: Image.Image) -> bool:

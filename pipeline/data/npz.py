@@ -88,11 +88,12 @@ class Npz:
                 f"of shape ({num_images},), one for each image: the number of its class."
             )
         labels = self._read(archive, declared).reshape(-1)
-        if labels.min() < 0 or labels.max() >= num_images:
+        num_train = self._arrays["x_train"].shape[0]
+        if labels.min() < 0 or labels.max() >= num_train:
             wrong = int(labels.min() if labels.min() < 0 else labels.max())
             raise DataError(
-                f"{declared.name}: got the label {wrong} among {num_images} images, expected "
-                "classes numbered from 0."
+                f"{declared.name}: got the label {wrong} with {num_train} training images, "
+                "expected classes numbered from 0."
             )
         return labels.astype(np.int32)
 
@@ -130,10 +131,17 @@ class Npz:
             raise DataError(f"{self.path}: a folder; expected an .npz file.") from None
         except DataError:
             raise
-        # zipfile meets damaged headers with whatever the first wrong byte leads to.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        # A damaged header makes zipfile seek to, or unpack, whatever the wrong bytes say.
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             first = " ".join(str(error).split())[:200]
-            raise DataError(f"{self.path}: not a whole .npz file: {first}.") from None
+            raise DataError(f"{self.path}: not readable as .npz: {first}.") from None
 
 
 def check_names(names: tuple[str, ...], where: str) -> None:
@@ -152,7 +160,7 @@ def _declared(archive: zipfile.ZipFile, path: Path) -> dict[str, Declared]:
         key = info.filename.removesuffix(".npy")
         if key not in KNOWN or key in found:
             raise DataError(
-                f"{path}: got an array {key!r}, expected {', '.join(KNOWN)}, each once."
+                f"{path}: got an array {key[:40]!r}, expected {', '.join(KNOWN)}, each once."
             )
         name = f"{key} in {path}"
         with archive.open(info) as file:

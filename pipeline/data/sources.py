@@ -63,7 +63,7 @@ def _shipped(dataset: Dataset) -> Iterator[Part]:
 
 def _digits() -> Iterator[Part]:
     """scikit-learn's digits: 1,797 images of 8 x 8, their values 0 to 16 stretched to 0 to 255."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     found: Any = load_digits()
     images = np.round(found.images * (255 / 16)).astype(np.uint8)[..., None]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import params as parameters
-from pipeline.data import prepared, raw
+from pipeline.data import arrays, prepared, raw
 from pipeline.data.arrays import Images
 from pipeline.data.decoding import Decoded, Skipped, decode
 from pipeline.data.plan import Duplicate, Plan, plan
-from pipeline.data.prepared import SPLITS, Manifest, Prepared, Split
+from pipeline.data.prepared import SPLITS, Labels, Manifest, Split
 from pipeline.files import replacing, write_json, write_text
 from pipeline.params import Preprocess
 from pipeline.stages import cli
@@ -23,6 +23,7 @@ from pipeline.stages import cli
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COUNTS_HEADER = ("split", "class", "class_name", "count")
 SAMPLES_PER_CLASS, SAMPLED_CLASSES = 10, 20
 
 
@@ -42,7 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     params = parameters.load(arguments.params)
     outcome = prepare(arguments.raw, arguments.out, params.preprocess, params.seed)
     write_tables(arguments.results, outcome)
-    write_figures(arguments.results, prepared.read(arguments.out), params.report.language)
+    language = params.report.language
+    write_figures(arguments.results, arguments.out, outcome.manifest, language)
     print(summary_line(outcome))
 
 
@@ -97,8 +99,8 @@ def _image_shape(decoded: Decoded) -> tuple[int, int, int]:
 
 def write_tables(results: Path, outcome: Outcome) -> None:
     """Write class_counts.csv, skipped.csv, duplicates.csv and summary.json to `results`."""
-    header = ["split", "class", "class_name", "count"]
-    write_text(results / "class_counts.csv", raw.table(header, class_counts(outcome.manifest)))
+    counts = raw.table(COUNTS_HEADER, class_counts(outcome.manifest))
+    write_text(results / "class_counts.csv", counts)
     write_text(results / "skipped.csv", _table(Skipped, outcome.skipped))
     write_text(results / "duplicates.csv", _table(Duplicate, outcome.duplicates))
     write_json(results / "summary.json", summary(outcome))
@@ -143,36 +145,35 @@ def summary_line(outcome: Outcome) -> str:
     )
 
 
-def write_figures(results: Path, data: Prepared, language: str) -> None:
+def write_figures(results: Path, data: Path, manifest: Manifest, language: str) -> None:
     """Write class_counts.png and samples.png to `results`."""
-    import pandas as pd
-
     from pipeline.plots import data as plots
 
-    columns = ["split", "class", "class_name", "count"]
-    table = pd.DataFrame(list(class_counts(data.manifest)), columns=columns)
+    rows = zip(*class_counts(manifest), strict=True)
+    table = dict(zip(COUNTS_HEADER, rows, strict=True))
     _save(results / "class_counts.png", plots.class_counts(table, language))
-    images, labels = samples(data)
-    drawn = plots.samples(images, labels, data.manifest.class_names, language)
-    _save(results / "samples.png", drawn)
+    images, labels = samples(data / "train", manifest.num_classes)
+    sheet = plots.samples(images, labels, manifest.class_names, language)
+    _save(results / "samples.png", sheet, dpi=100)
 
 
-def samples(data: Prepared) -> tuple[Images, prepared.Labels]:
+def samples(train: Path, num_classes: int) -> tuple[Images, Labels]:
     """The first images of each class of train, by true label, of the first classes."""
-    labels = np.asarray(data.train.true_labels)
+    labels = np.load(train / "true_labels.npy", allow_pickle=False)
     chosen = [
         np.flatnonzero(labels == label)[:SAMPLES_PER_CLASS]
-        for label in range(min(data.manifest.num_classes, SAMPLED_CLASSES))
+        for label in range(min(num_classes, SAMPLED_CLASSES))
     ]
-    rows = np.concatenate(chosen)
-    return np.asarray(data.train.images[rows]), labels[rows]
+    rows = np.sort(np.concatenate(chosen))
+    images = np.concatenate(list(arrays.open_rows(train / "images.npy").selected(rows)))
+    return images, labels[rows]
 
 
-def _save(path: Path, figure: "Figure") -> None:
+def _save(path: Path, figure: "Figure", dpi: float = 144) -> None:
     from pipeline.plots import style
 
     with replacing(path) as temporary:
-        temporary.write_bytes(style.png(figure))
+        temporary.write_bytes(style.png(figure, dpi))
 
 
 def _table(record: type[Skipped] | type[Duplicate], rows: Sequence[Skipped | Duplicate]) -> str:
