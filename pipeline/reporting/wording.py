@@ -81,17 +81,22 @@ def known(value: Any) -> bool:
 
 def number(value: Any, digits: int = 2) -> str:
     """A number with a true minus sign; a dash where there is none."""
-    return f"{float(value):.{digits}f}".replace("-", "−") if known(value) else NONE
+    return _plain(f"{float(value):.{digits}f}") if known(value) else NONE
+
+
+def _plain(digits: str) -> str:
+    """A true minus sign, and no sign at all before what was rounded to zero."""
+    return digits.replace("-", "−") if digits.strip("+-0.,") else digits.lstrip("+-")
 
 
 def signed(value: Any, digits: int = 2) -> str:
-    """A difference: it always has its sign."""
-    return f"{float(value):+.{digits}f}".replace("-", "−") if known(value) else NONE
+    """A difference: it has its sign, unless it rounds to zero."""
+    return _plain(f"{float(value):+.{digits}f}") if known(value) else NONE
 
 
 def percent(value: Any, digits: int = 1) -> str:
     """A share 0..1 as per cent."""
-    return f"{100 * float(value):.{digits}f}%".replace("-", "−") if known(value) else NONE
+    return _plain(f"{100 * float(value):.{digits}f}") + "%" if known(value) else NONE
 
 
 def points(value: Any) -> str:
@@ -101,7 +106,7 @@ def points(value: Any) -> str:
 
 def whole(value: Any) -> str:
     """A count, with commas."""
-    return f"{float(value):,.0f}".replace("-", "−") if known(value) else NONE
+    return _plain(f"{float(value):,.0f}") if known(value) else NONE
 
 
 def epoch(value: Any) -> str:

@@ -48,8 +48,7 @@ def headline(context: Context) -> str:
     best = say(
         "answer.best",
         model=results.best,
-        accuracy=percent(scores.get("accuracy")),
-        interval=say.span(low, high, percent),
+        accuracy=say.with_span(scores.get("accuracy"), low, high, percent),
     )
     if not by_verdict:
         return best
@@ -114,7 +113,8 @@ def _onset(context: Context, onset: Onset) -> tuple[str, str]:
         return say(short), say(long, last=onset.last_epoch)
     inside = say.span(onset.first, onset.last, epoch) if onset.first != onset.last else ""
     counted = say("onset.seeds", confirmed=onset.num_confirmed, seeds=onset.num_seeds)
-    return say("onset.epoch", epoch=epoch(onset.epoch)), f"{inside} {counted}".strip()
+    shown = say("onset.range", range=inside, counted=counted) if inside else counted
+    return say("onset.epoch", epoch=epoch(onset.epoch)), shown
 
 
 def _scores(context: Context) -> Table:
