@@ -27,6 +27,17 @@ Dataset = Literal[
 ]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(min_length=1)]
 Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "leaky_relu"]
+Augmentation = Literal[
+    "flip",
+    "shift",
+    "rotate",
+    "zoom",
+    "cutout",
+    "random_colour",
+    "randaugment",
+    "mixup",
+    "cutmix",
+]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
 
@@ -177,7 +188,7 @@ class Train(Record):
         "focal",
     ] = "categorical_crossentropy"
     label_smoothing: Rate = 0.0
-    augmentation: tuple[str, ...] = ()
+    augmentation: tuple[Augmentation, ...] = ()
     balance: Literal["none", "class_weights", "sampling", "logit_adjustment", "augmentation"] = (
         "none"
     )
@@ -389,16 +400,17 @@ def validate(record: type[Section], document: Any, prefix: str) -> Section:
     try:
         return record.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise ParamsError(" ".join(_sentences(record, error, prefix))) from None
+        raise ParamsError(" ".join(" ".join(_sentences(record, error, prefix)).split())) from None
     except (TypeError, RecursionError, ValueError) as error:
         raise ParamsError(f"{prefix or 'params.yaml'}: not plain YAML values: {error}") from None
 
 
 def _sentences(record: type[Record], error: ValidationError, prefix: str) -> Iterator[str]:
     for problem in error.errors(include_url=False)[:5]:
-        path = [str(part) for part in problem["loc"] if not _is_union_branch(str(part))]
+        unknown = problem["type"] == "extra_forbidden"
+        path = [str(part) for part in problem["loc"] if unknown or not _is_union_branch(str(part))]
         key = ".".join(([prefix] if prefix else []) + path) or "params.yaml"
-        if problem["type"] == "extra_forbidden":
+        if unknown:
             yield f"{key}: unknown key.{_did_you_mean(record, path)}"
             continue
         message = problem["msg"].removeprefix("Value error, ")

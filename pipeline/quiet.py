@@ -8,20 +8,31 @@ from functools import lru_cache
 from typing import Any
 
 
-@lru_cache(maxsize=1)
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
 def tensorflow(threads: int | None = None) -> Any:
     """The module, imported and its devices found, with standard error silent meanwhile.
 
     Args:
-        threads: for each kind of parallelism; None: TensorFlow's own choice.
+        threads: for each kind of parallelism; None: what the environment or TensorFlow chooses.
+
+    Raises:
+        RuntimeError: TensorFlow runs already, with another number of threads.
     """
+    if threads and any(os.environ.get(name) != str(threads) for name in THREADS):
+        if "tensorflow" in sys.modules:
+            raise RuntimeError(f"TensorFlow runs already; it can no longer take {threads=}.")
+        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    return _imported()
+
+
+@lru_cache(maxsize=1)
+def _imported() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silenced():
         import tensorflow as tf
 
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
         tf.config.experimental.enable_op_determinism()
         tf.constant(0)
     return tf

@@ -1,6 +1,7 @@
 """What many tests share: one small real data set, and the sources of the project itself."""
 
 import ast
+import os
 import subprocess
 from collections.abc import Collection
 from contextlib import suppress
@@ -12,6 +13,9 @@ import pytest
 
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
+
+# As in a worker, and for the stages that tests start: fits of one thread give the same bits.
+os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ("data/", "models/", "results/")  # by stages

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pipeline import models
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
-from pipeline.training import balancing, depthwise, losses, optimizers
+from pipeline.training import augmentation, balancing, depthwise, losses, optimizers
 from pipeline.training.task import FitTask
 
 SCORING_BATCH = 512
@@ -57,8 +57,8 @@ class Program:
         self.optimizer = optimizers.make(task.train, models.backbone_variables(self.model))
         self.optimizer.build(self.model.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
-        self._logits = keras.Model(self.model.inputs, self.model.get_layer("logits").output)
-        self._augment = _augmenter(task.train.augmentation, self._shape)
+        self._logits = keras.Model(self.model.input, self.model.get_layer("logits").output)
+        self._augment = _augmenter(task.train, self._shape, data)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
         self._score = tf.function(self._score_batch, reduce_retracing=True)
         self._epochs: dict[bool, Callable[..., Any]] = {}
@@ -181,12 +181,13 @@ def _tensor(array: np.ndarray) -> Any:
     return tf.convert_to_tensor(np.asarray(array))
 
 
-def _augmenter(names: Sequence[str], shape: tuple[int, int, int]) -> Callable[..., Any]:
-    if not names:
-        return lambda images, targets, _: (images, targets)
-    from pipeline.training import augmentation
-
-    return augmentation.augment(names, shape)
+def _augmenter(train: Train, shape: tuple[int, int, int], data: Prepared) -> Callable[..., Any]:
+    """What is done to a batch; with `balance: augmentation` the more, the rarer the class."""
+    chances = None
+    if train.balance == "augmentation":
+        counts = np.bincount(data.train.labels, minlength=data.manifest.num_classes)
+        chances = augmentation.chances_by_rarity(counts)
+    return augmentation.augment(train.augmentation, shape, chances)
 
 
 def _seed_states(model: Any) -> list[Any]:
