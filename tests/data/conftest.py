@@ -3,7 +3,6 @@
 import gzip
 import io
 import struct
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,9 +113,10 @@ def write_tar(path: Path, members: Mapping[str, bytes], level: int = 1) -> None:
 
 
 @pytest.fixture(scope="session")
-def made() -> ModuleType:
-    """This module: test modules cannot import one another."""
-    return sys.modules[__name__]
+def made() -> SimpleNamespace:
+    """The functions above: test modules cannot import one another."""
+    functions = (made_images, write_raw, save_image, idx_bytes, python2_pickle, write_tar)
+    return SimpleNamespace(**{function.__name__: function for function in functions})
 
 
 @dataclass(frozen=True)
