@@ -117,10 +117,9 @@ def proportion(
     low, high = proportion_confint(
         plain.value * effective, effective, alpha=1 - confidence, method="wilson"
     )
-    return Estimate(
-        plain.value, float(low), float(high), len(shares), num_images, plain.se_images,
-        plain.se_seeds,
-    )  # fmt: skip
+    ends = min(float(low), plain.value), max(float(high), plain.value)  # rounding
+    parts = plain.se_images, plain.se_seeds
+    return Estimate(plain.value, *ends, len(shares), num_images, *parts)
 
 
 def finite_or_none(value: Any) -> Any:

@@ -64,9 +64,7 @@ def test_excess_is_the_gap_at_the_end_less_that_at_the_best_epoch():
 def test_excess_is_paired_by_image():
     rng = np.random.default_rng(0)
     own = rng.exponential(1, 300)
-    damaged = history(
-        [own + 2, own, *[own + 0.3] * 6], [own + 2, own, *[own - 0.1] * 6]
-    )
+    damaged = history([own + 2, own, *[own + 0.3] * 6], [own + 2, own, *[own - 0.1] * 6])
     found = gaps.excess_gap([damaged], "loss", SETTINGS)
     assert found.value == pytest.approx(0.4, abs=1e-3)
     assert found.low > 0.39
@@ -83,10 +81,10 @@ def test_nothing_is_in_excess_when_the_last_epoch_is_the_best():
 def test_the_luckiest_epoch_of_a_flat_curve_is_no_optimum():
     false = {num_seeds: 0 for num_seeds in (1, 3, 5)}
     for num_seeds in false:
-        for seed in range(30):
+        for seed in range(12):
             case = synthetic.make("noisy plateau", 900 + seed, num_seeds)
             false[num_seeds] += gaps.excess_gap(case.histories, "loss", Evaluate()).low > 0
-    assert max(false.values()) <= 2
+    assert max(false.values()) <= 1
 
 
 def test_rise_averages_the_last_epochs():
