@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import keras
 
 MIN_SIDE = 32
-IMAGENET_FOLDER = Path("data/raw/weights")
+IMAGENET_FOLDER = Path("data/weights")
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_ADDRESS = "https://storage.googleapis.com/keras-applications/"
 

@@ -48,7 +48,7 @@ def imagenet_file(small, tmp_path):
     )
     normalisation.adapt_mean.assign([0.485, 0.456, 0.406])
     normalisation.adapt_variance.assign([0.229**2, 0.224**2, 0.225**2])
-    path = tmp_path / "data/raw/weights/efficientnetb0_notop.h5"
+    path = tmp_path / "data/weights/efficientnetb0_notop.h5"
     path.parent.mkdir(parents=True)
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, network)

@@ -1,0 +1,43 @@
+"""Fetch published weights where a model asks for them: `python -m pipeline.stages.weights`.
+
+A part of downloading, and a stage of its own, so that another network never touches the images.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline import params as parameters
+from pipeline.data import weights
+from pipeline.files import replacing
+from pipeline.models import efficientnet
+from pipeline.params import EfficientNet
+from pipeline.stages import cli
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the folder, with ImageNet's weights in it if params ask for them."""
+    params = parameters.load(arguments.params)
+    fetch(params.models.efficientnet, params.download.mirror, arguments.out)
+
+
+def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
+    """Make `folder`, with the published weights in it if `section` asks for ImageNet's.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        if section.weights == "imagenet":
+            file = efficientnet.imagenet_weights_file(section.variant)
+            weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser("Fetch published weights where a model asks for them.")
+    parser.add_argument("--out", type=Path, default=Path("data/weights"), help="folder to write")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())

@@ -1,0 +1,33 @@
+import hashlib
+
+import pytest
+
+from pipeline.data import DataError, weights
+from pipeline.params import EfficientNet
+from pipeline.stages.weights import fetch
+
+CONTENT = b"published weights"
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+def test_a_mirror_folder_is_enough_and_is_checked(tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "net.h5").write_bytes(CONTENT)
+    found = weights.obtain("net.h5", (), MD5, str(mirror), tmp_path / "out")
+    assert found.read_bytes() == CONTENT
+    with pytest.raises(DataError, match="another"):
+        weights.obtain("net.h5", (), MD5[::-1], str(mirror), tmp_path / "other")
+    assert not (tmp_path / "other" / "net.h5").exists()
+
+
+def test_without_the_file_or_the_network_the_error_says_how_to_go_on(tmp_path):
+    with pytest.raises(DataError, match=r"needs the file net.h5"):
+        weights.obtain("net.h5", (), MD5, str(tmp_path), tmp_path / "out")
+    with pytest.raises(DataError, match="set weights to null"):
+        weights.obtain("net.h5", ["http://127.0.0.1:9/net.h5"], MD5, None, tmp_path / "out")
+
+
+def test_from_scratch_the_folder_is_empty(tmp_path):
+    fetch(EfficientNet(), None, tmp_path / "weights")
+    assert list((tmp_path / "weights").iterdir()) == []
