@@ -224,7 +224,7 @@ class Tune(Record):
     sampler: Literal["grid", "sobol", "frontier"] = "grid"
     points: Count | None = None
     batch: Count = 4
-    threshold: Positive = 0.1
+    threshold: Positive = 0.3
     search_trials: Annotated[int, Field(ge=0, le=100_000)] = 16
     search_rates: tuple[Positive, Positive] = (1e-4, 1e-2)
 

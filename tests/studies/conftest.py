@@ -1,7 +1,7 @@
 """A study in miniature: fits that are computed, not trained, with a known gap."""
 
 import hashlib
-from pathlib import Path
+import shutil
 
 import numpy as np
 import optuna
@@ -11,7 +11,10 @@ import pytest
 from pipeline import params
 from pipeline.data.prepared import Manifest
 from pipeline.diagnosis.histories import History, PerImage
+from pipeline.studies import storage
+from pipeline.studies.frontier_sampler import FrontierSampler
 from pipeline.studies.plan import Plan
+from pipeline.studies.running import STARTUP_TRIALS, Desk
 from pipeline.training.task import FitResult
 
 NUM_IMAGES = 40
@@ -124,5 +127,35 @@ def planted():
     return true_gap
 
 
-def mlruns(folder: Path) -> Path:
-    return folder / "mlruns"
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A folder with a database that Optuna has made its tables in, which takes a second."""
+    folder = tmp_path_factory.mktemp("mlruns")
+    with storage.study(
+        "none", optuna.samplers.RandomSampler(seed=0), optuna.pruners.NopPruner(), folder
+    ):
+        pass
+    return folder
+
+
+@pytest.fixture
+def run_study(tmp_path, empty_database):
+    """Works off one study: `run_study(plan, "map", workshop)` gives its trials."""
+
+    def run(plan, purpose, fitted, told=None, folder=tmp_path / "mlruns"):
+        if not folder.exists():
+            shutil.copytree(empty_database, folder)
+        pruner = optuna.pruners.NopPruner()
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        if purpose == "search":
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
+        elif plan.tune.sampler == "frontier":
+            sampler = FrontierSampler(plan.space, plan.tune.threshold, seed=plan.params.seed)
+        name = storage.study_name(purpose, plan.tune.model, plan.decisive(purpose))
+        with storage.study(name, sampler, pruner, folder) as study:
+            desk = Desk(plan, purpose, study, fitted, told or (lambda trial: None))
+            if purpose == "search":
+                return desk.search()
+            return desk.follow() if plan.tune.sampler == "frontier" else desk.lay_out()
+
+    return run

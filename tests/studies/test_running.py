@@ -3,29 +3,12 @@ import pytest
 from optuna.trial import TrialState
 
 from pipeline.studies import storage, tables
-from pipeline.studies.frontier_sampler import FrontierSampler
-from pipeline.studies.running import STARTUP_TRIALS, Desk, finished
+from pipeline.studies.running import STARTUP_TRIALS, finished
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Works off one study: `run(plan, "map", workshop)` gives its trials."""
-
-    def run(plan, purpose, fitted, told=None, folder=tmp_path / "mlruns"):
-        pruner = optuna.pruners.NopPruner()
-        sampler = optuna.samplers.RandomSampler(seed=0)
-        if purpose == "search":
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
-        elif plan.tune.sampler == "frontier":
-            sampler = FrontierSampler(plan.space, plan.tune.threshold, seed=plan.params.seed)
-        name = storage.study_name(purpose, plan.tune.model, plan.decisive(purpose))
-        with storage.study(name, sampler, pruner, folder) as study:
-            desk = Desk(plan, purpose, study, fitted, told or (lambda trial: None))
-            if purpose == "search":
-                return desk.search()
-            return desk.follow() if plan.tune.sampler == "frontier" else desk.lay_out()
-
-    return run
+def run(run_study):
+    return run_study
 
 
 def test_a_grid_is_fitted_whole_each_point_once_with_every_seed(make_plan, run, workshop):
@@ -192,7 +175,8 @@ def test_lost_trials_stand_in_the_study_as_failed(make_plan, run, workshop, tmp_
         run(plan, "map", workshop(dies_after=5))
     run(plan, "map", workshop())
     url = storage.default_url(tmp_path / "mlruns")
-    study = optuna.load_study(study_name=None, storage=url)
+    name = next(one for one in optuna.get_all_study_names(storage=url) if one.startswith("map"))
+    study = optuna.load_study(study_name=name, storage=url)
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.COMPLETE) == 12
     assert states.count(TrialState.FAIL) == 1

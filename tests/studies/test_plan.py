@@ -1,0 +1,109 @@
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from pipeline.studies.plan import _code_hash
+
+
+def test_a_grid_design_is_every_width_with_every_dropout_widest_first(make_plan):
+    plan = make_plan()
+    design = plan.design()
+    assert plan.num_points == len(design) == 12
+    assert [point["width"] for point in design] == [256] * 3 + [64] * 3 + [16] * 3 + [4] * 3
+    assert [point["dropout"] for point in design[:3]] == [0.0, 0.4, 0.8]
+
+
+def test_a_sobol_design_has_as_many_points_as_asked_for_in_each_slice(make_plan):
+    plan = make_plan(
+        {"tune.sampler": "sobol", "tune.points": 7, "tune.train_fractions": [0.5, 1.0]}
+    )
+    design = plan.design()
+    assert plan.num_points == len(design) == 14
+    halves = [
+        {(p["width"], p["dropout"]) for p in design if p["train_fraction"] == share}
+        for share in (0.5, 1.0)
+    ]
+    assert halves[0] == halves[1]
+
+
+def test_width_is_logarithmic_but_for_the_numbers_of_variants(make_plan):
+    assert make_plan().plane["width"] == IntDistribution(4, 256, log=True)
+    variants = make_plan({"tune.model": "efficientnet", "tune.widths": [0, 1, 2]})
+    assert variants.plane["width"] == IntDistribution(0, 2)
+    assert variants.tasks({"width": 2, "dropout": 0.1})[0].section.variant == "B2"
+
+
+def test_only_what_differs_between_trials_is_a_parameter(make_plan):
+    assert list(make_plan().space) == ["width", "dropout"]
+    varied = make_plan({"tune.label_noises": [0.2, 0.0]})
+    assert varied.space["label_noise"] == CategoricalDistribution([0.0, 0.2])
+    assert list(varied.space) == ["width", "dropout", "label_noise"]
+    rates = make_plan({"tune.search_rates": [1e-5, 1e-1]}).search_space["learning_rate"]
+    assert rates == FloatDistribution(1e-5, 1e-1, log=True)
+
+
+def test_the_fits_of_a_map_point_are_never_stopped_early(make_plan):
+    plan = make_plan({"train.early_stopping": 3, "models.dense.units": [10, 20]})
+    tasks = plan.tasks({"width": 16, "dropout": 0.4})
+    assert [task.seed for task in tasks] == [0, 1]
+    first = tasks[0]
+    assert (first.section.units, first.section.dropout) == ((16, 16), 0.4)
+    assert (first.train.epochs, first.train.early_stopping) == (8, None)
+    assert first.train.learning_rate == 1e-3
+    assert not first.keep_weights and first.checkpoints is None
+
+
+def test_the_fits_of_a_search_trial_have_its_rate_and_stop(make_plan):
+    task = make_plan().tasks({"width": 16, "dropout": 0.4, "learning_rate": 3e-3}, [7])[0]
+    assert (task.seed, task.train.learning_rate, task.train.early_stopping) == (7, 3e-3, 2)
+
+
+def test_labels_stay_as_prepared_unless_noises_are_listed(make_plan):
+    plain = make_plan().tasks({"width": 4, "dropout": 0.0})[0].vary
+    assert (plain.train_fraction, plain.label_noise) == (1.0, None)
+    noisy = make_plan({"tune.label_noises": [0.0, 0.1], "tune.train_fractions": [0.5]})
+    vary = noisy.tasks({"width": 4, "dropout": 0.0, "label_noise": 0.1})[0].vary
+    assert (vary.train_fraction, vary.label_noise) == (0.5, 0.1)
+
+
+def test_budgets_end_with_the_whole_training(make_plan):
+    plan = make_plan({"tune.also_at_epochs": [6, 2]})
+    assert plan.budgets("map") == (2, 6, 8)
+    assert plan.budgets("search") == (8,)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "map_changes", "search_changes"),
+    [
+        ("tune.threshold", 0.5, False, False),
+        ("tune.widths", [4, 512], False, True),
+        ("tune.search_trials", 99, False, False),
+        ("tune.storage", "sqlite:///x.db", False, False),
+        ("tune.epochs", 9, True, True),
+        ("tune.batch", 7, False, True),
+        ("train.learning_rate", 0.1, True, True),
+        ("train.seeds", [5, 6], False, False),
+        ("models.dense.l2", 0.1, True, True),
+        ("models.cnn.l2", 0.1, False, False),
+        ("evaluate.patience", 5, True, True),
+        ("evaluate.num_resamples", 500, False, False),
+        ("workers.count", 7, False, False),
+    ],
+)
+def test_a_study_starts_anew_where_its_numbers_would_change(
+    make_plan, key, value, map_changes, search_changes
+):
+    before, after = make_plan(), make_plan({key: value})
+    assert (before.decisive("map") != after.decisive("map")) is map_changes
+    assert (before.decisive("search") != after.decisive("search")) is search_changes
+
+
+def test_a_map_that_follows_its_frontier_depends_on_the_threshold(make_plan):
+    plans = [
+        make_plan({"tune.sampler": "frontier", "tune.threshold": value}) for value in (0.2, 0.3)
+    ]
+    assert plans[0].decisive("map") != plans[1].decisive("map")
+
+
+def test_the_code_that_trains_is_part_of_what_decides(make_plan):
+    assert make_plan().decisive("map")["code"] == _code_hash()
+    assert len(_code_hash()) == 64

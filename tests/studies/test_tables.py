@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from pipeline.diagnosis import overfit_map
+from pipeline.studies import tables
+from pipeline.studies.outcome import map_settings, outcome
+
+
+@pytest.fixture
+def trials(run_study, make_plan, workshop):
+    return run_study(make_plan(), "map", workshop())
+
+
+def test_the_map_has_a_row_a_fit_sorted_by_place(trials, make_plan, planted):
+    table = tables.map_table(make_plan(), trials)
+    keys = ["train_fraction", "label_noise", "epochs", "width", "dropout", "seed"]
+    assert list(table.columns[:6]) == keys
+    assert len(table) == 24
+    assert table[keys].apply(tuple, axis=1).is_monotonic_increasing
+    planted_gaps = [planted(w, d) for w, d in zip(table["width"], table["dropout"], strict=True)]
+    assert table["gap_loss"].to_numpy() == pytest.approx(planted_gaps, abs=0.08)
+
+
+def test_the_order_of_trials_changes_no_table(trials, make_plan):
+    plan = make_plan()
+    for make in (tables.map_table, tables.curves_table):
+        assert make(plan, trials).to_csv() == make(plan, trials[::-1]).to_csv()
+    forward = tables.importance_table(trials, "gap_loss", 0)
+    assert forward.to_csv() == tables.importance_table(trials[::-1], "gap_loss", 0).to_csv()
+
+
+def test_the_curves_have_every_epoch_of_every_seed_and_no_time(trials, make_plan):
+    table = tables.curves_table(make_plan(), trials)
+    assert len(table) == 24 * 8 * 2
+    assert "seconds" not in table
+    one = table.query("width == 64 and dropout == 0.4 and seed == 1 and split == 'val'")
+    assert one["epoch"].tolist() == list(range(1, 9))
+
+
+def test_a_point_carries_its_verdict_and_underfit_comes_first(trials, make_plan):
+    plan = make_plan()
+    found = overfit_map.fit(tables.map_table(plan, trials), map_settings(plan))
+    table = tables.points_table(plan, trials, found)
+    assert len(table) == 12
+    assert (table["verdict"] == "underfit").tolist() == table["underfit"].tolist()
+    assert table.set_index(["width", "dropout"]).loc[(256, 0.0), "gap_loss"] == pytest.approx(
+        0.8, abs=0.05
+    )
+    assert set(table["onset"]) <= {"confirmed", "none", "censored"}
+
+
+def test_importance_names_two_evaluators_and_sums_to_one(trials):
+    table = tables.importance_table(trials, "gap_loss", 0)
+    assert sorted(set(table["evaluator"])) == ["fANOVA", "mean decrease in impurity"]
+    sums = table.groupby("evaluator")["importance"].sum()
+    assert sums.tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert set(table["parameter"]) == {"width", "dropout"}
+
+
+def test_where_nothing_varies_nothing_is_important(trials):
+    import optuna
+
+    alike = [optuna.create_trial(params={}, distributions={}, value=1.0) for _ in range(3)]
+    assert tables.importance_table(alike, "gap_loss", 0).empty
+    assert tables.importance_table(trials[:1], "gap_loss", 0).empty
+
+
+def test_double_descent_looks_at_the_undropped_net_on_all_data(run_study, make_plan, workshop):
+    plan = make_plan({"tune.train_fractions": [0.5, 1.0], "tune.also_at_epochs": [4]})
+    table = tables.map_table(plan, run_study(plan, "map", workshop()))
+    fits = tables.descent_fits(plan, table)
+    assert len(fits) == 4 * 2
+    assert fits["width"].tolist() == sorted([4, 16, 64, 256] * 2)
+    row = table.query("width == 4 and dropout == 0 and train_fraction == 1 and epochs == 8").iloc[0]
+    assert fits["val_error"].iloc[0] == pytest.approx(1 - row["val_accuracy"])
+
+
+def test_the_search_is_listed_in_the_order_of_its_proposals(run_study, make_plan, workshop):
+    trials = run_study(make_plan(), "search", workshop())
+    table = tables.search_table(trials)
+    assert table["order"].tolist() == list(range(12))
+    assert table["learning_rate"].tolist() == [t.params["learning_rate"] for t in trials]
+    complete = table[table["state"] == "complete"]
+    values = [trial.value for trial in trials if trial.value is not None]
+    assert complete["val_loss"].tolist() == pytest.approx(values)
+    assert (table["num_seeds"] <= 2).all()
+
+
+def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, workshop, planted):
+    plan = make_plan({"tune.also_at_epochs": [2]})
+    found = outcome(plan, run_study(plan, "map", workshop()), [])
+    assert set(found.tables) == {
+        "map", "map_curves", "points", "frontier", "surface", "double_descent", "search",
+        "importance",
+    }  # fmt: skip
+    assert sorted(set(found.tables["frontier"]["epochs"])) == [2, 8]
+    assert set(found.tables["points"]["epochs"]) == {8}
+    assert found.first.fits["epochs"].unique().tolist() == [8]
+    assert set(found.of_first("surface")["epochs"]) == {8}
+    assert found.tables["search"].empty and found.summary["search"] is None
+    # planted: gap = 0.1 log2(width) (1 - dropout), threshold 0.2: from width 4 on without dropout.
+    last = next(one for one in found.summary["slices"] if one["epochs"] == 8)
+    assert last["crossing"] == "crosses"
+    widest = last["widest"]
+    assert (widest["width"], widest["need"]) == (256, "some")
+    assert widest["dropout"] == pytest.approx(1 - 0.2 / 0.8, abs=0.06)
+    assert last["largest_gap"]["gap_loss"] == pytest.approx(planted(256, 0.0), abs=0.05)
+
+
+def test_the_summary_counts_and_is_json(run_study, make_plan, workshop):
+    import json
+
+    plan = make_plan()
+    broken = workshop(breaks=lambda task: task.section.units == (256,) and task.seed == 1)
+    mapped = run_study(plan, "map", broken)
+    found = outcome(plan, mapped, run_study(plan, "search", workshop()))
+    summary = json.loads(json.dumps(found.summary, allow_nan=False))
+    assert (summary["num_points"], summary["num_fits"], summary["num_failed"]) == (12, 24, 3)
+    assert summary["num_val_images"] == summary["num_probe_images"] == 40
+    assert summary["search"]["num_trials"] == 12
+    best = found.tables["search"].query("state == 'complete'")["val_loss"].min()
+    assert summary["search"]["best"]["val_loss"] == pytest.approx(best)
+    assert summary["double_descent"][0]["status"] in (
+        "observed", "not observed in this range", "undetermined"
+    )  # fmt: skip
+    assert np.isfinite(summary["slices"][0]["leave_one_out"]["error"])
