@@ -39,6 +39,7 @@ class Comparison(Record):
             for all seeds, or `each_seed` draws its own, so that intervals cover that choice too.
         variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds.
         fit: `data_size` fits the gap as a power law of the number of training images.
+        needs: a file its settings name that another stage makes, such as pretrained weights.
         small: overrides of the baseline with which the default pipeline runs it, to stay short.
         source: where the settings or the expected numbers come from, and what was changed.
     """
@@ -52,6 +53,7 @@ class Comparison(Record):
     variants: Annotated[dict[Label, Overrides], Field(min_length=1, max_length=100)]
     draw: Literal["once", "each_seed"] = "once"
     fit: Literal["data_size"] | None = None
+    needs: str | None = None
     small: Overrides = {}
     source: str = ""
 

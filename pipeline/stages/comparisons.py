@@ -60,7 +60,8 @@ def listed(comparisons: dict[str, Comparison]) -> str:
     for name, one in comparisons.items():
         # The default pipeline writes the small form of it under the plain name.
         out = f"results/compare/{name}" + ("_full" if one.small else "")
-        lines.append(f"  {name}: {{data: {one.data}, out: {out}}}")
+        needs = one.needs or f"data/sets/{one.data}/prepared"
+        lines.append(f"  {name}: {{data: {one.data}, needs: {needs}, out: {out}}}")
     return "\n".join(lines) + "\n"
 
 
