@@ -209,9 +209,7 @@ def data_size(
     reached = max(sizes)
     handles: list[Artist] = []
     if fit is not None and len(fit):
-        fit = fit.sort_values("num_images")
-        last = int((fit["num_images"] <= reached).sum())
-        inside, beyond = fit.iloc[: last + 1], fit.iloc[last:]
+        inside, beyond = _split_at(fit.sort_values("num_images"), float(reached))
         for part, dashes in ((inside, "-"), (beyond, (0, (4, 2)))):
             axes.plot(part["num_images"], part["mean"], color=style.GOOD, linestyle=dashes)
         axes.fill_between(
@@ -231,6 +229,18 @@ def data_size(
     axes.set_xlabel(say("data_size.axis"))
     axes.set_ylabel(say("gap.axis_accuracy" if metric.endswith("accuracy") else "gap.axis_loss"))
     return style.frame(figure, say("data_size.title"), say("data_size.note"), handles, language)
+
+
+def _split_at(fit: pd.DataFrame, reached: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The fitted curve up to the largest number measured, and from there on."""
+    sizes = fit["num_images"].to_numpy(dtype=float)
+    if not sizes[0] < reached < sizes[-1]:
+        return fit[sizes <= reached], fit[sizes >= reached]
+    values = fit[["mean", "low", "high"]].astype(float)
+    border = {name: float(np.interp(reached, sizes, values[name])) for name in values}
+    one = pd.DataFrame([{"num_images": reached, **border}])
+    inside, beyond = fit[sizes < reached], fit[sizes > reached]
+    return pd.concat([inside, one]), pd.concat([one, beyond])
 
 
 def _readable(sizes: Sequence[float]) -> list[float]:

@@ -51,7 +51,9 @@ def learning_curves(
             top.tick_params(labelbottom=False)
             top.set_xlabel("")
     title = say("curves.title_one", model=next(iter(curves))) if len(curves) == 1 else ""
-    note = say("curves.note") + " " + _seeds_note(curves.values(), language)
+    clean = all("running" not in _splits(table) for table in curves.values())
+    note = say("curves.note" if clean else "curves.note_running")
+    note += " " + _seeds_note(curves.values(), language)
     return style.frame(
         figure,
         title or say("curves.title"),
@@ -134,7 +136,7 @@ def set_limits(axes: Axes, bands: Iterable[pd.DataFrame], bounded: bool) -> floa
         bottom = lowest if low - lowest < 10 * room else low
         axes.set_ylim(max(-0.01, float(bottom) - room), min(1.01, float(highest) + room))
         return None
-    top = highest if highest < low + 1.6 * (high - low) else low + 1.25 * (high - low)
+    top = highest if highest < low + 2.5 * (high - low) else low + 1.25 * (high - low)
     axes.set_ylim(min(0.0, float(lowest)), float(top) + room)
     return float(highest) if highest > top else None
 

@@ -262,6 +262,6 @@ def under(axes: Axes, line: int, said: str, colour: str) -> None:
 
 def percent(share: float) -> str:
     """A probability as people say it; never "100%" or "0%" for what is not quite that."""
-    if share > 0.995:
-        return ">99%" if share < 1 else "100%"
-    return f"{100 * share:.0f}%" if share >= 0.005 or share == 0 else "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return "<1%" if 0 < share < 0.01 else f"{100 * share:.0f}%"
