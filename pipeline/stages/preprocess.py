@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import params as parameters
+from pipeline import tracking
 from pipeline.data import arrays, prepared, raw
 from pipeline.data.arrays import Images
 from pipeline.data.decoding import Decoded, Skipped, decode
 from pipeline.data.plan import Duplicate, Plan, plan
 from pipeline.data.prepared import SPLITS, Labels, Manifest, Split
 from pipeline.files import replacing, write_json, write_text
-from pipeline.params import Preprocess
+from pipeline.params import Params, Preprocess
 from pipeline.stages import cli
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ def main(arguments: argparse.Namespace) -> None:
     language = params.report.language
     write_figures(arguments.results, arguments.out, outcome.manifest, language)
     print(summary_line(outcome))
+    _log(params, outcome.manifest, arguments.results)
+
+
+def _log(params: Params, manifest: Manifest, results: Path) -> None:
+    """Tell MLflow which data there are now: counts, class table, figures."""
+    sections = ("seed", "download", "preprocess")
+    with tracking.stage_run(params, "preprocess", manifest.dataset, sections) as run:
+        run.log_dataset(manifest)
+        run.log_metrics({f"{split}/num_images": manifest.num_images(split) for split in SPLITS})
+        for file in sorted(results.iterdir()):
+            run.log_file(file)
 
 
 def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome:

@@ -27,6 +27,7 @@ COLUMNS = (
     "onset",
     "verdict",
 )
+WIDTH = 110  # columns; a narrower terminal wraps lines rather than cutting words
 NEXT = """
 make ui       the runs, epoch by epoch: MLflow at http://127.0.0.1:5000
 make report   the page that explains them: {report}
@@ -39,7 +40,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     metrics = _read(arguments.results / "metrics.json")
     diagnosis = _read(arguments.results / "diagnosis.json")
-    Console().print(table(metrics, diagnosis))
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table(metrics, diagnosis))
     print(NEXT.format(report=arguments.results / "report" / "index.html"))
 
 
