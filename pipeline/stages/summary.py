@@ -27,7 +27,7 @@ COLUMNS = (
     "onset",
     "verdict",
 )
-WIDTH = 110  # columns; a narrower terminal wraps lines rather than cutting words
+WIDTH = 130  # columns; a narrower terminal wraps lines rather than cutting words
 NEXT = """
 make ui       the runs, epoch by epoch: MLflow at http://127.0.0.1:5000
 make report   the page that explains them: {report}
