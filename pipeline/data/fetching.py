@@ -31,7 +31,7 @@ def cache() -> Path:
 
     It lies outside the project, as DVC deletes a stage's outs before it runs the stage.
     """
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("overfit-atlas"))
 

@@ -5,11 +5,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.data import DataError
-from pipeline.data.images import SUFFIXES
 from pipeline.data.npz import check_names
 from pipeline.data.prepared import SPLITS
 from pipeline.data.raw import Entry
 
+# What is meant to be an image; those that cannot be decoded then fail by name.
+SUFFIXES = frozenset(
+    """.png .jpg .jpeg .jpe .jfif .gif .bmp .webp .tif .tiff .ppm .pgm .pbm .avif .heic .heif .jp2
+    .svg .psd .ico""".split()  # noqa: SIM905
+)
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",

@@ -15,10 +15,6 @@ from PIL import Image, ImageOps
 
 from pipeline.data import DataError, arrays
 
-SUFFIXES = frozenset(
-    """.png .jpg .jpeg .jpe .jfif .gif .bmp .webp .tif .tiff .ppm .pgm .pbm .avif .heic .heif .jp2
-    .svg .psd .ico""".split()  # noqa: SIM905
-)
 # Formats with a decoder in Pillow itself. Others run programs (EPS) or are rarely fuzzed.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 MAX_PIXELS = 89_478_485

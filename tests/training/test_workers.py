@@ -66,7 +66,8 @@ def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_p
     from distributed import LocalCluster
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=workers.LOOPBACK) as cluster:
+    settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": workers.LOOPBACK}
+    with LocalCluster(**settings) as cluster:
         remote = Workers(scheduler=cluster.scheduler_address)
         with workers.pool(remote) as pool:
             assert _equal(dict(pool.run(tasks, "dense")), sequential)
