@@ -1,0 +1,87 @@
+"""Speed and memory against the plain Keras notebook: `python -m benchmarks`."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from benchmarks import table
+from benchmarks.measured import Measured
+from benchmarks.processes import BenchmarkError
+from benchmarks.rows import ROWS, Row
+from benchmarks.setting import QUICK_ROUNDS, ROUNDS, Setting
+
+EPILOG = f"""rows: {", ".join(row.name for row in ROWS)}
+
+Benchmarks of the diagnosis have commands of their own:
+  python -m benchmarks.detector   how often the diagnosis is right, on planted truths
+  python -m benchmarks.sampler    how many trials each sampler needs to draw the map
+"""
+QUICK_SHRINK = 8
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Measure the chosen rows one after another, and write the table after each."""
+    console = Console(stderr=True)
+    chosen = [row for row in ROWS if not arguments.only or row.name in arguments.only]
+    found, failed = table.read(), 0
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for row in chosen:
+            bar = progress.add_task(row.name, total=None)
+            with tempfile.TemporaryDirectory(prefix="overfit-atlas-bench-") as name:
+                setting = Setting(
+                    Path(name).resolve(),
+                    arguments.rounds,
+                    QUICK_SHRINK if arguments.quick else 1,
+                    lambda text, bar=bar: progress.update(bar, description=text),
+                )
+                measured = _measured(row, setting, console)
+            progress.remove_task(bar)
+            if measured is None:
+                failed += 1
+                continue
+            print(table.line(row, measured), flush=True)
+            if not arguments.quick:
+                found[row.name] = measured
+                table.record(found)
+                table.write(found)
+    return int(failed > 0)
+
+
+def _measured(row: Row, setting: Setting, console: Console) -> Measured | None:
+    try:
+        return row.measure(setting)
+    except BenchmarkError as error:
+        console.print(f"[red]{row.name}: not measured[/]", highlight=False)
+        console.print(str(error), markup=False, highlight=False)
+        return None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure speed and memory against the plain Keras notebook, and write the "
+        "table of docs/performance.md.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_ROUNDS} rounds of an eighth of the work; prints, and writes no file",
+    )
+    made.add_argument("--rounds", type=int, help=f"default {ROUNDS}; fewer is said in the table")
+    names = [row.name for row in ROWS]
+    made.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="these rows alone")
+    return made
+
+
+if __name__ == "__main__":
+    parsed = parser().parse_args()
+    parsed.rounds = parsed.rounds or (QUICK_ROUNDS if parsed.quick else ROUNDS)
+    sys.exit(main(parsed))

@@ -1,0 +1,184 @@
+"""Rows about whole commands: prediction, memory, and what it costs to do nothing."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from benchmarks import images, processes
+from benchmarks.measured import Measured, load_average
+from benchmarks.processes import ROOT, Side, timed
+from benchmarks.setting import Setting
+
+NUM_PREDICTED = 10_000
+CIFAR = 50_000, 10_000, (32, 32, 3)
+PEAK = """
+import re
+from pathlib import Path
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024 / 1e6
+"""
+NOTEBOOK_LOADS = """
+import sys
+import numpy as np
+parts = [np.load(f"{sys.argv[1]}/{split}/images.npy") for split in ("train", "test")]
+train, test = (part.astype("float32") / 255.0 for part in parts)
+print(peak())
+"""
+WE_LOAD = """
+import sys
+from pipeline.data import prepared
+data = prepared.read(Path(sys.argv[1]))
+touched = [int(split.images[::, ::16].sum()) for split in (data.train, data.test)]
+print(peak())
+"""
+RESIDENT = """
+import sys
+from pipeline import quiet
+quiet.tensorflow()
+from pipeline.data import prepared
+from pipeline.training.program import Resident
+before = peak()
+resident = Resident.of(prepared.read(Path(sys.argv[1])))
+print(peak() - before)
+"""
+OUTPUTS = """
+import json
+from dvc.repo import Repo
+print(json.dumps([out.fs_path for stage in Repo().index.stages for out in stage.outs]))
+"""
+SMALL = ROOT / "tests" / "small.yaml"
+
+
+def predict(name: str, setting: Setting) -> Measured:
+    """`model.predict` in batches of 32 against `pipeline.prediction`; same weights, same images."""
+    load = load_average()
+    count = setting.smaller(NUM_PREDICTED, 64)
+    folder = images.write(setting.folder / "data", count, 32, (32, 32, 3))
+    request = {"folder": str(folder), "weights": str(setting.folder / "model.keras")}
+    answers: dict[str, list[dict[str, Any]]] = {"notebook": [], "ours": []}
+    with Side("ours") as ours, Side("notebook") as notebook:
+        sides = {"ours": ours, "notebook": notebook}
+        ours.ask("saved", **request)
+        for side in sides.values():  # both compile
+            side.ask("predicted", **request)
+        for number in setting.each_round(name):
+            for side_name in list(sides)[:: 1 if number % 2 else -1]:
+                answers[side_name].append(sides[side_name].ask("predicted", **request))
+    found = Measured(
+        name=name,
+        unit="s/image",
+        notebook=[answer["seconds"] / count for answer in answers["notebook"]],
+        ours=[answer["seconds"] / count for answer in answers["ours"]],
+        notebook_losses=[answer["loss"] for answer in answers["notebook"]],
+        ours_losses=[answer["loss"] for answer in answers["ours"]],
+        remark=f"{count} images at 32x32, both compiled before; the same weights",
+    )
+    return setting.labelled(found, load)
+
+
+def memory(name: str, setting: Setting) -> Measured:
+    """Peak of a process that has all images in memory: float32 as in a notebook, uint8 as here."""
+    load = load_average()
+    num_train, num_test, shape = CIFAR
+    sizes = setting.smaller(num_train, 100), setting.smaller(num_test, 100)
+    folder = images.write_empty(setting.folder / "data", *sizes, shape)
+    codes = (NOTEBOOK_LOADS, WE_LOAD, RESIDENT)
+    numbers: dict[str, list[float]] = {code: [] for code in codes}
+    for _ in setting.each_round(name):
+        for code, found in numbers.items():
+            _, printed = timed([sys.executable, "-c", PEAK + code, str(folder)])
+            found.append(float(printed))
+    grown = sorted(numbers[RESIDENT])[len(numbers[RESIDENT]) // 2]
+    measured = Measured(
+        name=name,
+        unit="MB",
+        notebook=numbers[NOTEBOOK_LOADS],
+        ours=numbers[WE_LOAD],
+        remark=f"whole process without TensorFlow; as tensors in a training process, which "
+        f"leaves test on disk: {grown:.0f} MB on top of TensorFlow's own",
+    )
+    return setting.labelled(measured, load)
+
+
+def no_op(name: str, setting: Setting) -> Measured:
+    """`dvc repro` of the real pipeline when every stage is up to date."""
+    project = _project(setting.folder / "project")
+    _pretend_done(project)
+    load, seconds = load_average(), []
+    for _ in setting.each_round(name):
+        taken, printed = timed([sys.executable, "-m", "dvc", "repro"], project)
+        if "Running stage" in printed:
+            raise processes.BenchmarkError(f"a stage was not up to date:\n{printed}")
+        seconds.append(taken)
+    remark = "the real dvc.yaml with stand-ins for what stages write"
+    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
+
+
+def light_stage(name: str, setting: Setting) -> Measured:
+    """The download stage from start to end, copying the 3,000 shipped images included."""
+    load, seconds = load_average(), []
+    for number in setting.each_round(name):
+        out = setting.folder / f"raw-{number}"
+        command = [sys.executable, "-m", "pipeline.stages.download", "--out", str(out)]
+        seconds.append(timed(command)[0])
+    remark = "`download` of the shipped images, from start to end"
+    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
+
+
+def fixed_cost(name: str, setting: Setting) -> Measured:
+    """The whole pipeline with next to nothing to do in each stage: one epoch, one seed."""
+    load, seconds = load_average(), []
+    for number in setting.each_round(name):
+        project = _project(setting.folder / f"project-{number}")
+        _shrink(project / "params.yaml")
+        seconds.append(timed([sys.executable, "-m", "dvc", "repro"], project)[0])
+        shutil.rmtree(project)
+    remark = "all stages with the tests' small parameters, so little training included"
+    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
+
+
+def _project(folder: Path) -> Path:
+    """A copy of the files under version control, as a repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for file in filter(None, listed.stdout.split("\0")):
+        if (ROOT / file).is_file() and file != "dvc.lock":
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+    timed(["git", "init", "-q"], folder)
+    return folder
+
+
+def _pretend_done(project: Path) -> None:
+    """Stand-ins for every output of the pipeline, committed to DVC as if stages had made them."""
+    for out in json.loads(timed([sys.executable, "-c", OUTPUTS], project)[1].splitlines()[-1]):
+        path = project / out
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix:
+            path.write_text("{}\n", encoding="utf-8")
+        else:
+            path.mkdir(exist_ok=True)
+            (path / "stand-in.txt").write_text(path.name, encoding="utf-8")
+    timed([sys.executable, "-m", "dvc", "commit", "--force"], project)
+    timed([sys.executable, "-m", "dvc", "repro"], project)
+
+
+def _shrink(path: Path) -> None:
+    """The parameters of the tests' small pipeline, with one epoch and one seed."""
+    yaml = YAML()
+    document, small = yaml.load(path), YAML(typ="safe").load(SMALL)
+    for key, value in small.items():
+        *sections, last = key.split(".")
+        place = document
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    yaml.dump(document, path)

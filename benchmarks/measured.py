@@ -1,0 +1,87 @@
+"""What was measured, and what follows from it; no measuring here."""
+
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+MIN_SEEDS = 3
+SPREADS = 2.0
+"""Means of losses are the same if they differ by less than so many standard deviations of seeds."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row's rounds.
+
+    Attributes:
+        name: of the row.
+        notebook, ours: one number a round in `unit`, less being better; no notebook for what a
+            notebook does not have.
+        unit: "s" of the whole work, "s/image", or "MB".
+        notebook_losses, ours_losses: final validation loss of each round, a seed a round.
+        load: mean number of runnable processes on the machine, at the start and at the end.
+        when: day of the measurement, UTC.
+        quick: smaller work and fewer rounds than the row asks for.
+        remark: what else was seen, in a few words.
+    """
+
+    name: str
+    unit: str
+    ours: list[float]
+    notebook: list[float] = field(default_factory=list)
+    ours_losses: list[float] = field(default_factory=list)
+    notebook_losses: list[float] = field(default_factory=list)
+    load: tuple[float, float] = (math.nan, math.nan)
+    when: str = ""
+    quick: bool = False
+    remark: str = ""
+
+    def ratio(self) -> float:
+        """How many times as much as the notebook: the median of the rounds' ratios."""
+        return statistics.median(ratios(self.notebook, self.ours))
+
+    def middle(self) -> float:
+        """The median of our own numbers."""
+        return statistics.median(self.ours)
+
+    def same_loss(self) -> bool | None:
+        """Whether both learn equally well; None where nothing is learned or seeds are too few."""
+        if min(len(self.ours_losses), len(self.notebook_losses)) < MIN_SEEDS:
+            return None
+        return same(self.notebook_losses, self.ours_losses)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts and lists."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Measured":
+        """What `to_json` gave."""
+        return cls(**{**document, "load": tuple(document["load"])})
+
+
+def ratios(notebook: Sequence[float], ours: Sequence[float]) -> list[float]:
+    """The notebook's number over ours, round by round: noise that lasts a round cancels."""
+    return [theirs / own for theirs, own in zip(notebook, ours, strict=True)]
+
+
+def same(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two means differ by no more than the spread of seeds (pooled, `SPREADS` times)."""
+    pooled = math.sqrt((statistics.variance(one) + statistics.variance(other)) / 2)
+    difference = abs(statistics.mean(one) - statistics.mean(other))
+    rounding = 1e-4 * abs(statistics.mean(one))  # equal nets on both sides have no spread
+    return difference <= max(SPREADS * pooled, rounding)
+
+
+def load_average() -> float:
+    """Runnable processes, averaged over the last minute."""
+    return round(os.getloadavg()[0], 1)
+
+
+def today() -> str:
+    """The day, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,137 @@
+"""The table in docs/performance.md, written between two comments; the prose around it stays."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.measured import MIN_SEEDS, Measured, ratios
+from benchmarks.rows import ROWS, Row
+from benchmarks.setting import ROUNDS
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+RECORD = Path(__file__).with_name("measured.json")
+BEGIN = "<!-- measured: begin; written by `python -m benchmarks` -->"
+END = "<!-- measured: end -->"
+PACKAGES = ("tensorflow", "keras", "numpy", "distributed", "optuna", "mlflow", "dvc")
+HEAD = "| work | at least | aim | measured | notebook | ours | same validation loss | how |"
+
+
+def read(path: Path = RECORD) -> dict[str, Measured]:
+    """What earlier runs measured, by row."""
+    if not path.exists():
+        return {}
+    found = [Measured.from_json(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    return {one.name: one for one in found}
+
+
+def record(found: Mapping[str, Measured], path: Path = RECORD) -> None:
+    """Keep what was measured, so that rows can be measured on different days."""
+    rows = [one.to_json() for one in found.values()]
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def write(found: Mapping[str, Measured], path: Path = DOCUMENT) -> None:
+    """Replace what stands between the two comments of `path`.
+
+    Raises:
+        ValueError: the comments are not there.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path}: the lines {BEGIN!r} and {END!r} are missing.")
+    path.write_text(f"{before}{BEGIN}\n{markdown(found)}\n{END}{after}", encoding="utf-8")
+
+
+def markdown(found: Mapping[str, Measured]) -> str:
+    """The table of all rows, measured or not, and the machine."""
+    ruler = "|" + " --- |" * (HEAD.count("|") - 1)
+    lines = [line(row, found.get(row.name)) for row in ROWS]
+    return "\n".join([HEAD, ruler, *lines, "", *machine()])
+
+
+def line(row: Row, found: Measured | None) -> str:
+    """One row of the table."""
+    sign = "" if row.unit == "x" else "at most "
+    bars = [f"{sign}{_number(value, row.unit)}" for value in (row.least, row.aim)]
+    if found is None:
+        return _joined([row.title, *bars, "not measured", "", "", "", ""])
+    value = row.value(found)
+    cells = [f"**{_number(value, row.unit)}** ({_range(row, found)}), {row.reached(value)}"]
+    cells += [_amount(found.notebook, found.unit), _amount(found.ours, found.unit)]
+    return _joined([row.title, *bars, *cells, losses(found), how(found)])
+
+
+def losses(found: Measured) -> str:
+    """Mean and spread of both sides' final losses, and whether they are the same."""
+    if not found.ours_losses:
+        return "-"
+    texts = [_mean(found.notebook_losses), _mean(found.ours_losses)]
+    verdict = {True: "yes", False: "**no**", None: f"fewer than {MIN_SEEDS} seeds"}
+    return f"{verdict[found.same_loss()]}: {texts[0]} / {texts[1]}"
+
+
+def how(found: Measured) -> str:
+    """The circumstances of a row."""
+    quick = " (quick: fewer or smaller than meant)" if found.quick else ""
+    loads = f"load average {found.load[0]} to {found.load[1]}"
+    rounds = f"{len(found.ours)} rounds of {ROUNDS}{quick}" if found.quick else (
+        f"{len(found.ours)} rounds"
+    )  # fmt: skip
+    return f"{found.remark}; {rounds}, {found.when}, {loads}"
+
+
+def machine() -> list[str]:
+    """What it was measured on."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return [
+        f"Machine: {_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
+        f"{platform.system()} {platform.release()}, no GPU. "
+        f"Python {platform.python_version()}, {versions}."
+    ]
+
+
+def _processor(path: Path = Path("/proc/cpuinfo")) -> str:
+    if not path.exists():
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for row in path.read_text(encoding="utf-8").splitlines():
+        key, _, value = row.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name", platform.machine())
+    return f"{name} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+
+
+def _memory() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+def _number(value: float, unit: str) -> str:
+    digits = f"{value:.0f}" if unit == "MB" else f"{value:.3g}"
+    return f"{digits}x" if unit == "x" else f"{digits} {unit}"
+
+
+def _range(row: Row, found: Measured) -> str:
+    values = ratios(found.notebook, found.ours) if row.unit == "x" else found.ours
+    return f"{min(values):.3g} to {max(values):.3g}"
+
+
+def _amount(values: list[float], unit: str) -> str:
+    if not values:
+        return "-"
+    middle = statistics.median(values)
+    return f"{1 / middle:,.0f} images/s" if unit == "s/image" else f"{middle:,.1f} {unit}"
+
+
+def _mean(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
