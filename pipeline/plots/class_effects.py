@@ -17,11 +17,11 @@ WORSE_TO_BETTER = [style.BAD, "#fbe3d8", "#f7f8fa", "#d8e6f2", style.GOOD]
 def class_effects(table: pd.DataFrame, language: str, baseline: str) -> Figure:
     """The change of each class' F1 by variant, in points; pale where it may be chance.
 
-    Columns: variant, class_name, effect, low, high (variant minus baseline, 0..1 scale, with its
-    interval). Of more than 24 classes those with the largest changes are shown.
+    Columns: name (of the variant), class_name, effect, low, high (variant minus baseline, with its
+    interval, 0..1). Of more than 24 classes those with the largest changes are shown.
     """
     say = style.words(language)
-    variants = list(dict.fromkeys(table["variant"]))
+    variants = list(dict.fromkeys(table["name"]))
     effects, sure = _grids(table, variants)
     figure = style.sheet(
         width=max(5.5, 2.6 + 0.95 * len(variants)), height=0.31 * len(effects) + 0.9
@@ -60,7 +60,7 @@ def _grids(table: pd.DataFrame, variants: list[str]) -> tuple[pd.DataFrame, pd.D
     """Effects by class and variant, the most harmed class first, and which are surely not 0."""
     marked = table.assign(sure=((table["low"] > 0) | (table["high"] < 0)).astype(float))
     effects, sure = (
-        marked.pivot_table(index="class_name", columns="variant", values=value)[variants]
+        marked.pivot_table(index="class_name", columns="name", values=value)[variants]
         for value in ("effect", "sure")
     )
     largest = effects.abs().max(axis=1).nlargest(SHOWN).index
@@ -88,7 +88,7 @@ def class_effects_finding(table: pd.DataFrame, language: str) -> str:
         "class_effects.finding",
         sure=len(sure),
         total=len(table),
-        variant=worst["variant"],
+        variant=worst["name"],
         name=worst["class_name"],
         effect=100 * float(worst["effect"]),
     )

@@ -37,8 +37,9 @@ def learning_curves(
     """
     say = style.words(language)
     chosen = style.colours(curves, baseline)
-    marked = [metric for metric in metrics if len(marks_of(marks, metric, curves))]
-    strip = 0.28 + 0.27 * max(len(curves), 1 if marked else 0) if marked else 0.0
+    shown = {metric: marks_of(marks, metric, curves) for metric in metrics}
+    marked = [metric for metric, rows in shown.items() if rows["epoch"].notna().any()]
+    strip = 0.28 + 0.27 * max(rows["model"].nunique() for rows in shown.values()) if marked else 0.0
     figure = style.sheet(height=3.5 + strip)
     grid = figure.add_gridspec(2, len(metrics), height_ratios=(3.5, max(strip, 0.01)))
     for column, metric in enumerate(metrics):
@@ -46,14 +47,15 @@ def learning_curves(
         draw_metric(top, curves, metric, chosen, language)
         if metric in marked:
             below = figure.add_subplot(grid[1, column], sharex=top)
-            _strip(below, marks_of(marks, metric, curves), chosen, language)
-            _onset_lines(top, marks_of(marks, metric, curves), chosen)
+            _strip(below, shown[metric], chosen, language)
+            _onset_lines(top, shown[metric], chosen)
             top.tick_params(labelbottom=False)
             top.set_xlabel("")
     title = say("curves.title_one", model=next(iter(curves))) if len(curves) == 1 else ""
     clean = all("running" not in _splits(table) for table in curves.values())
     note = say("curves.note" if clean else "curves.note_running")
     note += " " + _seeds_note(curves.values(), language)
+    note += " " + say("curves.bars") if marked else ""
     return style.frame(
         figure,
         title or say("curves.title"),
@@ -108,8 +110,9 @@ def draw_band(axes: Axes, values: pd.DataFrame, colour: str, split: str) -> None
         return
     whole = values[values["seeds"] == values["seeds"].max()]
     tail = values.loc[whole.index[-1] :]
-    few = "o" if len(values) < 3 else ""
-    look = {"color": colour, "linestyle": style.SPLIT_LINES[split], "marker": few, "zorder": 3}
+    look = {"color": colour, "linestyle": style.SPLIT_LINES[split], "zorder": 3}
+    if len(values) < 3:  # a line that short is hard to see
+        look |= {"marker": "o", "mfc": style.PAPER if split in ("val", "test") else colour}
     axes.plot(whole.index, whole["mid"], **look)
     if len(tail) > 1:
         axes.plot(tail.index, tail["mid"], alpha=0.4, **look)
@@ -124,21 +127,23 @@ def set_limits(axes: Axes, bands: Iterable[pd.DataFrame], bounded: bool) -> floa
 
     Returns: the highest value, where the limits cut it off; else None.
     """
-    columns = [values[side] for values in bands for side in ("mid", "low", "high")]
-    columns = [column for column in columns if len(column)]
-    if not columns:
+    drawn = [values for values in bands if len(values)]
+    if not drawn:
         return None
-    lasting = [_without_spikes(column) for column in columns]
+    lasting = [_without_spikes(values["mid"]) for values in drawn]
     low, high = min(map(np.min, lasting)), max(map(np.max, lasting))
-    lowest, highest = min(map(np.min, columns)), max(map(np.max, columns))
+    lowest = min(float(values["low"].min()) for values in drawn)
+    highest = max(float(values["high"].max()) for values in drawn)
     room = 0.06 * max(high - low, 1e-3)
     if bounded:
         bottom = lowest if low - lowest < 10 * room else low
-        axes.set_ylim(max(-0.01, float(bottom) - room), min(1.01, float(highest) + room))
+        axes.set_ylim(max(-0.01, float(bottom) - room), min(1.01, highest + room))
         return None
-    top = highest if highest < low + 2.5 * (high - low) else low + 1.25 * (high - low)
-    axes.set_ylim(min(0.0, float(lowest)), float(top) + room)
-    return float(highest) if highest > top else None
+    lines = max(float(values["mid"].max()) for values in drawn)
+    top = lines if lines < low + 2.5 * (high - low) else low + 1.25 * (high - low)
+    top = highest if highest < low + 1.3 * (top - low) else top
+    axes.set_ylim(min(0.0, lowest), float(top) + room)
+    return highest if highest > top else None
 
 
 def _note_cut(axes: Axes, said: str) -> None:
@@ -193,8 +198,9 @@ def marks_of(
     if marks is None or marks.empty:
         return pd.DataFrame(columns=["model", "kind", "epoch", "low", "high", "status"])
     metrics = marks["metric"] if "metric" in marks else pd.Series("loss", index=marks.index)
-    metrics = metrics.replace("calibration", "ece")
-    return marks[(metrics == metric) & marks["model"].isin(list(curves))]
+    rows = marks[(metrics.replace("calibration", "ece") == metric)]
+    said = rows["epoch"].notna() | (rows["kind"] == "onset")
+    return rows[said & rows["model"].isin(list(curves))]
 
 
 def _onset_lines(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str]) -> None:
@@ -205,7 +211,7 @@ def _onset_lines(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str]) -> 
 
 def _strip(axes: Axes, marks: pd.DataFrame, chosen: Mapping[str, str], language: str) -> None:
     """Under the curves: a row a model with best epoch, onset, and their intervals."""
-    names = list(chosen)
+    names = [name for name in chosen if name in set(marks["model"])]
     for row, name in enumerate(names):
         for mark in marks[marks["model"] == name].to_dict("records"):
             _mark(axes, pd.Series(mark), row, chosen[name], language)
@@ -221,7 +227,8 @@ def _mark(axes: Axes, mark: pd.Series, row: int, colour: str, language: str) -> 
     epoch, low, high = (float(mark[column]) for column in ("epoch", "low", "high"))
     if not np.isfinite(epoch):
         if onset:
-            _note_no_onset(axes, str(mark.get("status")), row, language)
+            some = "some" if np.isfinite(low) else ""
+            _note_no_onset(axes, some or str(mark.get("status")), row, language)
         return
     y = row + (0.12 if onset else -0.14)
     if np.isfinite(low) and np.isfinite(high):
@@ -233,7 +240,7 @@ def _mark(axes: Axes, mark: pd.Series, row: int, colour: str, language: str) -> 
 
 
 def _note_no_onset(axes: Axes, status: str, row: int, language: str) -> None:
-    status = "censored" if status == "censored" else "none"
+    status = status if status in ("censored", "some") else "none"
     marked = max((float(np.max(line.get_xdata())) for line in axes.lines), default=0.0)
     left = marked > sum(axes.get_xlim()) / 2
     axes.annotate(
@@ -294,7 +301,7 @@ def _sentence(name: str, table: pd.DataFrame, metric: str, language: str) -> str
         return say("curves.nothing", model=name)
     best = int(np.argmax(held) if metric in BOUNDED else np.argmin(held))
     return say(
-        "curves.finding",
+        "curves.finding" if len(held) > 1 else "curves.finding_one",
         model=name,
         metric=say(f"metric.{metric}.name"),
         best=held.iloc[best],

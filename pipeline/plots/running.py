@@ -19,12 +19,13 @@ def running_gap(curves: Mapping[str, pd.DataFrame], language: str, metric: str =
     """The clean gap (solid) and the gap of Keras' running scores (dotted), a panel a model.
 
     `curves` are long tables by model, with splits running, probe, val and columns seed, epoch,
-    split, `metric`, penalty.
+    split, `metric`, penalty. Models without running scores, such as an ensemble, are left out.
     """
     say = style.words(language)
+    curves = with_running(curves)
     chosen = style.colours(curves)
-    columns = min(len(curves), 4)
-    rows = -(-len(curves) // columns)
+    columns = max(1, min(len(curves), 4))
+    rows = max(1, -(-len(curves) // columns))
     figure = style.sheet(height=2.9 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     bands = []
@@ -47,6 +48,11 @@ def running_gap(curves: Mapping[str, pd.DataFrame], language: str, metric: str =
         style.key(say("gap.running"), color=style.INK, linestyle=style.SPLIT_LINES["running"]),
     ]
     return style.frame(figure, say("gap.title"), say("gap.note"), handles, language)
+
+
+def with_running(curves: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The models that were trained epoch by epoch; an ensemble has no running scores."""
+    return {name: table for name, table in curves.items() if "running" in set(table["split"])}
 
 
 def gaps(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -80,7 +86,7 @@ def running_gap_finding(curves: Mapping[str, pd.DataFrame], language: str) -> st
     """Both gaps in loss at the last epoch, model by model."""
     say = style.words(language)
     said = []
-    for name, table in curves.items():
+    for name, table in with_running(curves).items():
         last = gaps(table, "loss").dropna().sort_values("epoch").groupby(["split", "seed"]).last()
         means = last["gap"].groupby("split").mean()
         clean, running = (means.get(split, np.nan) for split in ("probe", "running"))
@@ -95,12 +101,10 @@ def learning_rate(curves: Mapping[str, pd.DataFrame], language: str) -> Figure:
     `curves` are long tables by model: epoch, split, learning_rate (filled where split is running).
     """
     say = style.words(language)
+    curves = with_running(curves)
     figure = style.sheet(height=2.7)
     axes = figure.subplots()
-    shared: dict[tuple[float, ...], list[str]] = {}
-    for name, table in curves.items():
-        rates = table.loc[table["split"] == "running"].groupby("epoch")["learning_rate"].median()
-        shared.setdefault(tuple(rates.dropna()), []).append(name)
+    shared = _shared_rates(curves)
     chosen = style.colours(curves)
     handles = []
     for rates_of, names in shared.items():
@@ -113,6 +117,19 @@ def learning_rate(curves: Mapping[str, pd.DataFrame], language: str) -> Figure:
     axes.set_ylabel(say("rate.axis"))
     style.epoch_axis(axes, language)
     return style.frame(figure, say("rate.title"), "", handles, language)
+
+
+def _shared_rates(curves: Mapping[str, pd.DataFrame]) -> dict[tuple[float, ...], list[str]]:
+    """Names by their rates; who only stops earlier than another shares the other's."""
+    rates: dict[str, tuple[float, ...]] = {}
+    for name, table in curves.items():
+        rows = table[table["split"] == "running"]
+        rates[name] = tuple(rows.groupby("epoch")["learning_rate"].median().dropna())
+    shared: dict[tuple[float, ...], list[str]] = {}
+    for name, own in rates.items():
+        longest = max((r for r in rates.values() if r[: len(own)] == own), key=len)
+        shared.setdefault(longest, []).append(name)
+    return shared
 
 
 def _rate_axis(axes: Axes, rates: list[float]) -> None:

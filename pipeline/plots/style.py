@@ -217,8 +217,12 @@ def _legend(
 def _legend_columns(handles: Sequence[Artist], width: float) -> int:
     if not handles:
         return 1
-    widest = max(text_inches(str(handle.get_label()), LEGEND_POINTS) for handle in handles)
-    return max(1, min(len(handles), int((width - 2 * _MARGIN) / (widest + 0.65))))
+    entries = [text_inches(str(handle.get_label()), LEGEND_POINTS) + 0.65 for handle in handles]
+    for columns in range(len(entries), 1, -1):
+        widest = [max(entries[column::columns]) for column in range(columns)]
+        if sum(widest) <= width - 2 * _MARGIN:
+            return columns
+    return 1
 
 
 def emphasise(heading: Text, language: str) -> None:

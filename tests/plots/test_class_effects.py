@@ -11,7 +11,7 @@ def table(classes: int = 3) -> pd.DataFrame:
         for variant, sign in (("flips", 1), ("cut", -1)):
             effect = sign * 0.01 * number
             rows.append((variant, f"c{number}", effect, effect - 0.015, effect + 0.015))
-    return pd.DataFrame(rows, columns=["variant", "class_name", "effect", "low", "high"])
+    return pd.DataFrame(rows, columns=["name", "class_name", "effect", "low", "high"])
 
 
 def labels(axes, which: str) -> list[str]:

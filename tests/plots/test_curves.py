@@ -133,6 +133,29 @@ def test_best_epoch_and_onset_stand_under_the_curves_with_their_intervals() -> N
     assert [list(line.get_xdata()) for line in loss.lines[2:]] == [[3.0, 3.0]]
 
 
+def test_a_panel_without_any_epoch_to_mark_has_no_strip() -> None:
+    table = history([[1.0, 0.5, 0.6, 0.7]])
+    figure = curves.learning_curves({"cnn": table}, "en", marks("confirmed", 3))
+    assert len(figure.axes) == 3
+    nothing = marks("none", np.nan).query("kind == 'onset'")
+    assert len(curves.learning_curves({"cnn": table}, "en", nothing).axes) == 2
+
+
+def test_an_onset_of_few_seeds_is_neither_none_nor_a_mark() -> None:
+    some = marks("none", np.nan)
+    some.loc[1, ["low", "high"]] = [2.0, 3.0]
+    figure = curves.learning_curves({"cnn": history([[1.0, 0.5, 0.6, 0.7]])}, "en", some)
+    assert "in fewer than half of the seeds" in said(figure)
+    assert not any(line.get_marker() == "^" for line in figure.axes[1].lines)
+
+
+def test_a_wild_seed_does_not_set_the_limits() -> None:
+    calm = [1.0, 0.6, 0.5, 0.5]
+    figure = curves.learning_curves({"cnn": history([calm, calm, [1.0, 30.0, 0.5, 0.5]])}, "en")
+    assert figure.axes[0].get_ylim()[1] < 1.5
+    assert "↑ up to 30" in said(figure)
+
+
 @pytest.mark.parametrize(("status", "words"), [("none", "no onset"), ("censored", "no onset yet")])
 def test_a_missing_onset_is_said_in_words(status: str, words: str) -> None:
     table = history([[1.0, 0.5, 0.6, 0.7]])

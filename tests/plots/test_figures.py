@@ -191,7 +191,7 @@ def class_changes() -> pd.DataFrame:
         (variant, name, (value := RANDOM.normal(0, 0.05)), value - 0.04, value + 0.04)
         for variant, name in itertools.product(("flips", "random_colour", "cut_mix"), CLASSES)
     ]
-    return pd.DataFrame(rows, columns=["variant", "class_name", "effect", "low", "high"])
+    return pd.DataFrame(rows, columns=["name", "class_name", "effect", "low", "high"])
 
 
 def sizes() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -40,6 +40,13 @@ def test_the_finding_states_both_at_the_last_epoch() -> None:
     assert "loss is +0.50 nats" in said and "history -0.20" in said
 
 
+def test_a_model_without_running_scores_is_left_out(problems) -> None:
+    both = {"cnn": history(), "ensemble": history().query("split != 'running'")}
+    assert len(running.running_gap(both, "en").axes) == 1
+    assert "ensemble" not in running.running_gap_finding(both, "en")
+    assert problems(running.running_gap({"ensemble": both["ensemble"]}, "en")) == []
+
+
 def test_negative_gaps_are_not_cut_off() -> None:
     figure = running.running_gap({"cnn": history()}, "en")
     assert figure.axes[0].get_ylim()[0] < -0.3
@@ -54,6 +61,11 @@ def test_models_of_equal_rates_share_a_line_and_large_ranges_are_logarithmic() -
     assert axes.get_yscale() == "log"
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert "0.001" in labels and not any("$" in label for label in labels)
+
+
+def test_who_stops_earlier_shares_the_line() -> None:
+    figure = running.learning_rate({"long": history(), "short": history().query("epoch < 2")}, "en")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["long, short"]
 
 
 def test_a_constant_rate_is_drawn_on_a_plain_axis() -> None:
