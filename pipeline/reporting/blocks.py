@@ -42,12 +42,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `value` is what a column is sorted by; None sorts last. `swatch` is a colour."""
+    """One cell. `value` is what a column is sorted by; None sorts last. `swatch` is a colour.
+
+    `detail` stands below the text in small print, such as an interval.
+    """
 
     text: str
     value: float | str | None = None
     swatch: str = ""
     verdict: Verdict | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)

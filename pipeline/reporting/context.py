@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import pandas as pd
+
 from pipeline.params import Params
 from pipeline.plots import style
 from pipeline.reporting.diagnoses import Diagnosis
@@ -39,6 +41,12 @@ class Context:
         """What was diagnosed, by model, in the order of the models."""
         found = self.results.diagnosis
         return {name: Diagnosis(found[name]) for name in self.results.models if name in found}
+
+    @cached_property
+    def curves(self) -> Mapping[str, pd.DataFrame]:
+        """Learning curves of the models that have a course: an ensemble is not trained itself."""
+        found = self.results.curves
+        return {name: table for name, table in found.items() if table["epoch"].nunique() > 1}
 
     def seeds(self, model: str) -> int:
         """How many fits of `model` the results are a mean of."""

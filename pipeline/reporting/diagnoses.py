@@ -46,6 +46,10 @@ class Diagnosis:
         name = str(self.document.get("verdict", "")).replace(" ", "_")
         return next((known for known in VERDICTS if known == name), "undetermined")
 
+    def says(self, verdict: Verdict) -> bool:
+        """Whether that is the verdict on a training; a model without epochs has none."""
+        return self.verdict == verdict and self.document.get("num_epochs") != 0
+
     def why(self, language: str) -> str:
         """The sentence that says why, or nothing."""
         return _said(self.document.get("why"), language)

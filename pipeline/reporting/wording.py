@@ -1,7 +1,7 @@
 """Numbers and sentences as the page writes them, in one language."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -58,13 +58,21 @@ class Wording:
         if not known(low) or not known(high):
             return ""
         ends = form(low), form(high)
-        dash = "page.range_signed" if ends[0][0] in "+−" else "page.range"
+        has_sign = any(end[0] in "+−" for end in ends)
+        dash = "page.range_signed" if has_sign else "page.range"
         return self(dash, low=ends[0].removesuffix("%"), high=ends[1])
 
     def with_span(self, value: Any, low: Any, high: Any, form: Callable[[Any], str]) -> str:
         """A number with its interval behind it, as cells of tables show it."""
         inside = self.span(low, high, form)
-        return f"{form(value)} ({inside})" if inside else form(value)
+        if not inside or form(low) == form(value) == form(high):
+            return form(value)
+        return f"{form(value)} ({inside})"
+
+    def scored(self, scores: Mapping[str, Any], name: str, form: Callable[[Any], str]) -> Cell:
+        """The score `name` as a cell, with `{name}_interval` below it where there is one."""
+        low, high = scores.get(f"{name}_interval") or (None, None)
+        return cell(scores.get(name), form, detail=self.span(low, high, form))
 
     def picture(self, figure: Figure, finding: str, reading: str = "") -> Picture:
         """`figure` for the page; its own title opens the alternative text."""
@@ -89,6 +97,11 @@ def _plain(digits: str) -> str:
     return digits.replace("-", "−") if digits.strip("+-0.,") else digits.lstrip("+-")
 
 
+def three(value: Any) -> str:
+    """A number with three digits after the point."""
+    return number(value, 3)
+
+
 def signed(value: Any, digits: int = 2) -> str:
     """A difference: it has its sign, unless it rounds to zero."""
     return _plain(f"{float(value):+.{digits}f}") if known(value) else NONE
@@ -97,6 +110,16 @@ def signed(value: Any, digits: int = 2) -> str:
 def percent(value: Any, digits: int = 1) -> str:
     """A share 0..1 as per cent."""
     return _plain(f"{100 * float(value):.{digits}f}") + "%" if known(value) else NONE
+
+
+def whole_percent(value: Any) -> str:
+    """A share 0..1 as whole per cent."""
+    return percent(value, 0)
+
+
+def p_value(value: Any) -> str:
+    """A probability that may be tiny."""
+    return "<0.001" if known(value) and float(value) < 0.001 else three(value)
 
 
 def points(value: Any) -> str:
@@ -112,6 +135,14 @@ def whole(value: Any) -> str:
 def epoch(value: Any) -> str:
     """An epoch; medians may lie halfway between two."""
     return f"{float(value):.3g}" if known(value) else NONE
+
+
+def as_yaml(value: Any) -> str:
+    """A value as params.yaml spells it."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_yaml, value)) + "]"
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def cell(value: Any, form: Callable[[Any], str], **more: Any) -> Cell:

@@ -21,6 +21,26 @@ SEEDS = 3
 KINDS = {"dense": "overfit 2", "cnn": "memorising", "efficientnet": "underfit", "ensemble": "ideal"}
 SHARPNESS = {"dense": 2.0, "cnn": 4.0, "efficientnet": 0.5, "ensemble": 3.0}
 SPLITS = ("probe", "val", "test")
+COMPARISON = {
+    "split": "test",
+    "pairs": {
+        "dense vs cnn": {
+            "accuracy": {"value": -0.025, "low": -0.045, "high": -0.0064, "num_images": 1000},
+            "macro_f1": {"value": -0.025, "low": -0.0441, "high": -0.0072, "num_images": 1000},
+            "mcnemar": {"num_pairs": 5, "only_a": 39.0, "only_b": 64.0, "p": 0.0214},
+            "probability_better": {"value": 0.2, "low": 0.036, "high": 0.624},
+        }
+    },
+    "ensemble": {
+        "disagreement": 0.0862,
+        "equal_cost": None,
+        "mean_member": {
+            "accuracy": {"value": 0.01, "low": -0.0032, "high": 0.0242, "num_images": 1000},
+            "mcnemar": {"p": 1.0},
+            "probability_better": None,
+        },
+    },
+}
 
 
 def write(folder: Path, data: Prepared, models: Mapping[str, str] = KINDS) -> None:
@@ -43,6 +63,7 @@ def write(folder: Path, data: Prepared, models: Mapping[str, str] = KINDS) -> No
         save_grad_cam(folder / "gradcam" / f"{name}.npz", data, predictions)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "diagnosis.json").write_text(json.dumps(diagnosis))
+    (folder / "comparison.json").write_text(json.dumps(COMPARISON))
 
 
 def predict(data: Prepared, sharpness: float, number: int) -> dict:
@@ -74,10 +95,12 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
         1.96 * float(correct.mean(0).std() / len(labels) ** 0.5),
     )
     f1 = f1_of(probabilities, labels).mean(0)
+    losses = scores.cross_entropy(probabilities, labels)
     return {
+        "loss_interval": [0.5 * float(losses.mean()), 1.1 * float(losses.mean())],
         "accuracy": accuracy,
         "accuracy_interval": [max(0.0, accuracy - spread), min(1.0, accuracy + spread)],
-        "loss": float(scores.cross_entropy(probabilities, labels).mean()),
+        "loss": float(losses.mean()),
         "macro_f1": float(f1.mean()),
         "worst_class_f1": float(f1.min()),
         "ece": float(

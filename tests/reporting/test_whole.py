@@ -68,9 +68,16 @@ def test_each_verdict_is_a_sentence_with_onset_gap_and_intervals(whole: str) -> 
 def test_scores_carry_split_seeds_images_and_interval(whole: str) -> None:
     rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", whole, re.S)
     assert re.match(
-        r"dense Test [\d.]+% \([\d.]+–[\d.]+%\) [\d.]+ [\d.]+ [\d.]+ [\d.]+ [\d.]+ 3 60$",
+        r"dense Test [\d.]+% [\d.]+–[\d.]+% [\d.]+ 0\.\d+–0\.\d+ [\d.]+ [\d.]+ [\d.]+ [\d.]+ 3 60$",
         plain(rows[0].replace("</t", " </t")),
     )
+
+
+def test_differences_between_models_carry_intervals(whole: str) -> None:
+    words = plain(whole)
+    assert "dense minus cnn −2.5 −4.5 to −0.6 −2.5 −4.4 to −0.7 0.021 20% 4–62%" in words
+    assert "ensemble minus its average member +1.0 −0.3 to +2.4" in words
+    assert "different answers for 8.6% of the test images" in words
 
 
 def test_map_and_remedies_are_told_in_sentences(whole: str) -> None:

@@ -1,6 +1,6 @@
 """The answer first: each model's verdict in a sentence, with onset, gap and scores."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.reporting.blocks import (
@@ -10,9 +10,11 @@ from pipeline.reporting.blocks import (
     Cell,
     Column,
     Fact,
+    Fold,
     Prose,
     Section,
     Table,
+    Verdict,
 )
 from pipeline.reporting.context import Context
 from pipeline.reporting.diagnoses import Diagnosis, Number, Onset
@@ -21,15 +23,18 @@ from pipeline.reporting.wording import (
     epoch,
     known,
     named,
-    number,
+    p_value,
     percent,
+    points,
     signed,
+    three,
     whole,
+    whole_percent,
 )
 
 SPLITS = ("probe", "val", "test")
 SCORES = ("accuracy", "loss", "macro_f1", "worst_class_f1", "ece", "brier", "seeds", "images")
-WORST_FIRST = ("overfit", "memorising", "underfit", "good_fit", "undetermined")
+WORST_FIRST: tuple[Verdict, ...] = ("overfit", "memorising", "underfit", "good_fit", "undetermined")
 
 
 def headline(context: Context) -> str:
@@ -41,7 +46,7 @@ def headline(context: Context) -> str:
             models=say.listed(names),
         )
         for verdict in WORST_FIRST
-        if (names := [n for n, found in context.diagnoses.items() if found.verdict == verdict])
+        if (names := [n for n, found in context.diagnoses.items() if found.says(verdict)])
     ]
     scores = results.metrics[results.best].get("test", {})
     low, high = scores.get("accuracy_interval") or (None, None)
@@ -61,6 +66,8 @@ def section(context: Context) -> Section:
     blocks: list[Block] = [Answers([_card(context, name) for name in context.results.models])]
     blocks.append(Prose(say("answer.reading", percent=_confidence(context)), "note"))
     blocks.append(_scores(context))
+    if context.results.comparison:
+        blocks.append(_compared(context))
     return Section("answer", say("answer.title"), blocks)
 
 
@@ -138,22 +145,65 @@ def _confidence(context: Context) -> str:
 
 def _row(context: Context, model: str, split: str, scores: Mapping[str, Any]) -> list[Cell]:
     say = context.words
-    low, high = scores.get("accuracy_interval") or (None, None)
-    accuracy: Any = scores.get("accuracy")
-    shown = say.with_span(accuracy, low, high, percent)
     return [
         named(model, context.colours[model]),
         Cell(say(f"split.{split}"), str(SPLITS.index(split))),
-        Cell(shown, float(accuracy) if known(accuracy) else None),
-        cell(scores.get("loss"), _three),
-        cell(scores.get("macro_f1"), _three),
-        cell(scores.get("worst_class_f1"), _three),
-        cell(scores.get("ece"), _three),
-        cell(scores.get("brier"), _three),
+        say.scored(scores, "accuracy", percent),
+        *(say.scored(scores, name, three) for name in SCORES[1:6]),
         cell(scores.get("num_seeds"), whole),
         cell(scores.get("num_images"), whole),
     ]
 
 
-def _three(value: object) -> str:
-    return number(value, 3)
+def _compared(context: Context) -> Fold:
+    """Every pair of models on the same test images, and the ensemble against its members."""
+    say, found = context.words, context.results.comparison
+    pairs = {
+        say("compared.pair", a=name.partition(" vs ")[0], b=name.partition(" vs ")[2]): one
+        for name, one in (found.get("pairs") or {}).items()
+        if isinstance(one, Mapping)
+    }
+    ensemble = found.get("ensemble") or {}
+    rivals = {
+        say.or_itself("compared.rival", name): one
+        for name, one in ensemble.items()
+        if isinstance(one, Mapping)
+    }
+    blocks: list[Block] = [Prose(say("compared.lead"))]
+    blocks += [_differences(context, "compared.caption", pairs)] if pairs else []
+    blocks += [_differences(context, "compared.ensemble", rivals)] if rivals else []
+    if known(ensemble.get("disagreement")):
+        share = percent(ensemble["disagreement"])
+        blocks.append(Prose(say("compared.disagreement", share=share), "note"))
+    return Fold(say("compared.title"), blocks)
+
+
+def _differences(context: Context, caption: str, pairs: Mapping[str, Mapping[str, Any]]) -> Table:
+    say = context.words
+    columns = [Column(say("table.compared"))]
+    names = ("accuracy_points", "macro_f1_points", "mcnemar", "probability_better")
+    columns += [Column(say(f"table.{name}"), numeric=True) for name in names]
+    rows = [
+        [
+            Cell(name, name),
+            _difference(context, one.get("accuracy"), points),
+            _difference(context, one.get("macro_f1"), points),
+            cell((one.get("mcnemar") or {}).get("p"), p_value),
+            _difference(context, one.get("probability_better"), whole_percent),
+        ]
+        for name, one in pairs.items()
+    ]
+    counts = [one.get("accuracy") or {} for one in pairs.values()]
+    images = max((int(one.get("num_images") or 0) for one in counts), default=0)
+    return Table(
+        say(caption, images=f"{images:,}", percent=_confidence(context)),
+        columns,
+        rows,
+        say("compared.note"),
+    )
+
+
+def _difference(context: Context, found: Any, form: Callable[[Any], str]) -> Cell:
+    one = found if isinstance(found, Mapping) else {}
+    span = context.words.span(one.get("low"), one.get("high"), form)
+    return cell(one.get("value"), form, detail=span)

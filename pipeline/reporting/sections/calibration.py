@@ -3,7 +3,7 @@
 from pipeline.plots import calibration as plots
 from pipeline.reporting.blocks import Block, Column, Missing, Prose, Section, Table
 from pipeline.reporting.context import Context
-from pipeline.reporting.wording import cell, named, number
+from pipeline.reporting.wording import named, three
 
 SPLITS = ("probe", "val", "test")
 
@@ -36,7 +36,7 @@ def _table(context: Context) -> Table:
         [
             named(model, context.colours[model]),
             *(
-                cell(context.results.metrics[model].get(split, {}).get(score), _three)
+                say.scored(context.results.metrics[model].get(split, {}), score, three)
                 for score in ("ece", "brier")
                 for split in SPLITS
             ),
@@ -44,7 +44,3 @@ def _table(context: Context) -> Table:
         for model in context.results.models
     ]
     return Table(say("calibration.caption"), columns, rows, say("calibration.note"))
-
-
-def _three(value: object) -> str:
-    return number(value, 3)

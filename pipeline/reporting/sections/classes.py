@@ -5,7 +5,7 @@ import pandas as pd
 from pipeline.plots import per_class as plots
 from pipeline.reporting.blocks import Block, Cell, Column, Fold, Missing, Prose, Section, Table
 from pipeline.reporting.context import Context
-from pipeline.reporting.wording import cell, known, named, number, signed, whole
+from pipeline.reporting.wording import cell, known, named, number, p_value, signed, whole
 
 
 def section(context: Context) -> Section:
@@ -98,7 +98,7 @@ def _row(context: Context, label: str, score: pd.Series, test: pd.Series) -> lis
         cell(test.get("precision"), number),
         cell(test.get("recall"), number),
         Cell(gap, float(score["gap"]) if known(score["gap"]) else None),
-        cell(p, lambda value: "<0.001" if float(value) < 0.001 else number(value, 3)),
+        cell(p, p_value),
         Cell(say("page.yes" if sure else "page.no"), str(int(sure))),
         cell(test.get("support"), whole),
     ]

@@ -15,7 +15,7 @@ from pipeline.reporting.wording import NONE, cell, epoch, known, named
 
 def section(context: Context) -> Section:
     """All models overlaid, then each alone; onsets in a table; Keras' running scores beside."""
-    say, tables = context.words, context.results.curves
+    say, tables = context.words, context.curves
     blocks: list[Block] = [Prose(say("curves.lead"), "lead")]
     if not tables:
         blocks.append(Missing(say("curves.missing"), "dvc repro evaluate"))
@@ -64,12 +64,10 @@ def _onsets(context: Context) -> Table:
     rows = []
     for name, found in context.diagnoses.items():
         best = found.best_epoch
+        if best is None:
+            continue
         cells = [named(name, context.colours[name])]
-        cells.append(
-            Cell(NONE)
-            if best is None
-            else Cell(say.with_span(best.value, best.low, best.high, epoch), best.value)
-        )
+        cells.append(Cell(say.with_span(best.value, best.low, best.high, epoch), best.value))
         cells += [onset_cell(context, found.onset(score)) for score in SCORES]
         cells.append(Cell(str(context.seeds(name)), context.seeds(name)))
         rows.append(cells)
@@ -107,7 +105,7 @@ def _has_noise(table: pd.DataFrame) -> bool:
 
 
 def _running(context: Context) -> Fold:
-    say, tables = context.words, context.results.curves
+    say, tables = context.words, context.curves
     shown = {name: table for name, table in tables.items() if (table["split"] == "running").any()}
     blocks: list[Block] = [Prose(say("curves.running_lead"))]
     if shown:

@@ -15,6 +15,7 @@ from pipeline.reporting.blocks import (
     Terms,
 )
 from pipeline.reporting.context import Context
+from pipeline.reporting.wording import as_yaml
 
 OF_THE_MACHINE = ("download.path", "download.mirror", "tune.storage")
 """Like `workers`, these say where things lie: they change no number, and may hold a password."""
@@ -105,13 +106,5 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else key, inner)
-    elif isinstance(value, list):
-        yield prefix, "[" + ", ".join(_plain(item) for item in value) + "]"
     else:
-        yield prefix, _plain(value)
-
-
-def _plain(value: Any) -> str:
-    """A value as params.yaml spells it."""
-    words = {None: "null", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
+        yield prefix, as_yaml(value)

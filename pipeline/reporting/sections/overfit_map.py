@@ -1,6 +1,7 @@
 """The map of overfitting over width and dropout, its frontier, and the search beside it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -46,7 +47,7 @@ def _record(found: Mapping[str, Any]) -> Mapping[str, Any]:
 def _map(
     context: Context, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]
 ) -> Iterator[Block]:
-    say, language, tune = context.words, context.language, context.params.tune
+    say, language, tune = context.words, context.language, _asked(context, summary)
     fits, surface, frontier = (_slice(tables[name]) for name in ("map", "surface", "frontier"))
     fits = _last(fits[fits["gap_loss"].notna()])
     sentence = _sentence(context, frontier, summary)
@@ -54,11 +55,29 @@ def _map(
         yield Prose(sentence, "key")
     figure = maps.gap_map(fits, surface, frontier, language, tune.threshold, tune.model)
     finding = maps.gap_map_finding(fits, frontier, language, tune.threshold)
-    seeds = fits["seed"].nunique() if "seed" in fits else len(tune.seeds)
+    seeds = fits["seed"].nunique()
     made = {"model": tune.model, "seeds": seeds, "fits": len(fits), "epochs": tune.epochs}
     yield say.picture(figure, finding, say("map.points", **made) + _error(context, summary))
-    yield Fold(say("map.frontier"), [_frontier(context, frontier)])
-    yield Fold(say("map.more"), list(_more(context, fits, surface)))
+    yield Fold(say("map.frontier"), [_frontier(context, frontier, tune)])
+    yield Fold(say("map.more"), list(_more(context, fits, surface, tune)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the study was about; it says so itself, for params.yaml may have changed since."""
+
+    model: str
+    threshold: float
+    epochs: int
+
+
+def _asked(context: Context, summary: Mapping[str, Any]) -> Asked:
+    tune = context.params.tune
+    return Asked(
+        model=str(summary.get("model") or tune.model),
+        threshold=float(summary.get("threshold") or tune.threshold),
+        epochs=int(summary.get("epochs") or tune.epochs),
+    )
 
 
 def _slice(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +94,7 @@ def _last(fits: pd.DataFrame) -> pd.DataFrame:
 
 def _sentence(context: Context, frontier: pd.DataFrame, summary: Mapping[str, Any]) -> str:
     """From which width the undropped net overfits, and what dropout the widest net needs."""
-    say, tune = context.words, context.params.tune
+    say, tune = context.words, _asked(context, summary)
     slices = summary.get("slices") or [{}]
     start = slices[0].get("overfits_from") or {}
     reach = str(start.get("reach") or "").replace(" ", "_")
@@ -104,7 +123,7 @@ def _error(context: Context, summary: Mapping[str, Any]) -> str:
     return " " + said
 
 
-def _frontier(context: Context, frontier: pd.DataFrame) -> Table:
+def _frontier(context: Context, frontier: pd.DataFrame, tune: Asked) -> Table:
     say = context.words
     columns = [
         Column(say("table.width"), numeric=True),
@@ -113,7 +132,7 @@ def _frontier(context: Context, frontier: pd.DataFrame) -> Table:
     ]
     shown = frontier[frontier["examined"].astype(bool)] if "examined" in frontier else frontier
     rows = [_row(context, row) for row in shown.sort_values("width").to_dict("records")]
-    caption = say("map.frontier_caption", threshold=context.params.tune.threshold)
+    caption = say("map.frontier_caption", threshold=tune.threshold)
     return Table(caption, columns, rows, say("map.frontier_note"))
 
 
@@ -128,9 +147,11 @@ def _row(context: Context, row: Mapping[Any, Any]) -> list[Cell]:
     return [cell(row["width"], whole), Cell(words, value), say.verdict_cell(underfit)]
 
 
-def _more(context: Context, fits: pd.DataFrame, surface: pd.DataFrame) -> Iterator[Block]:
+def _more(
+    context: Context, fits: pd.DataFrame, surface: pd.DataFrame, tune: Asked
+) -> Iterator[Block]:
     """The same plane seen otherwise: cuts through it, onsets, and the score on validation."""
-    say, language, tune = context.words, context.language, context.params.tune
+    say, language = context.words, context.language
     cuts = maps.slices(fits, surface, language, tune.threshold, tune.model)
     yield say.picture(cuts, say("map.slices_finding"))
     if "onset_epoch" in fits:
@@ -149,7 +170,7 @@ def _more(context: Context, fits: pd.DataFrame, surface: pd.DataFrame) -> Iterat
 def _descent(
     context: Context, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]
 ) -> Fold:
-    say, tune = context.words, context.params.tune
+    say, tune = context.words, _asked(context, summary)
     found = pd.DataFrame(summary.get("double_descent") or [])
     marks = found if {"label_noise", "interpolation_width", "status"} <= set(found) else None
     table = tables["double_descent"]
@@ -169,10 +190,22 @@ def _search(
         blocks.append(say.picture(figure, say("map.pareto_finding")))
     importance = tables.get("importance")
     if importance is not None and len(importance):
-        figure = studies.importances(importance, context.language)
-        blocks.append(say.picture(figure, say("map.importance_finding")))
+        blocks += _importances(context, importance)
     blocks.append(_trials(context, search))
     return Fold(say("map.search"), blocks)
+
+
+def _importances(context: Context, importance: pd.DataFrame) -> Iterator[Block]:
+    """What matters for the gap and what for validation, a figure each."""
+    say = context.words
+    whole_table = importance if "target" in importance else importance.assign(target="gap_loss")
+    for target, table in whole_table.groupby("target"):
+        figure = studies.importances(table, context.language, str(target))
+        first = table["evaluator"].iloc[0]
+        most = table[table["evaluator"] == first].sort_values("importance").iloc[-1]
+        values = {"evaluator": first, "parameter": most["parameter"]}
+        share = percent(most["importance"], 0)
+        yield say.picture(figure, say("map.importance_finding", share=share, **values))
 
 
 def _trials(context: Context, search: pd.DataFrame) -> Table:

@@ -18,7 +18,7 @@ from pipeline.reporting.blocks import (
     Table,
 )
 from pipeline.reporting.context import Context
-from pipeline.reporting.wording import NONE, known, named, points, signed
+from pipeline.reporting.wording import NONE, as_yaml, known, named, points, signed
 
 MAIN = "remedies"
 METRICS = ("val_accuracy", "val_loss", "gap_loss")
@@ -58,7 +58,7 @@ def _comparison(context: Context, tables: Mapping[str, Any]) -> Iterator[Block]:
             kinds = _kinds(effects, "last")
             figure = plots.comparison(by_variant, context.language, baseline, "loss", kinds)
             yield say.picture(figure, say("remedies.curves_finding", baseline=baseline))
-    yield from _changes(context, tables)
+    yield from _changes(context, tables, effects)
 
 
 def _effects(context: Context, effects: pd.DataFrame, tables: Mapping[str, Any]) -> Iterator[Block]:
@@ -135,7 +135,7 @@ def _effect_cells(context: Context, rows: pd.DataFrame) -> list[Cell]:
     return cells
 
 
-def _changes(context: Context, tables: Mapping[str, Any]) -> Iterator[Block]:
+def _changes(context: Context, tables: Mapping[str, Any], effects: Any) -> Iterator[Block]:
     """What each variant is: its overrides, verdict and size."""
     variants = tables.get("variants")
     if not isinstance(variants, Mapping) or not variants:
@@ -148,14 +148,17 @@ def _changes(context: Context, tables: Mapping[str, Any]) -> Iterator[Block]:
         Column(say("table.parameters"), numeric=True),
         Column(say("table.train_images"), numeric=True),
     ]
-    # JSON sorts its keys; the baseline comes first whatever it is called.
-    order = sorted(variants, key=lambda name: not variants[name].get("baseline"))
+    # JSON sorts its keys; the table of effects has the order in which the variants were written.
+    names = list(dict.fromkeys(effects["name"].astype(str))) if len(effects) else []
+    order = sorted(variants, key=lambda name: names.index(name) + 1 if name in names else 0)
     rows = [_variant(context, name, variants[name]) for name in order]
     yield Fold(say("remedies.variants"), [Table(say("remedies.variants_caption"), columns, rows)])
 
 
 def _variant(context: Context, name: str, found: Mapping[str, Any]) -> list[Cell]:
-    changes = ", ".join(f"{key} = {value}" for key, value in (found.get("changes") or {}).items())
+    changes = ", ".join(
+        f"{key} = {as_yaml(value)}" for key, value in (found.get("changes") or {}).items()
+    )
     verdict = str(found.get("verdict") or "").replace(" ", "_")
     parameters, images = found.get("num_parameters"), found.get("num_train")
     return [
