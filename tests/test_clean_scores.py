@@ -33,11 +33,11 @@ def net(width=32, activation="softmax", dropout=0.0, l2=0.0, rate=1e-2, from_log
     return model
 
 
-def fitted(model, train, val, epochs, batch_size=64, **more):
+def fitted(model, train, val, epochs, batch_size=64, keras_val=None, **more):
     clean = CleanScores(*train, *val, **more)
     history = model.fit(
         *train,
-        validation_data=val,
+        validation_data=keras_val,
         epochs=epochs,
         batch_size=batch_size,
         verbose=0,
@@ -49,7 +49,8 @@ def fitted(model, train, val, epochs, batch_size=64, **more):
 @pytest.fixture(scope="module")
 def dropped():
     model = net(dropout=0.5, l2=1e-3)
-    return model, *fitted(model, (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=4)
+    val = X_VAL, Y_VAL
+    return model, *fitted(model, (X_TRAIN, Y_TRAIN), val, epochs=4, keras_val=val)
 
 
 def test_clean_val_loss_is_keras_own_less_the_penalty(dropped):
@@ -91,7 +92,7 @@ def test_shuffled_labels_are_memorised_and_the_gap_is_one_less_the_share_of_a_cl
     rng = np.random.default_rng(0)
     train = X_TRAIN[:150], rng.integers(0, 10, 150)
     val = X_VAL, rng.integers(0, 10, 400)
-    clean, _ = fitted(net(512), train, val, epochs=40, batch_size=32)
+    clean, _ = fitted(net(512, rate=2e-2), train, val, epochs=45, batch_size=50)
     found = clean.diagnose()
     assert (found.verdict, found.judgement.why.key) == ("memorising", "verdict.memorising.noise")
     assert found.gap["accuracy/last"].value == pytest.approx(1 - 1 / 10, abs=0.05)
@@ -108,7 +109,7 @@ def test_a_copy_of_the_training_images_has_no_gap():
 
 def test_a_wide_net_on_a_hundred_images_overfits():
     few = X_TRAIN[:100], Y_TRAIN[:100]
-    clean, _ = fitted(net(512, rate=2e-2), few, (X_VAL, Y_VAL), epochs=40, batch_size=32)
+    clean, _ = fitted(net(512, rate=2e-2), few, (X_VAL, Y_VAL), epochs=30, batch_size=50)
     found = clean.diagnose()
     assert found.verdict == "overfit"
     assert found.onsets["loss"].status == "confirmed"
