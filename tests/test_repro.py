@@ -70,7 +70,7 @@ class Copy:
     def dvc(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments)
 
-    def changed(self) -> set[str]:
+    def changed(self) -> "set[str]":
         """The stages of the main dvc.yaml that would run again."""
         return {name for name in json.loads(self.dvc("status", "--json")) if ":" not in name}
 

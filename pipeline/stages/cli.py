@@ -1,12 +1,22 @@
-"""What all stages share at the command line: `--params`, and errors as one sentence."""
+"""What all stages share at the command line: `--params`, errors as one sentence, no orphans."""
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import AtlasError
+
+if TYPE_CHECKING:
+    import psutil
+
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 30.0  # to end runs and workers in, before the process is ended as it stands
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -22,6 +32,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     An error of ours keeps its traceback: it is a defect, and hiding it would help nobody.
     """
     parsed = arguments.parse_args()
+    if "DVC_STAGE" in os.environ:
+        _end_with_dvc()
     try:
         main(parsed)
     except AtlasError as error:
@@ -35,6 +47,54 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
 def _said(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def _end_with_dvc() -> None:
+    """End this process by SIGTERM soon after the DVC that started it has gone.
+
+    DVC leaves its stage alive when it is killed, and the stage would write into the outputs of the
+    next `dvc repro`. The parent is watched rather than asked of the kernel (PR_SET_PDEATHSIG): a
+    shell may stand in between, and a second SIGTERM would disturb the end of the first.
+    """
+    import psutil
+
+    ancestors = psutil.Process().parents()
+    watched = next((one for one in ancestors if _is_dvc(one)), None)
+    if watched is None and (not ancestors or ancestors[0].pid == 1):
+        sys.exit(128 + signal.SIGTERM)  # it had gone before we looked
+    target = watched or ancestors[0]
+    threading.Thread(target=_outlive, args=(target,), name="end-with-dvc", daemon=True).start()
+
+
+def _is_dvc(ancestor: "psutil.Process") -> bool:
+    import psutil
+
+    try:
+        return _names_dvc(ancestor.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _names_dvc(command: Sequence[str]) -> bool:
+    """Whether a command runs DVC: `dvc ...`, `python .../bin/dvc ...` or `python -m dvc ...`."""
+    return any(Path(word).name in ("dvc", "dvc.exe") for word in command[:4])
+
+
+def _outlive(parent: "psutil.Process") -> None:
+    while _lives(parent):
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _lives(process: "psutil.Process") -> bool:
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def root() -> Path:

@@ -213,6 +213,7 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _exit(number: int, _: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would break off what the first one ends
     raise SystemExit(128 + number)
 
 
