@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,36 +111,48 @@ def no_op(name: str, setting: Setting) -> Measured:
     """`dvc repro` of the real pipeline when every stage is up to date."""
     project = _project(setting.folder / "project")
     _pretend_done(project)
-    load, seconds = load_average(), []
-    for _ in setting.each_round(name):
+
+    def repro(_: int) -> float:
         taken, printed = timed([sys.executable, "-m", "dvc", "repro"], project)
         if "Running stage" in printed:
             raise processes.BenchmarkError(f"a stage was not up to date:\n{printed}")
-        seconds.append(taken)
-    remark = "the real dvc.yaml with stand-ins for what stages write"
-    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
+        return taken
+
+    return _repeated(name, repro, "the real dvc.yaml, stand-ins for what stages write", setting)
 
 
 def light_stage(name: str, setting: Setting) -> Measured:
     """The download stage from start to end, copying the 3,000 shipped images included."""
-    load, seconds = load_average(), []
-    for number in setting.each_round(name):
+
+    def download(number: int) -> float:
         out = setting.folder / f"raw-{number}"
-        command = [sys.executable, "-m", "pipeline.stages.download", "--out", str(out)]
-        seconds.append(timed(command)[0])
-    remark = "`download` of the shipped images, from start to end"
-    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
+        return timed([sys.executable, "-m", "pipeline.stages.download", "--out", str(out)])[0]
+
+    download(-1)
+    return _repeated(name, download, "`download` of the shipped images, start to end", setting)
 
 
 def fixed_cost(name: str, setting: Setting) -> Measured:
     """The whole pipeline with next to nothing to do in each stage: one epoch, one seed."""
-    load, seconds = load_average(), []
-    for number in setting.each_round(name):
+
+    def repro(number: int) -> float:
         project = _project(setting.folder / f"project-{number}")
         _shrink(project / "params.yaml")
-        seconds.append(timed([sys.executable, "-m", "dvc", "repro"], project)[0])
+        taken = timed([sys.executable, "-m", "dvc", "repro"], project)[0]
         shutil.rmtree(project)
-    remark = "all stages with the tests' small parameters, so little training included"
+        return taken
+
+    remark = "all stages with the tests' small parameters, so a little training included"
+    return _repeated(name, repro, remark, setting)
+
+
+def _repeated(name: str, once: Callable[[int], float], remark: str, setting: Setting) -> Measured:
+    """`once` in every round; the remark also says how long processors worked."""
+    load, used, seconds = load_average(), processes.processor_seconds(), []
+    for number in setting.each_round(name):
+        seconds.append(once(number))
+    mean = (processes.processor_seconds() - used) / len(seconds)
+    remark = f"{remark}; {mean:.2f} s of processor time"
     return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,9 @@ THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
 )
-ELSEWHERE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE")
+ELSEWHERE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE", "PYTHONDONTWRITEBYTECODE")
+BYTECODE = Path(tempfile.gettempdir()) / "overfit-atlas-bench-bytecode"
+"""Compiled modules, as after the first start on any machine, also where none may be written."""
 
 
 class BenchmarkError(RuntimeError):
@@ -28,10 +31,14 @@ class BenchmarkError(RuntimeError):
 
 
 def environment() -> dict[str, str]:
-    """This process' variables without those that choose threads or another place for records."""
+    """This process' variables without those that choose threads or another place for records.
+
+    Compiled modules are kept, as they are wherever Python runs twice.
+    """
     kept = {key: value for key, value in os.environ.items() if key not in THREADS + ELSEWHERE}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-    return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    ours = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    return {**kept, **ours, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def finite(answer: Mapping[str, Any], who: str) -> float:
@@ -108,6 +115,12 @@ class Side:
     def _said(self) -> str:
         self._errors.seek(0)
         return self._errors.read()[-2000:]
+
+
+def processor_seconds() -> float:
+    """Processor time of all child processes that have ended, user and system."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def timed(command: Sequence[str], folder: Path = ROOT) -> tuple[float, str]:

@@ -1,0 +1,190 @@
+"""The benchmarks' own promises: sums that add up, and no number from a run that went wrong."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import commands, images, processes, rows, setting, studies, table
+from benchmarks.__main__ import parser
+from benchmarks.measured import Measured, ratios, same
+from benchmarks.processes import BenchmarkError, Side, finite, timed
+
+BARS = {row.name: row for row in rows.ROWS}
+
+
+@pytest.fixture
+def found():
+    return Measured(
+        name="dense-64",
+        unit="s/image",
+        notebook=[8e-4, 4e-4, 9e-4],
+        ours=[1e-4, 1e-4, 1e-4],
+        notebook_losses=[0.50, 0.52, 0.54],
+        ours_losses=[0.51, 0.53, 0.52],
+        load=(1.0, 2.0),
+        when="2026-01-01",
+        remark="a remark",
+    )
+
+
+def test_a_ratio_is_the_median_of_the_rounds(found):
+    assert ratios([8, 6], [2, 3]) == [4, 2]
+    assert found.ratio() == pytest.approx(8)
+    assert replace(found, unit="MB").middle() == 1e-4
+
+
+def test_rounds_of_unequal_number_are_refused():
+    with pytest.raises(ValueError):
+        ratios([1.0, 2.0], [1.0])
+
+
+def test_losses_are_the_same_within_the_spread_of_seeds(found):
+    assert found.same_loss() is True
+    assert replace(found, ours_losses=[0.61, 0.63, 0.62]).same_loss() is False
+    assert replace(found, ours_losses=[0.51, 0.53]).same_loss() is None  # too few seeds
+    assert same([0.5, 0.5, 0.5], [0.50002, 0.50002, 0.50002])
+    assert not same([0.5, 0.5, 0.5], [0.501, 0.501, 0.501])
+
+
+@pytest.mark.parametrize("answer", [{"loss": float("nan")}, {"loss": float("inf")}, {}])
+def test_a_loss_that_is_not_finite_is_refused(answer):
+    with pytest.raises(BenchmarkError, match="ours: the validation loss is"):
+        finite(answer, "ours")
+
+
+def test_a_command_that_fails_is_refused():
+    with pytest.raises(BenchmarkError, match=r"exit code 3: .*what went wrong"):
+        timed([sys.executable, "-c", "import sys; print('what went wrong'); sys.exit(3)"])
+    seconds, printed = timed([sys.executable, "-c", "print(1)"])
+    assert seconds > 0
+    assert printed == "1\n"
+
+
+def test_a_side_that_dies_is_refused_with_its_words():
+    with (
+        pytest.raises(BenchmarkError, match="No module named 'benchmarks.nowhere'"),
+        Side("nowhere") as side,
+    ):
+        side.ask("trained")
+
+
+def test_measured_processes_have_no_threads_set_and_keep_bytecode(monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert set(processes.THREADS).isdisjoint(processes.environment())
+    assert "PYTHONDONTWRITEBYTECODE" not in processes.environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reached"),
+    [
+        ("dense-64", 8.0, "aim"),
+        ("dense-64", 4.0, "least"),
+        ("dense-64", 3.9, "missed"),
+        ("memory", 210, "aim"),
+        ("memory", 251, "missed"),
+        ("no-op", 0.8, "least"),
+    ],
+)
+def test_what_is_reached(name, value, reached):
+    assert BARS[name].reached(value) == reached
+
+
+def test_the_table_says_what_was_not_measured(found, tmp_path):
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
+    table.write({"dense-64": found}, document)
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{table.BEGIN}\n| work |")
+    assert text.endswith(f"{table.END}\nafter\n")
+    assert "old" not in text
+    assert "| **8x** (4 to 9), aim | 1,250 images/s | 10,000 images/s | yes: 0.520" in text
+    assert "a remark; 3 rounds, 2026-01-01, load average 1.0 to 2.0" in text
+    assert text.count("not measured") == len(rows.ROWS) - 1
+    assert "tensorflow 2" in text
+    table.write({}, document)
+    assert "**8x**" not in document.read_text(encoding="utf-8")
+
+
+def test_a_document_without_the_comments_is_left_alone(tmp_path):
+    document = tmp_path / "performance.md"
+    document.write_text("mine\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="are missing"):
+        table.write({}, document)
+    assert document.read_text(encoding="utf-8") == "mine\n"
+
+
+def test_a_quick_or_different_loss_is_said(found):
+    quick = table.line(BARS["dense-64"], replace(found, quick=True, ours_losses=[9.0, 9.1, 9.2]))
+    assert "quick: fewer or smaller than meant" in quick
+    assert "**no**: 0.520" in quick
+
+
+def test_the_record_is_read_as_it_was_written(found, tmp_path):
+    path = tmp_path / "measured.json"
+    table.record({found.name: found}, path)
+    assert table.read(path) == {found.name: found}
+    assert table.read(tmp_path / "none.json") == {}
+
+
+def test_images_are_real_and_of_the_size_asked_for(tmp_path):
+    from pipeline.data import prepared
+
+    data = prepared.read(images.write(tmp_path / "data", 40, 20, (32, 32, 3)))
+    assert data.train.images.shape == (40, 32, 32, 3)
+    assert len(data.val) == len(data.probe) == 20
+    assert not data.train.images[:, :2].any()  # the margin
+    assert data.train.images[:, 2:30, 2:30].any(axis=(1, 2, 3)).all()
+
+
+def test_both_sides_train_the_same_net(tmp_path):
+    notebook = pytest.importorskip("benchmarks.notebook")
+    from benchmarks import ours
+    from pipeline import models
+
+    folder = str(images.write(tmp_path / "data", 96, 32, (28, 28, 1)))
+    for model, width in (("dense", 5), ("cnn", 3)):
+        task = ours.task(folder, model, width, 1, 0, 0.5)
+        built = models.build(model, task.section, (28, 28, 1), 10, 0)
+        assert notebook.network(model, width, 0.5, (28, 28, 1)).count_params() == (
+            built.count_params()
+        )
+    request = {"folder": folder, "model": "dense", "width": 4, "epochs": 2, "seed": 0}
+    plain, own = notebook.fit(**request), ours.trained(**request)
+    for answer in (plain, own):
+        assert len(answer["epochs"]) == 2
+        assert sum(answer["epochs"]) <= answer["seconds"]
+        assert 1.5 < finite(answer, "a side") < 3.5  # nats; guessing among ten has 2.3
+
+
+def test_cross_entropy_of_known_probabilities():
+    notebook = pytest.importorskip("benchmarks.notebook")
+    probabilities = np.array([[0.5, 0.5], [0.25, 0.75]])
+    expected = -(np.log(0.5) + np.log(0.75)) / 2
+    assert notebook.cross_entropy(probabilities, np.array([0, 1])) == pytest.approx(expected)
+
+
+def test_every_fit_of_a_study_must_come_back(tmp_path):
+    quiet = setting.Setting(tmp_path, rounds=1, said=lambda _: None)
+    script = ["-c", 'print(\'{"num_fits": 3, "loss": 1.0}\')']
+    sides = dict.fromkeys(("notebook", "ours"), (lambda *_: script, studies._answer))
+    with pytest.raises(BenchmarkError, match="3 of 4 fits"):
+        studies._alternating("map", sides, 4, quiet, "")
+
+
+def test_the_light_stage_is_timed_for_real(tmp_path):
+    found = commands.light_stage("light-stage", setting.Setting(tmp_path, 1, said=lambda _: None))
+    assert 0.05 < found.middle() < 60
+    assert found.quick
+    assert "processor time" in found.remark
+
+
+def test_help_names_all_rows_and_the_other_benchmarks(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in BARS)
+    assert "benchmarks.detector" in printed
+    assert "benchmarks.sampler" in printed

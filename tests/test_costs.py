@@ -1,0 +1,78 @@
+"""What must not creep in, seen without a clock: tracing anew, and needless copies of the images."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import params as parameters
+from pipeline.data import prepared
+from pipeline.data.prepared import Prepared
+from pipeline.training import session
+from pipeline.training.task import FitTask
+
+MEGABYTE = 1e6
+
+
+@pytest.fixture(scope="module")
+def task(digits_folder):
+    params = parameters.parse({"models": {"dense": {"units": [5]}}, "train": {"epochs": 2}})
+    return FitTask(
+        model="dense",
+        section=params.models.dense,
+        train=params.train,
+        seed=0,
+        data=digits_folder,
+        data_hash=prepared.read_manifest(digits_folder).content_hash,
+    )
+
+
+def test_the_epoch_is_traced_once_for_all_seeds_and_lengths(task):
+    longer = task.train.model_copy(update={"epochs": 3, "seeds": (7, 8)})
+    tasks = [task, replace(task, seed=1), replace(task, seed=7, train=longer)]
+    assert [session.run(one).num_traces for one in tasks] == [1, 0, 0]
+
+
+def test_another_rate_of_dropout_is_one_more_trace(task):
+    dropped = replace(task, section=task.section.model_copy(update={"dropout": 0.5}))
+    assert session.run(dropped).num_traces == 1
+
+
+@pytest.fixture(scope="module")
+def thirty_megabytes(digits, tmp_path_factory):
+    images = np.zeros((10_000, 32, 32, 3), np.uint8)
+    rows = np.arange(len(images))
+    labels = (rows % 10).astype(np.int32)
+    train = replace(digits.train, images=images, labels=labels, true_labels=labels, ids=rows)
+    few = train.take(rows[:10])
+    manifest = replace(digits.manifest, image_shape=images.shape[1:])
+    folder = tmp_path_factory.mktemp("large") / "prepared"
+    parts = [replace(few, name=name) for name in ("val", "test", "probe")]
+    prepared.write(folder, Prepared(manifest, train, *parts))
+    return folder
+
+
+def test_reading_prepared_images_takes_no_memory(thirty_megabytes):
+    tracemalloc.start()
+    try:
+        data = prepared.read(thirty_megabytes)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert data.train.images.nbytes > 30 * MEGABYTE
+    assert peak < 2 * MEGABYTE
+
+
+def test_images_become_tensors_with_one_copy_at_most(thirty_megabytes):
+    from pipeline.training.program import Resident
+
+    data = prepared.read(thirty_megabytes)
+    tracemalloc.start()
+    try:
+        resident = Resident.of(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert resident.images.dtype == "uint8"
+    assert peak < 1.1 * data.train.images.nbytes
