@@ -52,6 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
             searched = _studied(plan, "search", fitted, run) if plan.tune.search_trials else []
         found = outcome(plan, mapped, searched)
         _write(arguments.out, found)
+        run.log_file(arguments.out / "summary.json")
         _log(run, plan, found)
 
 

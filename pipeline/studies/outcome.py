@@ -45,7 +45,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     """
     fits = tables.map_table(plan, mapped)
     maps = [overfit_map.fit(rows, map_settings(plan)) for _, rows in fits.groupby(SLICE)]
-    first = max(maps, key=_fullness)
+    maps.sort(key=_fullness, reverse=True)
     full = [found for found in maps if _last(found, "epochs") == plan.tune.epochs]
     descent = tables.descent_fits(plan, fits)
     found = {
@@ -63,7 +63,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     found["importance"] = pd.concat(ranked, ignore_index=True)
     judged = double_descent.judge(descent, seed) if len(descent) else []
     search = found["search"] if searched else None
-    return Outcome(found, summary(plan, maps, fits, judged, search), first)
+    return Outcome(found, summary(plan, maps, fits, judged, search), maps[0])
 
 
 def map_settings(plan: Plan) -> MapSettings:

@@ -34,34 +34,47 @@ def test_a_name_follows_from_what_decides_the_numbers():
     assert name != storage.study_name("search", "dense", {"epochs": 40, "data": "abc"})
 
 
-def test_points_are_queued_once_and_asked_for_in_order(tmp_path):
+def test_a_trial_can_be_begun_at_a_chosen_point(tmp_path):
     with opened(tmp_path) as study:
-        storage.queue(study, POINTS)
-        asked = [storage.ask(study, SPACE) for _ in range(2)]
-        study.tell(asked[0], 1.0)
-        storage.queue(study, POINTS)
-        assert [trial.params for trial in asked] == POINTS[:2]
-        assert [storage.planned(trial) for trial in storage.kept(study)] == POINTS
+        trials = [storage.begin(study, SPACE, point) for point in POINTS]
+        assert [trial.params for trial in trials] == POINTS
+        assert all(trial.user_attrs[storage.HOST] for trial in trials)
 
 
-def test_a_study_outlives_its_process_and_unfinished_trials_are_queued_again(tmp_path):
+def test_what_a_dead_process_left_in_the_queue_is_not_taken_for_the_chosen_point(tmp_path):
     with opened(tmp_path) as study:
-        storage.queue(study, POINTS)
-        finished, lost = storage.ask(study, SPACE), storage.ask(study, SPACE)
+        study.enqueue_trial(POINTS[0])
+        assert storage.begin(study, SPACE, POINTS[3]).params == POINTS[3]
+        assert [trial.params for trial in storage.kept(study)] == [POINTS[3]]
+
+
+def test_unfinished_trials_of_a_dead_process_fail_and_can_be_queued_again(tmp_path):
+    with opened(tmp_path) as study:
+        finished, *lost = (storage.begin(study, SPACE, point) for point in POINTS[:3])
         study.tell(finished, 0.5)
     with opened(tmp_path) as study:
         states = [trial.state for trial in study.trials]
-        assert states[:2] == [TrialState.COMPLETE, TrialState.FAIL]
-        assert states[2:] == [TrialState.WAITING] * 5
-        storage.queue(study, POINTS)
-        rest = [storage.ask(study, SPACE) for _ in range(5)]
-        assert rest[-1].params == lost.params
-        assert rest[-1].user_attrs[storage.RETRIES] == lost.number
-        for trial in rest:
-            study.tell(trial, 0.5)
-        assert sorted(map(str, (t.params for t in storage.kept(study, TrialState.COMPLETE)))) == (
-            sorted(map(str, POINTS))
-        )
+        assert states == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
+        storage.requeue(study)
+        storage.requeue(study)
+        assert len(storage.kept(study, TrialState.WAITING)) == 2
+        again = [storage.ask(study, SPACE) for _ in range(2)]
+        assert [trial.params for trial in again] == POINTS[1:3]
+        assert [trial.user_attrs[storage.RETRIES] for trial in again] == [
+            trial.number for trial in lost
+        ]
+
+
+def test_a_trial_that_is_lost_twice_is_queued_twice(tmp_path):
+    with opened(tmp_path) as study:
+        storage.begin(study, SPACE, POINTS[0])
+    for _ in range(2):
+        with opened(tmp_path) as study:
+            storage.requeue(study)
+            assert storage.ask(study, SPACE).params == POINTS[0]
+    with opened(tmp_path) as study:
+        storage.requeue(study)
+        assert [storage.planned(trial) for trial in storage.kept(study)] == [POINTS[0]]
 
 
 def test_a_process_killed_in_the_middle_of_a_trial_loses_that_trial_only(tmp_path):
@@ -69,9 +82,8 @@ def test_a_process_killed_in_the_middle_of_a_trial_loses_that_trial_only(tmp_pat
         "import os, signal, sys\n"
         "from tests_storage import *\n"
         "with opened(sys.argv[1]) as study:\n"
-        "    storage.queue(study, POINTS)\n"
-        "    study.tell(storage.ask(study, SPACE), 0.5)\n"
-        "    storage.ask(study, SPACE)\n"
+        "    study.tell(storage.begin(study, SPACE, POINTS[0]), 0.5)\n"
+        "    storage.begin(study, SPACE, POINTS[1])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     (tmp_path / "tests_storage.py").write_text(Path(__file__).read_text())
@@ -82,9 +94,9 @@ def test_a_process_killed_in_the_middle_of_a_trial_loses_that_trial_only(tmp_pat
     )
     assert done.returncode == -signal.SIGKILL
     with opened(tmp_path) as study:
-        assert len(storage.kept(study, TrialState.COMPLETE)) == 1
-        waiting = [storage.planned(trial) for trial in storage.kept(study, TrialState.WAITING)]
-        assert sorted(map(str, waiting)) == sorted(map(str, POINTS[1:]))
+        states = [trial.state for trial in study.trials]
+        assert states == [TrialState.COMPLETE, TrialState.FAIL]
+        assert storage.planned(study.trials[1]) == POINTS[1]
 
 
 def test_processes_that_open_it_first_at_the_same_time_all_succeed(tmp_path):

@@ -1,0 +1,103 @@
+"""The stage itself, on real digits with nets of a few units, in this process."""
+
+import argparse
+import json
+
+import optuna
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.errors import AtlasError
+from pipeline.stages import tune
+
+PARAMS = {
+    "tune": {
+        "widths": [2, 16],
+        "dropouts": [0.0, 0.5],
+        "seeds": [0, 1],
+        "epochs": 3,
+        "search_trials": 1,
+    },
+    "workers": {"count": 0},
+    "evaluate": {"num_resamples": 100},
+}
+WRITTEN = {
+    "map.csv", "map_curves.csv", "points.csv", "frontier.csv", "surface.csv", "importance.csv",
+    "double_descent.csv", "search.csv", "summary.json",
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, digits_folder, monkeypatch):
+    """Runs the stage in a folder of its own: `run(name, widths=[...])` gives what it wrote."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+    def run(out="first", **changes):
+        params = tmp_path / "params.yaml"
+        with params.open("w") as file:
+            YAML().dump({**PARAMS, "tune": {**PARAMS["tune"], **changes}}, file)
+        folder = tmp_path / out
+        tune.main(argparse.Namespace(params=params, data=digits_folder, out=folder))
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    return run
+
+
+@pytest.mark.slow
+def test_it_writes_every_table_and_a_second_run_fits_nothing_and_writes_the_same(
+    run, tmp_path, monkeypatch
+):
+    first = run()
+    assert set(first) == WRITTEN
+    fits = pd.read_csv(tmp_path / "first" / "map.csv")
+    assert len(fits) == 2 * 2 * 2
+    wide = fits[fits["width"] == 16]
+    assert wide["num_parameters"].unique().tolist() == [64 * 16 + 16 + 16 * 10 + 10]
+    assert len(pd.read_csv(tmp_path / "first" / "map_curves.csv")) == 8 * 3 * 3
+    summary = json.loads(first["summary.json"])
+    assert (summary["num_points"], summary["num_fits"], summary["num_failed"]) == (4, 8, 0)
+    assert "seconds" not in str(first)
+
+    def nothing(*_):
+        raise AssertionError("no fit was expected")
+
+    monkeypatch.setattr(tune.workers, "pool", nothing)
+    assert run("second") == first
+
+    url = f"sqlite:///{tmp_path / 'mlruns' / 'optuna.db'}"
+    names = sorted(name.split("-")[0] for name in optuna.get_all_study_names(storage=url))
+    assert names == ["map", "search"]
+    _check_runs(tmp_path)
+
+
+def _check_runs(root):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
+    (experiment,) = (one for one in client.search_experiments() if "overfit" in one.name)
+    runs = client.search_runs([experiment.experiment_id])
+    children = [one for one in runs if "mlflow.parentRunId" in one.data.tags]
+    assert len(runs) == 2 * (1 + 4 + 1) and len(children) == 2 * (4 + 1)
+    assert all(one.info.status == "FINISHED" for one in runs)
+    mapped = [one for one in children if one.data.tags["study"] == "map"]
+    assert {one.data.params["width"] for one in mapped} == {"2", "16"}
+    assert all({"gap_loss", "val_loss"} <= one.data.metrics.keys() for one in mapped)
+    parent = next(one for one in runs if one not in children)
+    artifacts = {one.path for one in client.list_artifacts(parent.info.run_id)}
+    assert {"gap_map.png", "slices.png", "frontier.csv", "summary.json"} <= artifacts
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"widths": [4], "dropouts": [0.0, 0.5]}, "got 2 points, but a map needs at least 4"),
+        ({"sampler": "sobol", "points": 3}, "got 3 points"),
+        ({"storage": "sqlite:////nowhere/at/all.db"}, "tune.storage"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence_before_any_fit(run, changes, said, monkeypatch):
+    monkeypatch.setattr(tune.workers, "pool", lambda *_: pytest.fail("a fit was started"))
+    with pytest.raises(AtlasError, match=said) as caught:
+        run(**changes)
+    assert "\n" not in str(caught.value)
