@@ -1,0 +1,170 @@
+"""Image files classified: the same probabilities whichever way a model is reached."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import models, params, prediction
+from pipeline.data import prepared
+from pipeline.errors import AtlasError
+from pipeline.params import Cnn
+from pipeline.stages import predict
+from pipeline.tracking import connection, stage_run
+from pipeline.training.export import keras_bytes
+
+SHAPE = (8, 8, 1)
+DATASET = "digits"
+
+
+@pytest.fixture(scope="module")
+def place(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained project in small: two seeds of a cnn, of which seed 1 is the better one."""
+    root = tmp_path_factory.mktemp("predict")
+    (root / "models" / "cnn").mkdir(parents=True)
+    for seed in (0, 1):
+        model = models.build("cnn", Cnn(filters=(4,), dense_units=8), SHAPE, 10, seed)
+        path = root / "models" / "cnn" / f"seed-{seed}.best.keras"
+        path.write_bytes(keras_bytes(model))
+    curves = root / "results" / "curves" / "cnn.csv"
+    curves.parent.mkdir(parents=True)
+    rows = ["0,1,val,2.0", "0,2,val,1.5", "1,1,val,1.8", "1,2,val,1.2", "0,2,probe,0.1"]
+    curves.write_text("\n".join(["seed,epoch,split,loss", *rows, ""]))
+    data = prepared.read(digits_folder)
+    (root / "pictures").mkdir()
+    for number, image in enumerate(data.test.images[:3]):
+        Image.fromarray(image[..., 0]).save(root / "pictures" / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def call(place: Path, digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the command with these arguments."""
+
+    def run(*words: Any) -> None:
+        folders = {"--data": digits_folder, "--models": place / "models"}
+        folders["--results"] = place / "results"
+        given = [word for pair in folders.items() for word in pair]
+        predict.main(predict._parser().parse_args(list(map(str, [*given, *words]))))
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return run
+
+
+def _written(path: Path) -> tuple[list[dict[str, str]], np.ndarray]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name.startswith("p ")]
+    return rows, np.array([[float(row[name]) for name in names] for row in rows])
+
+
+def test_all_ways_to_a_model_give_equal_probabilities(
+    call: Any, place: Path, tmp_path: Path, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    images = digits.test.images[:3]
+    best = place / "models" / "cnn" / "seed-1.best.keras"
+    model = prediction.load(best)
+    with stage_run(params.parse({}), "evaluate", DATASET) as run:
+        run.set_champion(run.log_model(model, "cnn", DATASET), DATASET)
+    expected = prediction.of_seeds([best], [images])[0][0]
+    uri = f"models:/overfit-atlas-{DATASET}@champion"
+    mlflow = connection.load_mlflow()
+    ways = {
+        "keras": model.predict(images, verbose=0),
+        "mlflow keras": mlflow.keras.load_model(uri).predict(images, verbose=0),
+        "mlflow pyfunc": mlflow.pyfunc.load_model(uri).predict(images),
+    }
+    for name in ("champion", "cnn", best):
+        call("--model", name, place / "pictures", "--out", tmp_path / "said.csv")
+        ways[f"--model {name}"] = _written(tmp_path / "said.csv")[1]
+    for way, found in ways.items():
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=way)
+
+
+def test_a_row_names_file_label_probability_and_second_choice(
+    call: Any, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = place / "pictures" / "1.png"
+    call("--model", "cnn", picture, "--out", tmp_path / "said.csv", "--grad-cam", tmp_path / "maps")
+    [row], [shares] = _written(tmp_path / "said.csv")
+    second, first = np.argsort(shares)[-2:]
+    assert row["file"] == str(picture)
+    assert (row["label"], row["second"]) == (str(first), str(second))
+    assert float(row["probability"]) == shares[first]
+    assert f"{shares[first]:.1%}" in capsys.readouterr().out
+    with Image.open(tmp_path / "maps" / "0001-1.png") as overlay:
+        assert overlay.size == (400, 400)
+
+
+def test_files_that_are_no_images_are_named_and_the_others_answered(
+    call: Any, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, cut = tmp_path / "notes.txt", tmp_path / "cut.png"
+    text.write_text("no image")
+    whole = place / "pictures" / "0.png"
+    cut.write_bytes(whole.read_bytes()[:60])
+    with pytest.raises(AtlasError, match="2 of 3 files are no usable images"):
+        call("--model", "cnn", text, cut, whole, "--out", tmp_path / "said.csv")
+    error = capsys.readouterr().err
+    assert f"{text}: cannot be read as an image" in error and f"{cut}: " in error
+    assert [row["file"] for row in _written(tmp_path / "said.csv")[0]] == [str(whole)]
+
+
+def test_nothing_there_says_so(call: Any, tmp_path: Path) -> None:
+    with pytest.raises(AtlasError, match=r"gone\.png: there is no such file or folder"):
+        call("--model", "cnn", tmp_path / "gone.png")
+    with pytest.raises(AtlasError, match="no images in this folder"):
+        call("--model", "cnn", tmp_path)
+
+
+def test_no_model_yet_says_what_to_run(
+    call: Any, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for name, advice in (
+        ("champion", "dvc repro evaluate"),
+        ("dense", "dvc repro train@dense"),
+        ("gone.keras", "dvc repro"),
+        ("resnet", "Known: champion, dense"),
+    ):
+        with pytest.raises(AtlasError, match=advice):
+            call("--model", name, place / "pictures")
+
+
+def test_a_model_for_other_images_is_refused(call: Any, place: Path, tmp_path: Path) -> None:
+    other = models.build("cnn", Cnn(filters=(4,), dense_units=8), (9, 9, 1), 10, 0)
+    (tmp_path / "other.keras").write_bytes(keras_bytes(other))
+    with pytest.raises(AtlasError, match=r"takes images \(9, 9, 1\).*has images \(8, 8, 1\)"):
+        call("--model", tmp_path / "other.keras", place / "pictures")
+
+
+def test_code_in_a_model_file_is_refused_in_one_line(
+    place: Path, digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import keras
+
+    from pipeline.stages import cli
+
+    path = tmp_path / "hostile.keras"
+    inputs = keras.Input(SHAPE)
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(path)
+    words = ["--data", digits_folder, "--model", path, place / "pictures"]
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, words)])
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        cli.run(predict.main, predict._parser())
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}: refused as a model: ") and "ambda" in error
+    assert error.count("\n") == 1
+
+
+def test_a_broken_model_file_is_refused(call: Any, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(AtlasError, match=r"broken\.keras: refused as a model"):
+        call("--model", tmp_path / "broken.keras", place / "pictures")
