@@ -9,9 +9,10 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -65,8 +66,12 @@ class Raw:
     images: Path
 
 
-def write_parts(folder: Path, origin: Origin, parts: Iterable[Part]) -> dict[str, int]:
+def write_parts(
+    folder: Path, origin: Origin, parts: Callable[[Path], Iterable[Part]]
+) -> dict[str, int]:
     """Write a data set that comes as arrays; how many images each split has.
+
+    `parts` is given an empty folder to unpack into, which is gone in the end.
 
     Raises:
         DataError: splits differ in image shape, or a label is not of a known class.
@@ -75,18 +80,29 @@ def write_parts(folder: Path, origin: Origin, parts: Iterable[Part]) -> dict[str
     shapes: dict[str, tuple[int, ...]] = {}
     with replacing(folder) as temporary:
         temporary.mkdir()
-        for part in parts:
-            _check_labels(part, len(origin.class_names))
-            sizes[part.split], shapes[part.split] = len(part.labels), part.image_shape
-            if len(set(shapes.values())) > 1:
-                raise DataError(f"{origin.dataset}: the splits differ in image shape: {shapes}.")
-            shape = (len(part.labels), *part.image_shape)
-            with arrays.writing(temporary / f"images_{part.split}.npy", shape) as append:
-                for block in part.blocks:
-                    append(block)
-            arrays.save(temporary / f"labels_{part.split}.npy", part.labels.astype(np.int32))
+        with TemporaryDirectory(dir=temporary) as work:
+            for part in parts(Path(work)):
+                sizes[part.split], shapes[part.split] = len(part.labels), part.image_shape
+                if len(set(shapes.values())) > 1:
+                    raise DataError(f"{origin.dataset}: splits differ in image shape: {shapes}.")
+                _write_part(temporary, part, len(origin.class_names))
         write_json(temporary / "origin.json", asdict(origin))
     return sizes
+
+
+def _write_part(folder: Path, part: Part, num_classes: int) -> None:
+    low, high = int(part.labels.min(initial=0)), int(part.labels.max(initial=0))
+    if low < 0 or high >= num_classes:
+        wrong = low if low < 0 else high
+        raise DataError(
+            f"labels of {part.split}: got {wrong}, expected 0 to {num_classes - 1}: "
+            "classes are numbered from 0."
+        )
+    shape = (len(part.labels), *part.image_shape)
+    with arrays.writing(folder / f"images_{part.split}.npy", shape) as append:
+        for block in part.blocks:
+            append(block)
+    arrays.save(folder / f"labels_{part.split}.npy", part.labels.astype(np.int32))
 
 
 def write_folder(folder: Path, origin: Origin, entries: Sequence[Entry], source: Path) -> None:
@@ -132,16 +148,6 @@ def read(folder: Path) -> Raw:
     if not parts and not entries:
         raise DataError(f"{folder}: no images in it. Run `dvc repro -f download`.")
     return Raw(origin, parts, entries, folder / "images")
-
-
-def _check_labels(part: Part, num_classes: int) -> None:
-    low, high = int(part.labels.min(initial=0)), int(part.labels.max(initial=0))
-    if low < 0 or high >= num_classes:
-        wrong = low if low < 0 else high
-        raise DataError(
-            f"labels of {part.split}: got {wrong}, expected 0 to {num_classes - 1}: "
-            "classes are numbered from 0."
-        )
 
 
 def _has(folder: Path, split: str) -> bool:

@@ -1,6 +1,5 @@
 """From a name of the catalog to raw data: which reader takes what."""
 
-import tempfile
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -24,17 +23,15 @@ def write(dataset: Dataset, path: str | None, mirror: str | None, out: Path) -> 
     Raises:
         DataError: it cannot be had, is damaged, or is not what it should be.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     if path is not None and dataset.name == "folder":
         source = Path(path).expanduser()
         class_names, entries = folder.scan(source)
         raw.write_folder(out, dataset.origin(class_names), entries, source)
     elif path is not None and dataset.name == "npz":
         opened = npz.Npz(Path(path).expanduser())
-        raw.write_parts(out, dataset.origin(opened.class_names), opened.parts())
+        raw.write_parts(out, dataset.origin(opened.class_names), lambda _: opened.parts())
     else:
-        with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=out.parent) as work:
-            raw.write_parts(out, dataset.origin(), _parts(dataset, mirror, Path(work)))
+        raw.write_parts(out, dataset.origin(), lambda work: _parts(dataset, mirror, work))
 
 
 def _parts(dataset: Dataset, mirror: str | None, work: Path) -> Iterator[Part]:

@@ -67,46 +67,41 @@ def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome
         DataError: images are unreadable or of several sizes, or a class has too few of them.
     """
     found = raw.read(source)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".decoded.", dir=out.parent) as work:
-        decoded = decode(found, settings, Path(work))
-        planned = plan(decoded, found.origin.class_names, settings, seed)
-        manifest = Manifest(
-            dataset=found.origin.dataset,
-            class_names=planned.class_names,
-            image_shape=_image_shape(decoded),
-            counts={},
-            mean=(),
-            std=(),
-            content_hash="",
-            duplicates_removed=len(planned.duplicates),
-            skipped=len(planned.skipped),
-            licence=found.origin.licence,
-            citation=found.origin.citation,
-        )
-        manifest = _write(out, manifest, decoded, planned)
+    with replacing(out) as temporary:
+        temporary.mkdir()
+        with TemporaryDirectory(dir=temporary) as work:
+            decoded = decode(found, settings, Path(work))
+            planned = plan(decoded, found.origin.class_names, settings, seed)
+            manifest = _write(temporary, found.origin, decoded, planned)
     return Outcome(
         manifest, planned.skipped, planned.duplicates, planned.repeated, planned.dropped_classes
     )
 
 
-def _write(out: Path, manifest: Manifest, decoded: Decoded, planned: Plan) -> Manifest:
-    with replacing(out) as temporary:
-        temporary.mkdir()
-        written = []
-        for name in SPLITS:
-            rows = planned.rows[name]
-            labels = planned.true_labels[rows]
-            trained = planned.labels if name == "train" else labels
-            split = Split(name, np.zeros(0, np.uint8), trained, labels, decoded.ids[rows])
-            blocks = decoded.images.selected(rows)
-            written.append(prepared.write_split(temporary, split, blocks, manifest.image_shape))
-        return prepared.finish(temporary, manifest, written, planned.probe)
-
-
-def _image_shape(decoded: Decoded) -> tuple[int, int, int]:
+def _write(folder: Path, origin: raw.Origin, decoded: Decoded, planned: Plan) -> Manifest:
     _, height, width, channels = decoded.images.shape
-    return height, width, channels
+    manifest = Manifest(
+        dataset=origin.dataset,
+        class_names=planned.class_names,
+        image_shape=(height, width, channels),
+        counts={},
+        mean=(),
+        std=(),
+        content_hash="",
+        duplicates_removed=len(planned.duplicates),
+        skipped=len(planned.skipped),
+        licence=origin.licence,
+        citation=origin.citation,
+    )
+    written = []
+    for name in SPLITS:
+        rows = planned.rows[name]
+        labels = planned.true_labels[rows]
+        trained = planned.labels if name == "train" else labels
+        split = Split(name, np.zeros(0, np.uint8), trained, labels, decoded.ids[rows])
+        blocks = decoded.images.selected(rows)
+        written.append(prepared.write_split(folder, split, blocks, manifest.image_shape))
+    return prepared.finish(folder, manifest, written, planned.probe)
 
 
 def write_tables(results: Path, outcome: Outcome) -> None:

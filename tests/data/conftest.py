@@ -46,7 +46,7 @@ def write_raw(
         found = (images or {}).get(split, made_images(len(numbers), side, channels, seed))
         shape = (found.shape[1], found.shape[2], found.shape[3])
         parts.append(Part(split, shape, np.array(numbers, np.int32), [found]))
-    raw.write_parts(folder, origin, parts)
+    raw.write_parts(folder, origin, lambda _: parts)
 
 
 def save_image(

@@ -134,7 +134,8 @@ def test_photos_with_faults_fail_by_name_or_are_listed(photos):
     assert sum(summary["duplicates_removed"].values()) == len(listed)
 
 
-def test_main_writes_tables_and_figures(mini, tmp_path, capsys):
+def test_main_writes_tables_and_figures(mini, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "params.yaml").write_text("preprocess:\n  train_fraction: 0.1\n")
     arguments = argparse.Namespace(
         params=tmp_path / "params.yaml",
@@ -144,6 +145,7 @@ def test_main_writes_tables_and_figures(mini, tmp_path, capsys):
     )
     preprocess.main(arguments)
     assert "160 train, 400 val, 1,000 test, 160 probe" in capsys.readouterr().out
+    assert (tmp_path / "mlruns").is_dir()
     names = sorted(path.name for path in (tmp_path / "results").iterdir())
     assert names == [
         "class_counts.csv",
