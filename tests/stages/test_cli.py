@@ -21,10 +21,11 @@ import os, pathlib, signal
 from pipeline.stages import cli
 
 def main(arguments):
-    print(os.getpid(), flush=True)
+    print("numbers", os.getpid(), flush=True)
     {body}
 
-cli.run(main, cli.parser(""))
+if __name__ == "__main__":
+    cli.run(main, cli.parser(""))
 """
 WAIT = "signal.pause()"
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True: signal.pause()"
@@ -41,7 +42,7 @@ POOL = """
     import psutil
     with workers.pool(Workers(count=1)):
         found = psutil.Process().children(recursive=True)
-        print(*(one.pid for one in found), flush=True)
+        print("numbers", *(one.pid for one in found), flush=True)
         signal.pause()
 """
 # What DVC does: start the stage through a shell, and wait.
@@ -82,8 +83,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def _said(dvc: subprocess.Popen[str]) -> list[int]:
+    """The process numbers that the stage prints next; other lines are passed over."""
     assert dvc.stdout
-    return [int(word) for word in dvc.stdout.readline().split()]
+    for line in dvc.stdout:
+        if line.startswith("numbers "):
+            return [int(word) for word in line.split()[1:]]
+    return []
 
 
 def _gone(pid: int, seconds: float = 60) -> bool:
