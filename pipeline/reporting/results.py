@@ -1,7 +1,7 @@
 """What the other stages wrote, as far as it is there: tables by name, and None for what is not."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from pipeline.params import Models
 Tables = Mapping[str, pd.DataFrame]
 Arrays = Mapping[str, NDArray[Any]]
 ORDER = tuple(Models.model_fields)
+MAIN_COMPARISON = "remedies"
 
 
 class ResultsError(AtlasError):
@@ -32,8 +33,8 @@ class Results:
 
     metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
     ("per_class", "confusions", ...) and model. curves: by model. tune: tables and records of the
-    map, by file name. compare: the same by comparison. arrays: predictions and Grad-CAM, by kind
-    and model, read when they are asked for.
+    map, by file name. compare: the same by comparison. paths: predictions and Grad-CAM, by kind
+    and model, and per_image: scores of single images, a file a seed; read when they are asked for.
     """
 
     prepared: Prepared
@@ -44,6 +45,7 @@ class Results:
     tune: Mapping[str, Any]
     compare: Mapping[str, Mapping[str, Any]]
     paths: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    per_image: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
     @property
     def manifest(self) -> Manifest:
@@ -82,9 +84,20 @@ class Results:
         path = self.paths.get(kind, {}).get(model)
         return None if path is None else _arrays(path)
 
+    def fits(self, model: str) -> list[Arrays]:
+        """The scores of single images over epochs, one a seed; empty where they were not kept."""
+        return [_arrays(path) for path in self.per_image.get(model, ())]
 
-def read(results: Path, data: Path) -> Results:
-    """All results below `results`, and the prepared data in `data`.
+
+def read(
+    results: Path,
+    data: Path,
+    models: Path | None = None,
+    comparisons: Sequence[str] = (MAIN_COMPARISON,),
+) -> Results:
+    """All results below `results`, of `comparisons` those named; and the prepared data in `data`.
+
+    `models` is where the stages keep the scores of single images beside the models.
 
     Raises:
         ResultsError: nothing was evaluated yet, or a file cannot be read.
@@ -100,18 +113,25 @@ def read(results: Path, data: Path) -> Results:
         comparison=_json(results / "comparison.json"),
         tables={kind: _tables(results / kind) for kind in kinds},
         tune=_folder(results / "tune"),
-        compare=_comparisons(results / "compare"),
+        compare=_comparisons(results / "compare", comparisons),
         paths={
             kind: {path.stem: path for path in sorted((results / kind).glob("*.npz"))}
             for kind in ("predictions", "gradcam")
         },
+        per_image={} if models is None else _per_image(models),
     )
 
 
-def _comparisons(folder: Path) -> dict[str, dict[str, Any]]:
-    if not folder.is_dir():
-        return {}
-    found = {path.name: _folder(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+def _per_image(models: Path) -> dict[str, list[Path]]:
+    """Files by model, in the order of their seeds' numbers as text."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(models.glob("*/seed-*.per_image.npz")):
+        found.setdefault(path.parent.name, []).append(path)
+    return found
+
+
+def _comparisons(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found = {name: _folder(folder / name) for name in names}
     return {name: tables for name, tables in found.items() if tables}
 
 

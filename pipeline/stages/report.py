@@ -13,7 +13,7 @@ from pipeline.stages import cli
 def main(arguments: argparse.Namespace) -> None:
     """Read what the other stages wrote, draw the figures, write index.html, log it."""
     params = parameters.load(arguments.params)
-    found = results.read(arguments.results, arguments.data)
+    found = results.read(arguments.results, arguments.data, arguments.models, arguments.comparisons)
     with tracking.stage_run(params, "report", found.manifest.dataset, ("report",)) as run:
         run.log_dataset(found.manifest)
         text = page.render(report.report(found, params, provenance.origin()))
@@ -29,6 +29,14 @@ def arguments() -> argparse.ArgumentParser:
     parser = cli.parser("Write the report page.")
     parser.add_argument("--results", type=Path, default=Path("results"), help="what to report")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
+    parser.add_argument(
+        "--comparisons",
+        nargs="*",
+        default=[results.MAIN_COMPARISON],
+        metavar="NAME",
+        help="comparisons to show (default: %(default)s)",
+    )
     parser.add_argument("--out", type=Path, default=Path("results/report"), help="folder to write")
     return parser
 

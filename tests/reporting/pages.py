@@ -37,7 +37,7 @@ def everything(data: Path, folder: Path) -> Results:
         studies.write_tune(folder / "tune")
         studies.write_compare(folder / "compare" / "remedies")
         studies.write_compare(folder / "compare" / "units", "How many units?")
-    return results.read(folder, data)
+    return results.read(folder, data, folder / "models", ("remedies", "units"))
 
 
 def rendered(found: Results, origin: Mapping[str, str], **asked: Any) -> str:

@@ -72,7 +72,7 @@ def test_empty_tables_count_as_missing(tmp_path: Path, digits_folder: Path) -> N
     assert found.table("confusions", "cnn") is None
 
 
-@pytest.mark.parametrize("name", ["diagnosis.json", "tune/map.csv", "compare/units/effects.csv"])
+@pytest.mark.parametrize("name", ["diagnosis.json", "tune/map.csv", "compare/remedies/effects.csv"])
 def test_a_broken_file_is_named(tmp_path: Path, digits_folder: Path, name: str) -> None:
     write(tmp_path, metrics(cnn=0.3))
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -89,6 +89,12 @@ def test_map_and_remedies_are_told_in_sentences(whole: str) -> None:
     assert "How many units?" in words
 
 
+def test_hard_training_images_are_counted(whole: str) -> None:
+    assert re.search(
+        r"Of 60 training images examined, \d+ were never learned and \d+ were learned and", whole
+    )
+
+
 def test_how_it_was_measured_names_commit_versions_seeds_and_params(whole: str) -> None:
     words = plain(whole)
     assert "Code (git commit) 0123456789ab" in words

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pipeline.diagnosis import forgetting
 from pipeline.plots import confusion, examples, gradcam
 from pipeline.reporting.blocks import Block, Fold, Missing, Prose, Section
 from pipeline.reporting.context import Context
@@ -28,7 +29,8 @@ def section(context: Context) -> Section:
         if (found := list(_of_model(context, name)))
     ]
     blocks += folds or [Missing(say("mistakes.missing"), "dvc repro evaluate")]
-    return Section("mistakes", say("mistakes.title"), blocks)
+    hard = _hard(context)
+    return Section("mistakes", say("mistakes.title"), [*blocks, hard] if hard else blocks)
 
 
 def _of_model(context: Context, name: str) -> Iterator[Block]:
@@ -85,3 +87,29 @@ def _grad_cam(context: Context, name: str) -> Iterator[Block]:
     wrong = int((table["true"] != table["predicted"]).sum())
     finding = say("mistakes.gradcam_finding", layer=layer, wrong=wrong, right=len(table) - wrong)
     yield say.picture(figure, finding, say("mistakes.gradcam_reading"))
+
+
+def _hard(context: Context) -> Fold | None:
+    """The training images that the best model of those trained by epochs found hardest to learn."""
+    results, say, language = context.results, context.words, context.language
+    known = [name for name in results.models if results.per_image.get(name)]
+    if not known:
+        return None
+    best = min(known, key=lambda name: (results.score(name, "val", "loss"), name))
+    fits = [
+        forgetting.forgetting(one["probe_correct"], one["probe_loss"]) for one in results.fits(best)
+    ]
+    table, probe = forgetting.over_seeds(fits), results.prepared.probe
+    classes = results.manifest.class_names
+    names = [classes[label] for label in np.asarray(probe.labels)]
+    images, finding = np.asarray(probe.images), examples.hard_images_finding(table, language)
+    blocks: list[Block] = [Prose(say("mistakes.hard_lead"))]
+    figure = examples.hard_images(table, images, names, language, "mean_loss")
+    blocks.append(say.picture(figure, finding))
+    if (table["forgotten"] > 0).any():
+        figure = examples.hard_images(table, images, names, language, "forgotten")
+        times = float(table["forgotten"].max())
+        found = say("mistakes.forgotten_finding", times=times, seeds=len(fits))
+        blocks.append(say.picture(figure, found))
+    title = say("page.of_model", what=say("mistakes.hard"), model=best)
+    return Fold(title, blocks, swatch=context.colours[best])

@@ -18,9 +18,9 @@ from pipeline.reporting.blocks import (
     Table,
 )
 from pipeline.reporting.context import Context
+from pipeline.reporting.results import MAIN_COMPARISON
 from pipeline.reporting.wording import NONE, as_yaml, known, named, points, signed
 
-MAIN = "remedies"
 METRICS = ("val_accuracy", "val_loss", "gap_loss")
 
 
@@ -28,15 +28,15 @@ def section(context: Context) -> Section:
     """The comparison of remedies in full, others folded."""
     say, found = context.words, context.results.compare
     blocks: list[Block] = [Prose(say("remedies.lead"), "lead")]
-    if MAIN in found:
-        blocks += _comparison(context, found[MAIN])
+    if MAIN_COMPARISON in found:
+        blocks += _comparison(context, found[MAIN_COMPARISON])
     else:
         blocks.append(Missing(say("remedies.missing"), "dvc repro compare@remedies"))
     for name, tables in found.items():
-        if name != MAIN:
+        if name != MAIN_COMPARISON:
             title = say("remedies.other", name=_summary(tables).get("title") or name)
             blocks.append(Fold(title, list(_comparison(context, tables))))
-    return Section(MAIN, say("remedies.title"), blocks)
+    return Section("remedies", say("remedies.title"), blocks)
 
 
 def _summary(tables: Mapping[str, Any]) -> Mapping[str, Any]:
