@@ -15,6 +15,7 @@ from pipeline.errors import AtlasError
 if TYPE_CHECKING:
     import psutil
 
+SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30.0  # to end runs and workers in, before the process is ended as it stands
 
@@ -59,20 +60,36 @@ def _end_with_dvc() -> None:
     import psutil
 
     ancestors = psutil.Process().parents()
-    watched = next((one for one in ancestors if _is_dvc(one)), None)
-    if watched is None and (not ancestors or ancestors[0].pid == 1):
+    watched = _watched([(one, _command(one)) for one in ancestors])
+    if watched is None:
         sys.exit(128 + signal.SIGTERM)  # it had gone before we looked
-    target = watched or ancestors[0]
-    threading.Thread(target=_outlive, args=(target,), name="end-with-dvc", daemon=True).start()
+    threading.Thread(target=_outlive, args=(watched,), name="end-with-dvc", daemon=True).start()
 
 
-def _is_dvc(ancestor: "psutil.Process") -> bool:
+def _watched(
+    ancestors: "Sequence[tuple[psutil.Process, Sequence[str]]]",
+) -> "psutil.Process | None":
+    """The nearest DVC above, else what else started us (a program that uses DVC); None: init.
+
+    Args:
+        ancestors: each with its command, parent first.
+    """
+    for process, command in ancestors:
+        if _names_dvc(command):
+            return process
+    for process, command in ancestors:
+        if process.pid != 1 and command and Path(command[0]).name.lstrip("-") not in SHELLS:
+            return process
+    return None
+
+
+def _command(ancestor: "psutil.Process") -> list[str]:
     import psutil
 
     try:
-        return _names_dvc(ancestor.cmdline())
+        return ancestor.cmdline()
     except psutil.Error:
-        return False
+        return []
 
 
 def _names_dvc(command: Sequence[str]) -> bool:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -160,6 +162,23 @@ def test_a_stage_run_by_hand_outlives_what_started_it(start: Start) -> None:
 )
 def test_dvc_is_known_by_its_command(command: list[str], is_dvc: bool) -> None:
     assert cli._names_dvc(command) is is_dvc
+
+
+@pytest.mark.parametrize(
+    ("above", "watched"),
+    [
+        ([(9, ["sh", "-c", "x"]), (8, ["python", "-m", "dvc", "repro"]), (1, ["init"])], 8),
+        ([(8, ["python", "/usr/bin/dvc"]), (7, ["python", "-m", "dvc"])], 8),
+        ([(9, ["sh"]), (8, ["python", "mine.py"]), (7, ["-bash"]), (1, ["init"])], 8),
+        ([(1, ["python", "-m", "dvc", "repro"])], 1),  # in a container
+        ([(9, ["/bin/sh", "-c", "x"]), (1, ["init"])], None),
+        ([(1, ["init"])], None),
+        ([], None),
+    ],
+)
+def test_the_nearest_dvc_is_watched_else_what_is_no_shell(above: Any, watched: int | None) -> None:
+    found = cli._watched([(SimpleNamespace(pid=pid), command) for pid, command in above])
+    assert getattr(found, "pid", None) == watched
 
 
 def test_an_error_of_the_users_is_one_line(
