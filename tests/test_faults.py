@@ -1,0 +1,116 @@
+"""`dvc repro` killed at random moments: the next ones end with the numbers of an undisturbed run.
+
+Three moments by default; ATLAS_FAULTS=20 tries twenty.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from tests.test_repro import Copy
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+NUM_FAULTS = int(os.environ.get("ATLAS_FAULTS", "3"))
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
+STAGES = ("download", "preprocess", "train", "evaluate")
+OTHERS = ("cnn", "efficientnet", "ensemble")
+REPRO = (sys.executable, "-m", "dvc", "repro")
+
+
+def _one_model(root: Path) -> None:
+    """Leave of dvc.yaml what leads to the scores of `dense`: seconds instead of minutes."""
+    yaml = YAML()
+    document = yaml.load(root / "dvc.yaml")
+    del document["plots"]
+    for name in set(document["stages"]) - set(STAGES):
+        del document["stages"][name]
+    for name in OTHERS:
+        del document["stages"]["train"]["foreach"][name]
+    deps = document["stages"]["evaluate"]["deps"]
+    document["stages"]["evaluate"]["deps"] = [
+        dep for dep in deps if Path(dep).stem not in OTHERS or dep.startswith("pipeline/")
+    ]
+    yaml.dump(document, root / "dvc.yaml")
+    (root / "dvc.lock").unlink(missing_ok=True)
+
+
+def _copy(root: Path, sources: Any) -> Copy:
+    made = Copy(root, sources)
+    _one_model(root)
+    return made
+
+
+def _disturbed(project: Copy, name: str, moment: float) -> None:
+    """Start `dvc repro`, and after `moment` seconds end it by signal `name`."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
+        environment.pop(variable, None)
+    dvc = subprocess.Popen(
+        REPRO,
+        cwd=project.root,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with suppress(subprocess.TimeoutExpired):
+        dvc.wait(moment)
+    below = _below(dvc.pid)
+    if name == "SIGINT":  # as Ctrl-C in a terminal: to all of them
+        with suppress(ProcessLookupError):
+            os.killpg(dvc.pid, signal.SIGINT)
+    else:
+        dvc.send_signal(getattr(signal, name))
+    dvc.wait(300)
+    _, orphans = psutil.wait_procs(below, timeout=120)
+    assert [" ".join(one.cmdline()) for one in orphans] == []
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _runs(project: Copy) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(project.root / "mlruns" / "mlflow.db")) as database:
+        return database.execute("SELECT name, status FROM runs").fetchall()
+
+
+def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) -> None:
+    whole = _copy(tmp_path / "whole", sources)
+    began = time.monotonic()
+    whole.dvc("repro")
+    seconds = time.monotonic() - began
+
+    killed = _copy(tmp_path / "killed", sources)
+    chance = random.Random(7)
+    for number in range(NUM_FAULTS):
+        if number % len(SIGNALS) == 0 and number:
+            killed = _copy(tmp_path / f"killed-{number}", sources)  # from the first stage again
+        _disturbed(killed, SIGNALS[number % len(SIGNALS)], chance.uniform(0.1, 0.7) * seconds)
+        if (number + 1) % len(SIGNALS) == 0 or number + 1 == NUM_FAULTS:
+            _check(killed, whole)
+
+
+def _check(killed: Copy, whole: Copy) -> None:
+    killed.dvc("repro")
+    for name in ("metrics.json", "diagnosis.json", "curves/dense.csv"):
+        results = Path("results", name)
+        assert (killed.root / results).read_bytes() == (whole.root / results).read_bytes()
+    runs = _runs(killed)
+    finished = [name for name, status in runs if status == "FINISHED"]
+    assert {"preprocess", "train@dense", "evaluate"} <= set(finished)
+    assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
+    assert "Running stage" not in killed.dvc("repro")
