@@ -3,10 +3,11 @@
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import table
 from benchmarks.measured import Measured
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
                     Path(name).resolve(),
                     arguments.rounds,
                     QUICK_SHRINK if arguments.quick else 1,
-                    lambda text, bar=bar: progress.update(bar, description=text),
+                    partial(_say, progress, bar),
                 )
                 measured = _measured(row, setting, console)
             progress.remove_task(bar)
@@ -50,6 +51,10 @@ def main(arguments: argparse.Namespace) -> int:
                 table.record(found)
                 table.write(found)
     return int(failed > 0)
+
+
+def _say(progress: Progress, bar: TaskID, text: str) -> None:
+    progress.update(bar, description=text)
 
 
 def _measured(row: Row, setting: Setting, console: Console) -> Measured | None:

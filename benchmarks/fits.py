@@ -81,7 +81,7 @@ def _together(sides: list[Side], request: Any, seed: int) -> list[dict[str, Any]
 
 def _steady(answers: list[dict[str, Any]]) -> float:
     """Seconds an epoch, without the first: of the slowest process, shared by all of them."""
-    return max(statistics.mean(one["epochs"][1:]) for one in answers) / len(answers)
+    return float(max(statistics.mean(one["epochs"][1:]) for one in answers)) / len(answers)
 
 
 def _whole(answers: list[dict[str, Any]]) -> float:

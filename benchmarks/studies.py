@@ -70,9 +70,12 @@ def _study(
         return ["-m", "pipeline.stages.tune", *paths]
 
     num_fits = len(trials(0))
-    rates = {"notebook": (notebook, _answer), "ours": (ours, _of_map(num_fits))}
+    sides: dict[str, tuple[Command, Losses]] = {
+        "notebook": (notebook, _answer),
+        "ours": (ours, _of_map(num_fits)),
+    }
     remark = f"{num_fits} fits, {tune['epochs']} epochs each, whole processes"
-    return _alternating(name, rates, num_fits, setting, remark)
+    return _alternating(name, sides, num_fits, setting, remark)
 
 
 def _seeds(number: int, count: int) -> list[int]:
