@@ -21,8 +21,6 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.models.backbone import freeze as freeze
 from pipeline.models.backbone import frozen as frozen_backbone
 from pipeline.models.backbone import trainable_variables as trainable_variables
@@ -151,12 +149,20 @@ def _imported(name: str) -> ModuleType:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Keras draws the seeds of its initialisers and random layers from Python's generator."""
-    python, numbers = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
+    """Keras draws the seeds of initialisers and random layers from a generator of this build alone.
+
+    Otherwise it takes Python's global one, from which other threads of a worker draw as well.
+    """
+    from keras.src import backend
+    from keras.src.random import seed_generator
+
+    own = random.Random(seed)
+    sources = (seed_generator, backend.random)
+    drawn = [source.make_default_seed for source in sources]
+    for source in sources:
+        source.make_default_seed = lambda: own.randint(1, int(1e9))
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numbers)
+        for source, before in zip(sources, drawn, strict=True):
+            source.make_default_seed = before

@@ -156,7 +156,10 @@ class Program:
 
         return tf.function(epoch, input_signature=signature)  # type: ignore[no-any-return]
 
-    def _step(self, batch: tuple[Any, Any], salt: Any, variables: Any, terms: Any) -> Any:
+    def _step(
+        self, batch: tuple[Any, Any], salt: Any, variables: Any, terms: Any, share: Any = 1.0
+    ) -> Any:
+        """One update; with `share` below 1 the batch is that part of one shared over devices."""
         images, labels = batch
         weights, prior = terms
         targets = tf.one_hot(labels, self.num_classes)
@@ -168,7 +171,8 @@ class Program:
             weighted = per_image * tf.reduce_sum(targets * weights, -1)
             penalty = tf.add_n(self._logits.losses) if self._logits.losses else tf.constant(0.0)
             loss = tf.reduce_mean(weighted) + penalty
-        gradients = tape.gradient(loss, variables)
+            shared = loss * share
+        gradients = tape.gradient(shared, variables)
         self.optimizer.apply(gradients, variables)
         count = tf.shape(labels)[0]
         hits = tf.equal(tf.argmax(logits, -1), tf.argmax(targets, -1))

@@ -43,14 +43,14 @@ _programs: OrderedDict[str, Any] = OrderedDict()
 
 def _program(task: FitTask, resident: Any) -> Any:
     """The compiled program for this kind of fit: what differs by seed or length is not compiled."""
-    from pipeline.training.program import Program
+    from pipeline.training import devices
 
     train = _compiled_settings(task)
     key = repr((task.model, task.section, train, resident.data.manifest.content_hash))
     if key not in _programs:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)
-        _programs[key] = Program(task, resident.data)
+        _programs[key] = devices.program(task, resident.data)
     _programs.move_to_end(key)
     return _programs[key]
 

@@ -8,7 +8,6 @@ The numbers do not depend on where or in which order fits run: a fit is a pure f
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.params import Workers
+from pipeline.training import devices
 from pipeline.training.progress import Board
 from pipeline.training.task import FitError, FitResult, FitTask, Progress
 
@@ -42,7 +42,10 @@ def pool(workers: Workers) -> Iterator[Pool]:
     Raises:
         FitError: the scheduler named in `workers.scheduler` does not answer.
     """
-    if workers.count == 0 and not workers.scheduler:
+    count = devices.default_workers() if workers.count is None else workers.count
+    if not workers.scheduler:
+        print(devices.told(max(count, 1)), flush=True)
+    if count == 0 and not workers.scheduler:
         yield _Here()
         return
     with _client(workers) as client:
@@ -149,7 +152,7 @@ def _client(workers: Workers) -> Iterator[Any]:
             return
         with (
             LocalCluster(
-                n_workers=workers.count or os.cpu_count() or 1,
+                n_workers=workers.count or devices.default_workers(),
                 threads_per_worker=1,
                 dashboard_address=LOOPBACK,
                 silence_logs=logging.ERROR,

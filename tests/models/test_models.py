@@ -79,6 +79,16 @@ def test_building_leaves_the_random_state_alone():
     assert (random.random(), np.random.rand()) == expected
 
 
+def test_building_does_not_draw_from_what_other_threads_draw_from(monkeypatch):
+    """Dask draws from Python's generator when a worker is lost, while another one builds."""
+
+    def drawn(*_):
+        raise AssertionError("the global generator was used")
+
+    monkeypatch.setattr(random, "randint", drawn)
+    models.build("cnn", Cnn(filters=(2,), dropout=0.5), SHAPE, 2, seed=0)
+
+
 def test_a_model_without_arithmetic_is_built_to_be_counted(monkeypatch):
     from pipeline.models import dense
 

@@ -1,0 +1,110 @@
+"""What a fit runs on: the CPU, a GPU, or several GPUs or a TPU through `tf.distribute`.
+
+On several devices each takes its share of every batch, and gradients are added up. So a batch
+stays a batch, and a net without dropout and batch norm learns the same as on one device but for
+rounding; with them, masks and batch statistics are drawn and taken on each device alone.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.prepared import Prepared
+from pipeline.training.task import FitTask
+
+GPU_FILES = "nvidia[0-9]*"
+TPU_VARIABLE = "TPU_NAME"
+
+
+def has_accelerator() -> bool:
+    """Whether this machine shows a GPU, or the environment names a TPU; without TensorFlow."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    found = any(Path("/dev").glob(GPU_FILES)) and not hidden
+    return found or TPU_VARIABLE in os.environ
+
+
+def told(num_workers: int) -> str:
+    """One line on what fits run on."""
+    processes = "one process" if num_workers == 1 else f"{num_workers} processes side by side"
+    if has_accelerator():
+        return f"Training on GPU or TPU, in {processes}."
+    return f"No GPU found: training on the CPU, in {processes}."
+
+
+def default_workers() -> int:
+    """A process a core; only one where a GPU or TPU is to be used, for it takes all of them."""
+    return 1 if has_accelerator() else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def strategy() -> Any:
+    """The `tf.distribute` strategy for all devices this process sees; None where one is enough."""
+    import tensorflow as tf
+
+    if TPU_VARIABLE in os.environ:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        return tf.distribute.TPUStrategy(resolver)
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return None
+
+
+def program(task: FitTask, data: Prepared, over: Any = None) -> Any:
+    """The compiled program of one kind of fit, on all devices of `over` (default: `strategy`)."""
+    from pipeline.training.program import Program
+
+    over = over or strategy()
+    if over is None:
+        return Program(task, data)
+    with over.scope():
+        made: Program = _distributed(Program)(task, data)
+    made.strategy = over  # type: ignore[attr-defined]
+    return made
+
+
+def _distributed(base: Any) -> Any:
+    """`base` (Program) with every batch shared out over the replicas of its `strategy`."""
+    import tensorflow as tf
+
+    class Distributed(base):  # type: ignore[misc]
+        strategy: Any
+
+        def _step(self, batch: Any, salt: Any, variables: Any, terms: Any) -> Any:
+            def replica() -> Any:
+                context = tf.distribute.get_replica_context()
+                rank, count = context.replica_id_in_sync_group, context.num_replicas_in_sync
+                own, share = _share(batch, rank, count)
+                loss, hits = super(Distributed, self)._step(
+                    own, salt + rank, variables, terms, share
+                )
+                # A batch too small to share out was learnt from by all, but counts once.
+                counted = tf.logical_or(tf.size(batch[1]) >= count, tf.equal(rank, 0))
+                return loss * tf.cast(counted, loss.dtype), hits * tf.cast(counted, hits.dtype)
+
+            losses, hits = self.strategy.run(replica)
+            add = tf.distribute.ReduceOp.SUM
+            return (
+                self.strategy.reduce(add, losses, axis=None),
+                self.strategy.reduce(add, hits, axis=None),
+            )
+
+    return Distributed
+
+
+def _share(batch: Any, rank: Any, count: int) -> tuple[Any, Any]:
+    """Every `count`-th image of a batch from `rank` on, and what part of the batch that is.
+
+    A batch smaller than `count` is given whole to every replica.
+    """
+    import tensorflow as tf
+
+    images, labels = batch
+    size = tf.size(labels)
+    whole = size < count
+    first, stride = tf.where(whole, 0, rank), tf.where(whole, 1, count)
+    index = tf.range(first, size, stride)
+    share = tf.where(
+        whole, 1 / count, tf.cast(tf.size(index), tf.float32) / tf.cast(size, tf.float32)
+    )
+    return (tf.gather(images, index), tf.gather(labels, index)), share
