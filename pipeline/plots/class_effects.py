@@ -24,7 +24,7 @@ def class_effects(table: pd.DataFrame, language: str, baseline: str) -> Figure:
     variants = list(dict.fromkeys(table["name"]))
     effects, sure = _grids(table, variants)
     figure = style.sheet(
-        width=max(5.5, 2.6 + 0.95 * len(variants)), height=0.31 * len(effects) + 0.9
+        width=max(5.5, 2.8 + 0.8 * len(variants)), height=0.31 * len(effects) + 0.9
     )
     axes = figure.subplots()
     limit = max(float(np.nanmax(np.abs(effects.to_numpy()), initial=0)), 0.01)

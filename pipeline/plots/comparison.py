@@ -159,7 +159,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, metric: str, language: str) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
     higher = metric.endswith("accuracy") and not metric.startswith("gap") or "onset" in metric
     way = "higher" if higher else "lower"
-    axes.set_title(say(f"remedies.{way}"), fontsize=9.5, loc="right" if higher else "left")
+    axes.set_title(say(f"remedies.{way}"), fontsize=9.5, loc="center")
     axes.set_xlabel(say(f"effect.{metric}"))
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)

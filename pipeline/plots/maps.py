@@ -76,28 +76,29 @@ def gap_map_finding(
 def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figure:
     """At which epoch overfitting begins, written at each point; the median over seeds.
 
-    Uses onset_epoch (NaN where there is none) of `points`. A point whose seeds mostly show no
-    onset is hollow.
+    Uses onset_epoch (NaN where there is none) of `points`, and the column epochs where given. A
+    point whose seeds mostly show no onset is hollow.
     """
     say = style.words(language)
     figure = style.sheet(height=3.9)
     axes = figure.subplots()
     onsets = onset_by_point(points)
     shown = onsets[np.isfinite(onsets["onset_epoch"])]
+    budget = points["epochs"].max() if "epochs" in points else 2
+    last = float(np.nanmax([onsets["onset_epoch"].max(), budget]))
     without = onsets[~np.isfinite(onsets["onset_epoch"])]
     scatter: dict[str, Any] = {"s": 400, "linewidths": 1.0, "zorder": 4, "clip_on": False}
     dots = axes.scatter(
-        shown["width"], shown["dropout"], c=shown["onset_epoch"], cmap=_early(),
+        shown["width"], shown["dropout"], c=shown["onset_epoch"], cmap=_early(), vmin=1, vmax=last,
         edgecolors=style.INK, **scatter,
     )  # fmt: skip
     axes.scatter(
         without["width"], without["dropout"], c=style.PAPER, edgecolors="#aab2bb", **scatter
     )
-    middle = float(shown["onset_epoch"].median()) if len(shown) else 0.0
     for row in onsets.to_dict("records"):
         epoch = float(row["onset_epoch"])
         label = f"{epoch:.0f}" if np.isfinite(epoch) else "–"
-        colour = style.PAPER if epoch < middle else style.INK
+        colour = style.PAPER if epoch < 1 + 0.4 * (last - 1) else style.INK
         place = (float(row["width"]), float(row["dropout"]))
         axes.annotate(
             label, place, ha="center", va="center", color=colour, fontsize=8.5, zorder=5,
@@ -251,8 +252,9 @@ def _gap_levels(surface: pd.Series, means: pd.Series, threshold: float) -> tuple
     """Class borders at round multiples of the threshold, and a colour a class: blue below it."""
     lowest = float(min(surface.min(), means.min()))
     highest = float(max(surface.max(), means.max()))
-    above = [threshold * factor for factor in (1, 2, 5, 10, 20)]
-    borders = [level for level in above[1:] if level < highest]
+    reach = highest / threshold
+    factors = (1.5, 2, 3) if reach < 4 else (2, 5, 10, 20) if reach < 40 else (3, 10, 30, 100)
+    borders = [threshold * factor for factor in factors if factor < reach]
     inner = [0.5 * threshold, threshold, *borders]
     bottom = min(lowest, 0.0) - 1e-6
     top = max(highest, inner[-1]) * 1.0001 + 1e-6

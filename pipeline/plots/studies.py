@@ -116,7 +116,7 @@ def double_descent(
     """
     say = style.words(language)
     noises = sorted(set(table["label_noise"]))
-    figure = style.sheet(width=max(4.6, 3.1 * len(noises)), height=3.1)
+    figure = style.sheet(width=max(6.4, 3.1 * len(noises)), height=3.1)
     panels = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
     for axes, noise in zip(panels, noises, strict=True):
         rows = table[table["label_noise"] == noise].sort_values("width")

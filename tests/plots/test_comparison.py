@@ -70,8 +70,8 @@ def test_for_losses_smaller_is_better_and_comes_first() -> None:
 
 def test_each_panel_says_which_way_is_better() -> None:
     accuracy, gap = comparison.remedies(effects(), "en", "Large").axes
-    assert accuracy.get_title(loc="right") == "better →"
-    assert gap.get_title(loc="left") == "← better"
+    assert accuracy.get_title() == "better →"
+    assert gap.get_title() == "← better"
     assert len(gap.lines) == 3  # zero, and the two remedies with that metric
 
 

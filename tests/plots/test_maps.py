@@ -50,6 +50,13 @@ def test_colours_change_at_the_threshold_and_its_round_multiples() -> None:
     assert len(colours) == len(levels) - 1
 
 
+@pytest.mark.parametrize("highest", [0.05, 0.15, 0.39, 0.41, 3.9, 4.1, 1e4])
+def test_there_is_a_colour_for_each_class_however_large_the_gap(highest: float) -> None:
+    levels, colours = maps._gap_levels(pd.Series([0.0, highest]), pd.Series([0.1]), 0.1)
+    assert len(colours) == len(levels) - 1 and (np.diff(levels) > 0).all()
+    assert levels[-1] > highest and levels[2] == 0.1
+
+
 def test_all_below_the_threshold_is_all_blue() -> None:
     levels, colours = maps._gap_levels(pd.Series([0.01]), pd.Series([0.02]), 0.1)
     assert len(colours) == len(levels) - 1
