@@ -13,6 +13,8 @@ REPORT := results/report/index.html
 # DVC runs `python` from PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+# Without compiled modules every stage would compile TensorFlow and MLflow anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test ui dashboard report bench compare preset clean
