@@ -99,9 +99,9 @@ def onset(history: History, score: Score, settings: Evaluate) -> Onset:
     later `WORSE_SHARE` of these epochs are ("worse in the end").
 
     Two conditions guard against luck, since the best epoch of a restless flat curve is lower than
-    the later ones by its choice: at least `patience` such epochs, and a mean rise beyond z times
-    the noise between epochs. Without per-image scores that noise stands in for the paired standard
-    error as well.
+    the later ones by its choice: at least `patience` such epochs, and a mean rise beyond what
+    the lowest of so many epochs may owe to luck. Without per-image scores the noise between epochs
+    stands in for the paired standard error as well.
 
     Args:
         score: "loss", "accuracy" or "calibration".
@@ -141,7 +141,7 @@ def _reason(track: Track, fitted: Track, best: int, settings: Evaluate) -> Reaso
     length = len(track.curve) - start
     mean = float(rises.value[start:].mean()) if length else 0.0
     enough = max(settings.patience, WORSE_SHARE * num_later)
-    if length < enough or mean <= settings.z * rises.se_noise:
+    if length < enough or mean <= rises.luck:
         return "not worse"
     if not _keeps_falling(fitted.curve, best, start):
         return "training worse too"
@@ -164,14 +164,12 @@ def _keeps_falling(fitted: Floats, best: int, start: int) -> bool:
 def _at_the_end(track: Track, best: int, settings: Evaluate) -> Reason:
     """Too few epochs after the best one: was it still falling, rising too late, or flat?"""
     rises = track.rises(best)
-    if _clearly(rises, -1, settings):
+    if rises.value[-1] > max(settings.floor, rises.least_clear(settings.z)[-1]):
         return "too late"
-    before = max(best - 2 * settings.patience, 0)
-    return "still falling" if before == best or _clearly(rises, before, settings) else "not worse"
-
-
-def _clearly(rises: tracks.Rises, index: int, settings: Evaluate) -> bool:
-    return bool(rises.value[index] > max(settings.floor, settings.z * rises.se[index]))
+    before = max(best - max(2 * settings.patience, len(track.curve) // 4), 0)
+    unrest = settings.z * float(np.hypot(np.nan_to_num(rises.se_paired[before]), rises.se_noise))
+    fell = rises.value[before] > max(settings.floor, unrest)
+    return "still falling" if before == best or fell else "not worse"
 
 
 def over_seeds(onsets: Sequence[Onset], confidence: float = 0.95) -> Onsets:

@@ -19,17 +19,18 @@ class Rises:
     """How much worse each epoch is than one of them `(num_epochs,)`, with standard errors.
 
     `se_paired` is over the same images, and NaN without per-image scores; `se_noise` comes from
-    the unrest of the curve from epoch to epoch.
+    the unrest of the curve from epoch to epoch; `luck` is what the unrest may make the lowest epoch
+    look better than it is.
     """
 
     value: Floats
     se_paired: Floats
     se_noise: float
+    luck: float
 
-    @property
-    def se(self) -> Floats:
-        """Both together."""
-        return np.sqrt(np.nan_to_num(self.se_paired) ** 2 + self.se_noise**2)
+    def least_clear(self, z: float) -> Floats:
+        """The least rise `(num_epochs,)` that neither few images nor a lucky epoch explains."""
+        return np.hypot(z * np.nan_to_num(self.se_paired), self.luck)
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,37 @@ class Track:
 
     @cached_property
     def noise(self) -> float:
-        """Standard deviation of one epoch about the trend, from second differences.
+        """Standard deviation of one epoch about the trend; 0 where too few epochs tell.
 
-        These have six times the variance of white noise and no trend; their median does not see the
-        steep beginning. 0 where fewer than 5 epochs leave nothing to estimate it from. Differences
-        of averages are taken a window apart, where they share no epoch.
+        The larger of two estimates. Second differences have six times the variance of white noise
+        and no trend, and their median does not see the steep beginning; but noise that lasts for
+        some epochs hides from them. It shows as residuals of the later half about a parabola.
         """
+        return max(self._from_differences(), self._from_residuals())
+
+    def _from_differences(self) -> float:
+        # Differences of averages are taken a window apart, where they share no epoch.
         step = self.window
         if len(self.curve) < 2 * step + 3:
             return 0.0
         second = self.curve[2 * step :] - 2 * self.curve[step:-step] + self.curve[: -2 * step]
         return float(1.4826 * np.median(np.abs(second)) / np.sqrt(6))
+
+    def _from_residuals(self) -> float:
+        later = self.curve[len(self.curve) // 2 :]
+        if len(later) < 7 or not np.isfinite(later).all():
+            return 0.0
+        epochs = np.arange(len(later))
+        residuals = later - np.polyval(np.polyfit(epochs, later, 2), epochs)
+        return float(np.sqrt(np.square(residuals).sum() / (len(later) - 3)))
+
+    @property
+    def luck(self) -> float:
+        """How far the lowest of so many restless epochs may lie below their level.
+
+        The lowest of n normal numbers lies about sqrt(2 ln n) standard deviations below their mean.
+        """
+        return float(np.sqrt(2 * np.log(max(len(self.curve), 2))) + 1) * self.noise
 
     def smoothed(self, window: int) -> Floats:
         """The mean over the last `window` epochs at each epoch: it never looks into the future."""
@@ -84,7 +105,8 @@ class Track:
         paired = np.full(len(self.curve), np.nan)
         if self.images is not None:
             paired = np.array([self._se_paired(row, index) for row in range(len(self.curve))])
-        return Rises(self.curve - self.curve[index], paired, float(np.sqrt(2) * self.noise))
+        value = self.curve - self.curve[index]
+        return Rises(value, paired, float(np.sqrt(2) * self.noise), self.luck)
 
     def _se_paired(self, row: int, index: int) -> float:
         assert self.images is not None
@@ -95,7 +117,7 @@ class Track:
     def as_good_as(self, index: int, z: float) -> NDArray[np.bool_]:
         """Which epochs `(num_epochs,)` are not clearly worse than epoch `index`."""
         rises = self.rises(index)
-        return rises.value <= z * rises.se
+        return rises.value <= rises.least_clear(z)
 
 
 def of(history: History, split: str, score: Score) -> Track:

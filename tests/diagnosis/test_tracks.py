@@ -29,7 +29,26 @@ def test_noise_is_the_standard_deviation_about_the_trend():
     trend = 3 * np.exp(-np.arange(2000) / 300)
     noisy = Track(trend + rng.normal(0, 0.05, 2000))
     assert noisy.noise == pytest.approx(0.05, rel=0.06)
-    assert Track(trend).noise < 1e-4
+    assert Track(trend).noise < 0.003
+
+
+def test_noise_that_lasts_for_some_epochs_is_seen():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        wave = rng.normal(0, 1, 60)
+        for epoch in range(1, 60):
+            wave[epoch] = 0.6 * wave[epoch - 1] + 0.8 * wave[epoch]
+        found.append(Track(1 + 0.05 * wave).noise)
+    assert np.median(found) == pytest.approx(0.05, rel=0.2)
+
+
+def test_luck_is_how_far_the_lowest_epoch_lies_below_the_level():
+    rng = np.random.default_rng(0)
+    lowest = [rng.normal(0, 1, 50).min() for _ in range(500)]
+    track = Track(rng.normal(0, 1, 50))
+    assert np.quantile(lowest, 0.02) > -(track.luck / track.noise)
+    assert track.luck / track.noise == pytest.approx(np.sqrt(2 * np.log(50)) + 1)
 
 
 def test_noise_of_averages_is_smaller_by_the_root_of_the_window():
