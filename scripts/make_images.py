@@ -1,0 +1,218 @@
+"""Make the pictures of the README from what `make repro` left: `python scripts/make_images.py`.
+
+Needs Chromium (Debian: `apt install chromium`, or its path in CHROMIUM) and shows, headless, what a
+reader of the README would see: the report, two models in MLflow, and the map's study in Optuna.
+"""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STARTS_WITHIN = 180.0  # seconds a server may take
+APPEARS_WITHIN = 120_000.0  # milliseconds a picture may take
+
+
+def main() -> None:
+    """Write all pictures to docs/images/."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    learning_curves(IMAGES / "learning_curves.png")
+    with browser() as chromium:
+        for width, name in ((1200, "report"), (390, "report_phone")):
+            page = chromium.new_page(viewport={"width": width, "height": 900})
+            page.goto((ROOT / "results" / "report" / "index.html").as_uri())
+            page.screenshot(path=IMAGES / f"{name}.png")
+            page.close()
+        database = ROOT / "mlruns" / "mlflow.db"
+        with mlflow_server(database) as address:
+            page = overlaid(chromium, address, *latest(database, ["train@cnn", "train@dense"]))
+            page.screenshot(path=IMAGES / "mlflow.png")
+        with optuna_server(ROOT / "mlruns" / "optuna.db") as address:
+            page = study(chromium, address, newest_map(ROOT / "mlruns" / "optuna.db"))
+            page.screenshot(path=IMAGES / "optuna.png")
+
+
+def learning_curves(path: Path) -> None:
+    """The figure in which a gap opens: the CNN of the default data."""
+    import pandas as pd
+
+    from pipeline.plots import curves, style
+
+    table = pd.read_csv(ROOT / "results" / "curves" / "cnn.csv")
+    path.write_bytes(style.png(curves.learning_curves({"cnn": table}, "en", marks("cnn"))))
+
+
+def marks(model: str) -> Any:
+    """Best epoch and onsets of one model, as the figure takes them."""
+    import pandas as pd
+
+    found = json.loads((ROOT / "results" / "diagnosis.json").read_text())[model]
+    best, onset = found["best_epoch"], found["onset"]["loss"]
+    rows = [
+        ("best", best["median"], best["low"], best["high"], None),
+        ("onset", onset["epoch"], onset["first"], onset["last"], onset["status"]),
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "epoch", "low", "high", "status"])
+    numbers = {name: table[name].astype(float) for name in ("epoch", "low", "high")}
+    return table.assign(model=model, metric="loss", **numbers)
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is; None where there is none."""
+    return (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        try:
+            yield launched
+        finally:
+            launched.close()
+
+
+@contextmanager
+def mlflow_server(database: Path) -> Iterator[str]:
+    """The address of MLflow's pages over `database`, while the block lasts."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{database}"]
+    with serving(command, "Uvicorn running"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def optuna_server(database: Path) -> Iterator[str]:
+    """The address of optuna-dashboard over `database`, while the block lasts."""
+    port = free_port()
+    program = "from optuna_dashboard._cli import main; main()"
+    command = [sys.executable, "-u", "-c", program, f"sqlite:///{database}"]
+    with serving([*command, "--host", "127.0.0.1", "--port", str(port)], "Listening at"):
+        yield f"http://127.0.0.1:{port}/dashboard"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def serving(command: Sequence[str], sign: str) -> Iterator[None]:
+    """Run a server while the block lasts, from when it has printed `sign`.
+
+    Raises:
+        RuntimeError: it ended, or did not print that in time; with what it said.
+    """
+    environment = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert server.stdout is not None
+    late = threading.Timer(STARTS_WITHIN, server.kill)
+    late.start()
+    said: list[str] = []
+    try:
+        while not said or sign not in said[-1]:
+            line = server.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{' '.join(command)}: did not start:\n{''.join(said)}")
+            said.append(line)
+        late.cancel()
+        # A pipe that nobody reads fills up, and the server would wait for ever.
+        reader = threading.Thread(target=server.stdout.read, daemon=True)
+        reader.start()
+        yield
+        server.terminate()
+        reader.join(timeout=60)
+    finally:
+        late.cancel()
+        server.terminate()
+        server.wait(timeout=60)
+        server.stdout.close()
+
+
+def latest(database: Path, names: Sequence[str]) -> tuple[str, list[str]]:
+    """The experiment, and the newest finished run of each name in it."""
+    query = (
+        "SELECT experiment_id, run_uuid FROM runs WHERE name = ? AND status = 'FINISHED'"
+        " ORDER BY start_time DESC LIMIT 1"
+    )
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        found = [connection.execute(query, (name,)).fetchone() for name in names]
+    return str(found[0][0]), [str(run) for _, run in found]
+
+
+def newest_map(database: Path) -> int:
+    """The number of the newest study of the kind "map"."""
+    query = "SELECT max(study_id) FROM studies WHERE study_name LIKE 'map-%'"
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
+def overlaid(chromium: Any, address: str, experiment: str, runs: Sequence[str]) -> Any:
+    """MLflow's page with the probe and validation losses of several runs on one axis."""
+    asked = {
+        "runs": json.dumps(list(runs)),
+        "experiments": json.dumps([experiment]),
+        "metric": json.dumps("val/loss"),
+        "plot_metric_keys": json.dumps(["probe/loss", "val/loss"]),
+        "x_axis": "step",
+    }
+    page = chromium.new_page(viewport={"width": 1200, "height": 640})
+    page.goto(f"{address}/#/metric?" + "&".join(f"{key}={value}" for key, value in asked.items()))
+    assistant = page.get_by_role("button", name="Close")
+    legend = page.get_by_text("(val/loss)").nth(len(runs) - 1)
+    legend.wait_for(timeout=APPEARS_WITHIN)
+    if assistant.count():
+        assistant.first.click()
+        assistant.first.wait_for(state="detached")
+    legend.wait_for(timeout=APPEARS_WITHIN)
+    return page
+
+
+def study(chromium: Any, address: str, number: int) -> Any:
+    """The page of one study in optuna-dashboard, its history drawn."""
+    page = chromium.new_page(viewport={"width": 1200, "height": 640})
+    page.goto(f"{address}/studies/{number}")
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("Hyperparameter Importance").first.wait_for(timeout=APPEARS_WITHIN)
+    return page
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What MLflow's and Optuna's own pages make of our runs and studies, in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+
+from pipeline import params
+from pipeline.studies import storage
+from pipeline.tracking import stage_run
+from scripts import make_images
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        make_images.chromium_path() is None,
+        reason="needs Chromium: apt install chromium, or set CHROMIUM to its path",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    pytest.importorskip("playwright.sync_api")
+    with make_images.browser() as launched:
+        yield launched
+
+
+def outside(page: Any) -> list[str]:
+    """The addresses a page asks for that are not this machine's; filled as it goes on."""
+    found: list[str] = []
+
+    def note(request: Any) -> None:
+        if not request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
+            found.append(request.url)
+
+    page.on("request", note)
+    return found
+
+
+def curves(rise: float) -> pd.DataFrame:
+    """Two seeds whose validation loss turns round after epoch 2."""
+    return pd.DataFrame(
+        [
+            {"seed": seed, "epoch": epoch, "split": split, "loss": loss + 0.1 * seed}
+            for seed in (0, 1)
+            for epoch, fit in enumerate((0.9, 0.5, 0.3, 0.1), start=1)
+            for split, loss in (("probe", fit), ("val", fit + rise * max(0, epoch - 2)))
+        ]
+    )
+
+
+def test_mlflow_lays_the_curves_of_two_models_over_each_other(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    names = ["train@dense", "train@cnn"]
+    for rise, name in enumerate(names):
+        with stage_run(params.parse({}), name, "demo") as run:
+            run.log_curves(curves(0.2 + rise))
+    database = tmp_path / "mlruns" / "mlflow.db"
+    with make_images.mlflow_server(database) as address:
+        page = make_images.overlaid(browser, address, *make_images.latest(database, names))
+        asked = outside(page)
+        legend = page.locator(".legendtext, [class*=legend]").all_inner_texts()
+        shown = " ".join(legend) + page.inner_text("body")
+        for name in names:
+            for split in ("probe", "val"):
+                assert f"{name} ({split}/loss)" in shown
+        # Their last values: the mean over seeds of 0.1 + 0.2 * 2 and 0.1 + 1.2 * 2, and of 0.1.
+        assert "0.55 (step=4)" in shown and "2.55 (step=4)" in shown
+        page.reload()
+        page.get_by_text("(val/loss)").nth(1).wait_for(timeout=make_images.APPEARS_WITHIN)
+        assert asked == []
+        page.close()
+
+
+def test_optuna_dashboard_shows_the_study(browser: Any, tmp_path: Path) -> None:
+    name = storage.study_name("map", "dense", {"seed": 0})
+    sampler, pruner = optuna.samplers.RandomSampler(seed=0), optuna.pruners.NopPruner()
+    with storage.study(name, sampler, pruner, tmp_path) as made:
+        made.optimize(
+            lambda trial: trial.suggest_int("width", 4, 512) * trial.suggest_float("dropout", 0, 1),
+            n_trials=6,
+        )
+    database = tmp_path / "optuna.db"
+    with make_images.optuna_server(database) as address:
+        page = make_images.study(browser, address, make_images.newest_map(database))
+        asked = outside(page)
+        page.reload()
+        page.get_by_text("Best Trial").wait_for(timeout=make_images.APPEARS_WITHIN)
+        shown = page.inner_text("body")
+        assert name in shown
+        assert "Params = [width:" in shown and "dropout:" in shown
+        assert asked == []
+        page.close()
