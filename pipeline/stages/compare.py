@@ -219,14 +219,21 @@ def _effects_of(effects: pd.DataFrame, name: str) -> dict[str, float]:
 def _log_figures(
     run: tracking.Run, comparison: Comparison, outcomes: list[Outcome], result: Result
 ) -> None:
+    from pipeline.plots import class_effects
     from pipeline.plots import comparison as figures
 
     base = outcomes[0].name
     by_variant = {str(name): table for name, table in result.curves.groupby("variant", sort=False)}
     kinds = {name: one["last"] for name, one in result.summary["kinds"].items() if one["last"]}
-    for metric in ("loss", "accuracy"):
-        figure = figures.comparison(by_variant, "en", base, metric, kinds)
+    known = [one.diagnosis.marks() for one in outcomes if one.name in by_variant]
+    marks = pd.concat(known, ignore_index=True)
+    # Few variants are overlaid in one figure that has both scores.
+    for metric in ("loss", "accuracy")[: 1 if len(by_variant) <= figures.OVERLAID else 2]:
+        figure = figures.comparison(by_variant, "en", base, metric, kinds, marks)
         run.log_figure(figure, f"curves_{metric}.png")
+    if len(result.classes):
+        figure = class_effects.class_effects(result.classes, "en", base)
+        run.log_figure(figure, "per_class.png")
     last = result.effects[(result.effects["at"] == "last") & result.effects["kind"].notna()]
     shown = last[last["metric"].isin(("val_accuracy", "val_loss", "gap_loss"))]
     if len(shown):

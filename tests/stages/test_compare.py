@@ -92,7 +92,8 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("train.augmentation=[flop]", "variant 'baseline': train.augmentation: unknown 'flop'"),
+        ("train.augmentation=[flop]", "baseline: train.augmentation.0: .*got 'flop'"),
+        ("train.balance=augmentation", "variant 'baseline': train.balance: augmentation"),
         ("preprocess.imbalance=5000", "variant 'baseline': preprocess.imbalance"),
         ("train.epochs", "expected key=value"),
         ("train.epchs=3", "baseline: train.epchs: unknown key. Did you mean 'epochs'"),
