@@ -13,6 +13,8 @@ from pipeline.models import efficientnet
 from pipeline.params import EfficientNet
 from pipeline.stages import cli
 
+ABOUT = "Published weights, where models.efficientnet.weights asks for ImageNet's.\n"
+
 
 def main(arguments: argparse.Namespace) -> None:
     """Make the folder, with ImageNet's weights in it if params ask for them."""
@@ -28,6 +30,7 @@ def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
     """
     with replacing(folder) as temporary:
         temporary.mkdir()
+        (temporary / "README").write_text(ABOUT, encoding="utf-8")
         if section.weights == "imagenet":
             file = efficientnet.imagenet_weights_file(section.variant)
             weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
