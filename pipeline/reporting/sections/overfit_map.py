@@ -139,9 +139,13 @@ def _frontier(context: Context, frontier: pd.DataFrame, tune: Asked) -> Table:
 def _row(context: Context, row: Mapping[Any, Any]) -> list[Cell]:
     say = context.words
     need = str(row.get("need", "some")).replace(" ", "_")
-    ends = row.get("dropout_low"), row.get("dropout_high")
-    shown = say.with_span(row["dropout"], *ends, number)
+    low, high = row.get("dropout_low"), row.get("dropout_high")
+    shown = say.with_span(row["dropout"], low, high, number)
+    if known(low) and not known(high):
+        shown = say("map.or_more", dropout=number(row["dropout"]), low=number(low))
     words = say(f"map.need.{need}", dropout=shown)
+    if need == "none" and known(high) and float(high or 0) > 0:
+        words += f" ({say.span(low, high, number)})"
     underfit = "underfit" if bool(row.get("underfit")) else ""
     value = float(row["dropout"]) if known(row["dropout"]) else (0.0 if need == "none" else None)
     return [cell(row["width"], whole), Cell(words, value), say.verdict_cell(underfit)]
