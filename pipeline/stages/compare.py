@@ -7,7 +7,7 @@ left to `evaluate`.
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from pipeline.data.prepared import Prepared, Split
 from pipeline.errors import AtlasError
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.stages import cli
+from pipeline.stages import cli, weights
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitError, FitResult
 
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     overrides |= dict(parameters.assignment(text) for text in arguments.set)
     comparison = written.with_baseline(overrides)
     seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
-    variants = comparison.resolved(seeds)
+    variants = [_with_weights(variant) for variant in comparison.resolved(seeds)]
     data = prepared.read(arguments.data)
     num_train = checked(variants, seeds, data)
     smoothing = params.evaluate.smoothing
@@ -73,6 +73,10 @@ def main(arguments: argparse.Namespace) -> None:
     finished.discard_checkpoints(list(planned.tasks))
     print(f"{comparison.title}: against {base.name}, {len(seeds)} seeds, at the last epoch")
     print("\n".join(tables.told(result.effects)))
+
+
+def _with_weights(variant: Variant) -> Variant:
+    return replace(variant, settings=weights.fetched(variant.settings))
 
 
 def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:

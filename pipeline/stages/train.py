@@ -14,7 +14,7 @@ from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.stages import cli
+from pipeline.stages import cli, weights
 from pipeline.tracking import told
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitResult, FitTask
@@ -27,6 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.model == "ensemble":
         _combine(arguments, params, data)
         return
+    if arguments.model == "efficientnet":
+        params = weights.fetched(params)
     checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
     tasks = plan(params, arguments.model, arguments.data, data.manifest)
     sections = ("seed", "train", f"models.{arguments.model}")

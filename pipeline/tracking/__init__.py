@@ -2,7 +2,7 @@
 
 from pipeline.tracking.address import TrackingError, backend_uri, masked, project_name
 from pipeline.tracking.history import metric_history
-from pipeline.tracking.keras_models import load_champion
+from pipeline.tracking.keras_models import load_champion, model_file
 from pipeline.tracking.outbox import send_kept
 from pipeline.tracking.runs import Run, stage_run
 
@@ -13,6 +13,7 @@ __all__ = [
     "load_champion",
     "masked",
     "metric_history",
+    "model_file",
     "project_name",
     "send_kept",
     "stage_run",

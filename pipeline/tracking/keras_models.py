@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,31 @@ def load_champion(dataset: str) -> Any:
             f"{uri}: {error}. Run `dvc repro evaluate` with this data set first: it elects "
             "the champion."
         ) from None
+
+
+def model_file(uri: str, folder: Path) -> Path:
+    """The `.keras` file of a registered model such as `models:/NAME@champion`, below `folder`.
+
+    It is named by its content, so that another version under the same alias is another file.
+
+    Raises:
+        TrackingError: there is no such model, or MLflow cannot be reached.
+    """
+    load_mlflow()
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        try:
+            fetched = Path(download_artifacts(artifact_uri=uri, dst_path=temporary))
+        except (MlflowException, OSError) as error:
+            raise TrackingError(
+                f"{uri}: {error}. Give the name of a registered model, as the MLflow UI shows it, "
+                "with a version or an alias: models:/NAME/1 or models:/NAME@champion."
+            ) from None
+        found = sorted(fetched.rglob("*.keras"))
+        if not found:
+            raise TrackingError(f"{uri}: holds no .keras file; only models logged here do.")
+        name = hashlib.sha256(found[0].read_bytes()).hexdigest()[:24]
+        return found[0].replace(folder / f"{name}.keras")
