@@ -28,7 +28,7 @@ def test_a_good_fit_is_seldom_called_overfit(rows):
 
 
 def test_a_clear_overfit_is_seldom_missed(rows):
-    assert share(rows, detector.FULL, clear=True) >= 0.95
+    assert share(rows, detector.FULL, clear=True) >= 0.9
 
 
 def test_the_onset_is_found_within_two_epochs_in_the_median(rows):
