@@ -4,6 +4,7 @@ Needs Chromium (Debian: `apt install chromium`, or its path in CHROMIUM) and sho
 reader of the README would see: the report, two models in MLflow, and the map's study in Optuna.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -33,14 +34,14 @@ STARTS_WITHIN = 180.0  # seconds a server may take
 APPEARS_WITHIN = 120_000.0  # milliseconds a picture may take
 
 
-def main() -> None:
-    """Write all pictures to docs/images/."""
+def main(report: Path) -> None:
+    """Write all pictures to docs/images/; `report` is the page to show."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     learning_curves(IMAGES / "learning_curves.png")
     with browser() as chromium:
         for width, name in ((1200, "report"), (390, "report_phone")):
             page = chromium.new_page(viewport={"width": width, "height": 900})
-            page.goto((ROOT / "results" / "report" / "index.html").as_uri())
+            page.goto(report.resolve().as_uri())
             page.screenshot(path=IMAGES / f"{name}.png")
             page.close()
         database = ROOT / "mlruns" / "mlflow.db"
@@ -215,4 +216,7 @@ def study(chromium: Any, address: str, number: int) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Make the pictures of the README.")
+    page = ROOT / "results" / "report" / "index.html"
+    parser.add_argument("--report", type=Path, default=page, help="the page to show")
+    main(parser.parse_args().report)

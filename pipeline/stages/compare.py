@@ -27,7 +27,7 @@ from pipeline.data.prepared import Prepared, Split
 from pipeline.errors import AtlasError
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.stages import cli, weights
+from pipeline.stages import cli, registered
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitError, FitResult
 
@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _with_weights(variant: Variant) -> Variant:
-    return replace(variant, settings=weights.fetched(variant.settings))
+    return replace(variant, settings=registered.fetched(variant.settings))
 
 
 def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:

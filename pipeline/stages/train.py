@@ -14,7 +14,7 @@ from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
-from pipeline.stages import cli, weights
+from pipeline.stages import cli, registered
 from pipeline.tracking import told
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitResult, FitTask
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         _combine(arguments, params, data)
         return
     if arguments.model == "efficientnet":
-        params = weights.fetched(params)
+        params = registered.fetched(params)
     checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
     tasks = plan(params, arguments.model, arguments.data, data.manifest)
     sections = ("seed", "train", f"models.{arguments.model}")

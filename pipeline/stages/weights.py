@@ -1,22 +1,46 @@
-"""Weights to begin with that MLflow keeps: `models.efficientnet.weights: models:/NAME@ALIAS`."""
+"""Fetch published weights where a model asks for them: `python -m pipeline.stages.weights`.
 
-from pipeline import tracking
-from pipeline.params import Params
+A part of downloading, and a stage of its own, so that another network never touches the images.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline import params as parameters
+from pipeline.data import weights
+from pipeline.files import replacing
+from pipeline.models import efficientnet
+from pipeline.params import EfficientNet
 from pipeline.stages import cli
 
-REGISTERED = "models:/"
+ABOUT = "Published weights, where models.efficientnet.weights asks for ImageNet's.\n"
 
 
-def fetched(settings: Params) -> Params:
-    """`settings` with a registered model's weights as a file of this machine; else as they are.
+def main(arguments: argparse.Namespace) -> None:
+    """Make the folder, with ImageNet's weights in it if params ask for them."""
+    params = parameters.load(arguments.params)
+    fetch(params.models.efficientnet, params.download.mirror, arguments.out)
+
+
+def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
+    """Make `folder`, with the published weights in it if `section` asks for ImageNet's.
 
     Raises:
-        TrackingError: there is no such model, or MLflow cannot be reached.
+        DataError: they cannot be had.
     """
-    network = settings.models.efficientnet
-    if network.weights is None or not network.weights.startswith(REGISTERED):
-        return settings
-    path = tracking.model_file(network.weights, cli.root() / ".checkpoints" / "weights")
-    known = network.model_copy(update={"weights": str(path)})
-    models = settings.models.model_copy(update={"efficientnet": known})
-    return settings.model_copy(update={"models": models})
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        (temporary / "README").write_text(ABOUT, encoding="utf-8")
+        if section.weights == "imagenet":
+            file = efficientnet.imagenet_weights_file(section.variant)
+            weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser("Fetch published weights where a model asks for them.")
+    parser.add_argument("--out", type=Path, default=Path("data/weights"), help="folder to write")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())
