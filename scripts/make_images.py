@@ -210,7 +210,7 @@ def study(chromium: Any, address: str, number: int) -> Any:
     """The page of one study in optuna-dashboard, its history drawn."""
     page = chromium.new_page(viewport={"width": 1200, "height": 640})
     page.goto(f"{address}/studies/{number}")
-    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=APPEARS_WITHIN)
+    page.locator(".js-plotly-plot .scatterlayer .point").first.wait_for(timeout=APPEARS_WITHIN)
     page.get_by_text("Hyperparameter Importance").first.wait_for(timeout=APPEARS_WITHIN)
     return page
 
