@@ -79,4 +79,5 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (about 3 GB, one to three minutes the first time) ..."
 	@python -m pip install $(QUIETLY) --no-compile --require-hashes -r requirements.lock
 	@python -m pip install $(QUIETLY) --no-build-isolation -e .
+	@python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true # some packages carry templates
 	@touch $@

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECTIONS = ("seed", "tune", "train", "evaluate")
+CURVES = ("epoch", "split", "loss", "accuracy")
+"""What MLflow gets of a trial's epochs; the rest is in the tables."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -122,7 +124,7 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
         child.log_params(trial.params)
         child.log_metrics({name: x for name, x in known.items() if isinstance(x, int | float)})
         child.log_tags({"verdict": known["verdict"], "onset": known.get("onset", "")})
-        child.log_curves(pd.DataFrame(known["curves"]))
+        child.log_curves(pd.DataFrame(known["curves"])[list(CURVES)])
         if not known[f"{VALUE[purpose]}_by_seed"]:
             child.fail("the loss of every seed left the finite numbers")
 

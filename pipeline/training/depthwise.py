@@ -10,34 +10,14 @@ The forward pass and the gradient of the images stay TensorFlow's. The sums are 
 added in another order, so filter gradients agree to float32 rounding (tested: 1e-5 relative).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 FEW_PAIRS = 25
 MANY_PAIRS = 2_000
 LARGE_KERNEL = 5
-
-
-@contextmanager
-def rewritten(model: keras.Model) -> Iterator[int]:
-    """`model` with the faster gradient in what is traced inside the block; yields how many layers.
-
-    Only calls of this model's own layers are changed, and only until the block ends: no name of
-    TensorFlow or Keras is. Layers whose images are not small enough to gain are left alone.
-    """
-    layers = [layer for layer in _depthwise_layers(model) if _gains(layer)]
-    for layer in layers:
-        layer.call = _faster_call(layer)
-    try:
-        yield len(layers)
-    finally:
-        for layer in layers:
-            del layer.call
 
 
 def depthwise(images: Any, kernel: Any, stride: int, padding: str) -> Any:
@@ -65,6 +45,13 @@ def depthwise(images: Any, kernel: Any, stride: int, padding: str) -> Any:
         return tf.nn.depthwise_conv2d(images, kernel, strides, padding), gradients
 
     return tf.custom_gradient(convolved)(images, kernel)
+
+
+def gains(side: int, kernel: int, stride: int, padding: str) -> bool:
+    """Whether this gradient was measured to be faster at these sizes, in pixels."""
+    output, _ = _geometry(side, kernel, stride, padding)
+    pairs = side**2 * output**2
+    return pairs <= FEW_PAIRS or (kernel >= LARGE_KERNEL and pairs <= MANY_PAIRS)
 
 
 def taps(side: int, kernel: int, stride: int, padding: str) -> np.ndarray:
@@ -104,38 +91,3 @@ def _geometry(side: int, kernel: int, stride: int, padding: str) -> tuple[int, i
         return (side - kernel) // stride + 1, 0
     output = -(-side // stride)
     return output, max((output - 1) * stride + kernel - side, 0) // 2
-
-
-def _depthwise_layers(model: Any) -> list[Any]:
-    found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _depthwise_layers(layer)
-        elif isinstance(layer, keras.layers.DepthwiseConv2D):
-            found.append(layer)
-    return found
-
-
-def _gains(layer: Any) -> bool:
-    """Whether the rewrite holds for this layer, and was measured to be faster at its size."""
-    height, width = layer.input.shape[1:3]
-    pairs_of_sides = ((height, width), layer.kernel_size, layer.strides)
-    square = height is not None and all(a == b for a, b in pairs_of_sides)
-    plain = layer.depth_multiplier == 1 and tuple(layer.dilation_rate) == (1, 1)
-    if not square or not plain or layer.data_format != "channels_last":
-        return False
-    kernel = layer.kernel_size[0]
-    output, _ = _geometry(height, kernel, layer.strides[0], layer.padding.upper())
-    pairs = height**2 * output**2
-    return bool(pairs <= FEW_PAIRS or (kernel >= LARGE_KERNEL and pairs <= MANY_PAIRS))
-
-
-def _faster_call(layer: Any) -> Any:
-    def call(images: Any) -> Any:
-        kernel = tf.convert_to_tensor(layer.kernel)
-        outputs = depthwise(images, kernel, layer.strides[0], layer.padding.upper())
-        if layer.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
-        return outputs if layer.activation is None else layer.activation(outputs)
-
-    return call

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pipeline import models
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
-from pipeline.training import augmentation, balancing, depthwise, losses, optimizers
+from pipeline.training import augmentation, balancing, losses, optimizers, tiny_images
 from pipeline.training.task import FitTask
 
 SCORING_BATCH = 512
@@ -105,7 +105,7 @@ class Program:
         salt = tf.constant(int(generator.integers(2**31 - 1)), tf.int32)
         terms = balancing.terms(labels, self.num_classes, self._train.balance)
         frozen = models.frozen_backbone(self.model) if burn_in else nullcontext()
-        with frozen, depthwise.rewritten(self.model):
+        with frozen, tiny_images.rewritten(self.model):
             totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
         loss, correct = (float(total) for total in totals)
         return {"loss": loss / len(order), "accuracy": correct / len(order)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.training.task import FitResult, FitTask, Progress
 
-FEW = 20  # up to so many fits, plain output has a line an epoch; above, a line a fit
+FEW = 20  # up to so many fits each epoch is shown; of more only whole fits, whose epochs are short
 
 
 class Board:
@@ -14,11 +14,15 @@ class Board:
 
     On a terminal one bar counts epochs over all fits and says how long the rest will take;
     elsewhere (a log, CI) plain lines appear instead.
+
+    Attributes:
+        shows_epochs: whether it wants to be told of every epoch.
     """
 
     def __init__(self, title: str, tasks: Sequence[FitTask]) -> None:
         self._title = title
         self._num_fits = len(tasks)
+        self.shows_epochs = len(tasks) <= FEW
         self._epochs = sum(task.train.epochs for task in tasks)
         self._done = 0
         self._bar: Any = None
@@ -42,7 +46,7 @@ class Board:
         )
         if self._bar:
             self._bar.update(self._line, advance=1, detail=text)
-        elif self._num_fits <= FEW:
+        else:
             print(text, flush=True)
 
     def finished(self, task: FitTask, result: FitResult) -> None:
@@ -50,8 +54,8 @@ class Board:
         self._done += 1
         if self._bar:
             detail = f"{self._done} of {self._num_fits} fits"
-            skipped = task.train.epochs - int(result.history.curves["epoch"].max())
-            self._bar.update(self._line, advance=skipped, detail=detail)
+            shown = int(result.history.curves["epoch"].max()) if self.shows_epochs else 0
+            self._bar.update(self._line, advance=task.train.epochs - shown, detail=detail)
             return
         state = result.failed or f"best epoch {result.best_epoch}"
         print(

@@ -58,7 +58,7 @@ class _Here:
 
         with Board(title, tasks) as board:
             for index, task in enumerate(tasks):
-                result = session.run(task, board.epoch)
+                result = session.run(task, board.epoch if board.shows_epochs else None)
                 board.finished(task, result)
                 yield index, result
 
@@ -73,12 +73,20 @@ class _Cluster:
         from distributed import as_completed
 
         sources = self._sources(tasks)
-        submitted = [
-            self._client.submit(_fit, task, source, pure=False, retries=RETRIES, priority=-index)
-            for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
-        ]
-        position = {future.key: index for index, future in enumerate(submitted)}
         with Board(title, tasks) as board:
+            submitted = [
+                self._client.submit(
+                    _fit,
+                    task,
+                    source,
+                    board.shows_epochs,
+                    pure=False,
+                    retries=RETRIES,
+                    priority=-index,
+                )  # fmt: skip
+                for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
+            ]
+            position = {future.key: index for index, future in enumerate(submitted)}
             self._client.subscribe_topic(
                 TOPIC, lambda event: board.epoch(Progress(**event[1]["progress"]))
             )
@@ -119,7 +127,7 @@ def _outcome(future: Any, task: FitTask) -> FitResult:
     return result
 
 
-def _fit(task: FitTask, source: bytes | None) -> FitResult:
+def _fit(task: FitTask, source: bytes | None, tell_epochs: bool) -> FitResult:
     from distributed import get_worker
 
     from pipeline.training import session, shipping
@@ -127,9 +135,11 @@ def _fit(task: FitTask, source: bytes | None) -> FitResult:
     worker = get_worker()
     if source is not None:
         task = shipping.delivered(task, source)
-    return session.run(
-        task, lambda progress: worker.log_event(TOPIC, {"progress": asdict(progress)})
-    )
+
+    def tell(progress: Progress) -> None:
+        worker.log_event(TOPIC, {"progress": asdict(progress)})
+
+    return session.run(task, tell if tell_epochs else None)
 
 
 @contextmanager
@@ -140,6 +150,7 @@ def _client(workers: Workers) -> Iterator[Any]:
     quiet = {
         "distributed.admin.tick.limit": "60s",
         "distributed.comm.timeouts.connect": "20s",
+        "distributed.worker.profile.enabled": False,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,

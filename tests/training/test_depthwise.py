@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,73 +56,3 @@ def test_every_pair_of_pixels_has_one_tap_at_most():
     assert joined.sum(-1).max() == 1
     # A row of 4 pixels reaches offsets -2..2 of 4 x 4 pairs in 14 ways; two axes: 14 squared.
     assert joined.sum() == 14**2
-
-
-@pytest.fixture
-def model():
-    """4x4 images, kernels of 5, 3 and 1: the first gains, the second does not, then one pixel."""
-    layers = keras.layers
-    inputs = keras.Input((4, 4, 3))
-    inner_inputs = keras.Input((4, 4, 3))
-    inner = layers.DepthwiseConv2D(5, padding="same", activation="relu", name="gains")(inner_inputs)
-    nested = keras.Model(inner_inputs, inner, name="nested")
-    features = layers.DepthwiseConv2D(3, padding="same", name="too_large")(nested(inputs))
-    features = layers.MaxPooling2D(4)(features)
-    features = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="pixel")(features)
-    keras.utils.set_random_seed(0)
-    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(features)))
-
-
-def _gradients(model, images):
-    @tf.function
-    def traced(images):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.sin(model(images, training=True)))
-        return loss, tape.gradient(loss, model.trainable_variables)
-
-    loss, gradients = traced(images)
-    return loss.numpy(), [gradient.numpy() for gradient in gradients]
-
-
-def test_model_trains_the_same_inside_the_block(model):
-    for weights in model.trainable_variables:
-        weights.assign(weights + 0.01)
-    images = tf.random.stateless_normal((5, 4, 4, 3), (0, 1))
-    expected, theirs = _gradients(model, images)
-    with depthwise.rewritten(model) as count:
-        found, ours = _gradients(model, images)
-    assert count == 2
-    assert found == expected
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_nothing_is_left_behind(model):
-    tensorflows = tf.nn.depthwise_conv2d
-    layer = model.get_layer("pixel")
-    with pytest.raises(RuntimeError), depthwise.rewritten(model):
-        assert tf.nn.depthwise_conv2d is tensorflows
-        assert "call" in vars(layer)
-        assert "call" not in vars(model.get_layer("too_large"))
-        raise RuntimeError
-    assert "call" not in vars(layer)
-    assert layer.call.__func__ is keras.layers.DepthwiseConv2D.call
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"strides": 1, "depth_multiplier": 2}, {"dilation_rate": 2}, {"kernel_size": (1, 3)}],
-)
-def test_what_the_formula_does_not_cover_is_left_alone(settings):
-    inputs = keras.Input((2, 2, 3))
-    layer = keras.layers.DepthwiseConv2D(**({"kernel_size": 3, "padding": "same"} | settings))
-    model = keras.Model(inputs, layer(inputs))
-    with depthwise.rewritten(model) as count:
-        assert count == 0
-
-
-def test_images_of_unknown_size_are_left_alone():
-    inputs = keras.Input((None, None, 3))
-    model = keras.Model(inputs, keras.layers.DepthwiseConv2D(3, padding="same")(inputs))
-    with depthwise.rewritten(model) as count:
-        assert count == 0
