@@ -67,10 +67,6 @@ class Fit:
         ]
         return float(np.linalg.norm(errors)) if len(errors) == 2 else None
 
-    def plausible(self) -> NDArray[np.intp]:
-        """Indices of the epochs whose validation loss is not clearly worse than the best one's."""
-        return np.flatnonzero(self.of_loss.as_good_as(self.best, self.settings.z))
-
 
 def gap(
     histories: Sequence[History], score: Score, when: When, settings: Evaluate
@@ -122,19 +118,30 @@ def _since_best(
     curves: Sequence[Floats],
     images: int | None,
 ) -> Estimate:
-    values, errors, lows, highs = [], [], [], []
-    for fit, parts, curve in zip(fits, pairs, curves, strict=True):
-        since = curve[-1] - curve
-        values.append(float(since[fit.best]))
-        lows.append(float(since[fit.plausible()].min()) - values[-1])
-        highs.append(float(since[fit.plausible()].max()) - values[-1])
-        errors.append(_paired_error(parts, fit.best))
-    window = pairs[0][0].window
-    unrest = float(np.sqrt(2) * Track(curves[0], window=window).noise) if len(fits) == 1 else 0.0
-    if fits[0].best == len(curves[0]) - 1:
-        unrest = 0.0
-    plain = over_seeds(values, errors, fits[0].settings.confidence, images, unrest)
-    return _widened(plain, float(np.mean(lows)), float(np.mean(highs)))
+    unrest = Track(curves[0], window=pairs[0][0].window).noise if len(fits) == 1 else 0.0
+
+    def since(epochs: Sequence[int]) -> Estimate:
+        both = list(zip(curves, epochs, strict=True))
+        values = [float(curve[-1] - curve[epoch]) for curve, epoch in both]
+        errors = [_paired_error(*one) for one in zip(pairs, epochs, strict=True)]
+        moved = float(np.sqrt(2) * unrest) if epochs[0] < len(curves[0]) - 1 else 0.0
+        return over_seeds(values, errors, fits[0].settings.confidence, images, moved)
+
+    found = since([fit.best for fit in fits])
+    if found.low is None or found.high is None:
+        return found
+    others = [found, *(since([epoch] * len(fits)) for epoch in _plausible(fits))]
+    lows = [one.low for one in others if one.low is not None]
+    highs = [one.high for one in others if one.high is not None]
+    return replace(found, low=min(lows), high=max(highs))
+
+
+def _plausible(fits: Sequence[Fit]) -> list[int]:
+    """Indices of the epochs whose loss, mean over seeds, is not clearly worse than the best one."""
+    settings = fits[0].settings
+    common = tracks.mean([fit.of_loss for fit in fits]).trailing(settings.smoothing)
+    good = common.as_good_as(common.best(1), settings.z)
+    return [int(epoch) for epoch in np.flatnonzero(good)]
 
 
 def _paired_error(parts: Sequence[Track], best: int) -> float | None:
@@ -142,12 +149,6 @@ def _paired_error(parts: Sequence[Track], best: int) -> float | None:
         return None
     errors = [part.rises(best).se_paired[-1] for part in parts]
     return float(np.sqrt(np.sum(np.square(errors))))
-
-
-def _widened(plain: Estimate, below: float, above: float) -> Estimate:
-    if plain.low is None or plain.high is None:
-        return plain
-    return replace(plain, low=plain.low + below, high=plain.high + above)
 
 
 def running_gap(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate | None:

@@ -139,9 +139,9 @@ def _reason(track: Track, fitted: Track, best: int, settings: Evaluate) -> Reaso
         return _at_the_end(track, best, settings)
     start = _worse_from(rises, best, settings)
     length = len(track.curve) - start
-    mean = float(rises.value[start:].mean()) if length else 0.0
     enough = max(settings.patience, WORSE_SHARE * num_later)
-    if length < enough or mean <= rises.luck:
+    smooth = Track(track.smoothed(settings.smoothing), window=settings.smoothing)
+    if length < enough or track.curve[start:].mean() - smooth.curve[best] <= smooth.luck:
         return "not worse"
     if not _keeps_falling(fitted.curve, best, start):
         return "training worse too"
