@@ -97,7 +97,7 @@ def excess_gap(histories: Sequence[History], score: Score, settings: Evaluate) -
     if not all(np.isfinite(fit.curve).all() for fit in fits):
         return None
     pairs = [(fit.val, fit.fitted) for fit in fits]
-    return _since_best(fits, pairs, [fit.curve for fit in fits], num_images(histories))
+    return _since_best(fits, pairs, [Track(fit.curve) for fit in fits], num_images(histories))
 
 
 def rise(histories: Sequence[History], score: Score, settings: Evaluate) -> Estimate:
@@ -109,16 +109,17 @@ def rise(histories: Sequence[History], score: Score, settings: Evaluate) -> Esti
     fits = [Fit.of(history, score, settings) for history in histories]
     smooth = [fit.val.trailing(settings.smoothing) for fit in fits]
     pairs = [(track,) for track in smooth]
-    return _since_best(fits, pairs, [track.curve for track in smooth], num_images(histories))
+    return _since_best(fits, pairs, smooth, num_images(histories))
 
 
 def _since_best(
     fits: Sequence[Fit],
     pairs: Sequence[tuple[Track, ...]],
-    curves: Sequence[Floats],
+    tracked: Sequence[Track],
     images: int | None,
 ) -> Estimate:
-    unrest = Track(curves[0], window=pairs[0][0].window).noise if len(fits) == 1 else 0.0
+    curves = [track.curve for track in tracked]
+    unrest = tracked[0].noise if len(fits) == 1 else 0.0
 
     def since(epochs: Sequence[int]) -> Estimate:
         both = list(zip(curves, epochs, strict=True))

@@ -140,7 +140,7 @@ def _reason(track: Track, fitted: Track, best: int, settings: Evaluate) -> Reaso
     start = _worse_from(rises, best, settings)
     length = len(track.curve) - start
     enough = max(settings.patience, WORSE_SHARE * num_later)
-    smooth = Track(track.smoothed(settings.smoothing), window=settings.smoothing)
+    smooth = Track(track.curve).trailing(settings.smoothing)
     if length < enough or track.curve[start:].mean() - smooth.curve[best] <= smooth.luck:
         return "not worse"
     if not _keeps_falling(fitted.curve, best, start):

@@ -38,13 +38,14 @@ class Rises:
 class Track:
     """A curve `(num_epochs,)` of which lower is better, and the images behind it where known.
 
-    `images` is `(num_epochs, num_images)`, and its mean over images is `curve`. `window` says over
-    how many epochs both are averaged already.
+    `images` is `(num_epochs, num_images)`, and its mean over images is `curve`. Where both are
+    averages over the last `window` epochs, `single` is the curve of the epochs themselves.
     """
 
     curve: Floats
     images: NDArray[np.floating] | NDArray[np.bool_] | None = None
     window: int = 1
+    single: Floats | None = None
 
     @cached_property
     def noise(self) -> float:
@@ -57,12 +58,12 @@ class Track:
         return max(self._from_differences(), self._from_residuals())
 
     def _from_differences(self) -> float:
-        # Differences of averages are taken a window apart, where they share no epoch.
-        step = self.window
-        if len(self.curve) < 2 * step + 3:
+        # Averages differ too little from their neighbours: they share epochs.
+        single = self.curve if self.single is None else self.single
+        if len(single) < 5:
             return 0.0
-        second = self.curve[2 * step :] - 2 * self.curve[step:-step] + self.curve[: -2 * step]
-        return float(1.4826 * np.median(np.abs(second)) / np.sqrt(6))
+        second = np.abs(np.diff(single, 2))
+        return float(1.4826 * np.median(second) / np.sqrt(6 * self.window))
 
     def _from_residuals(self) -> float:
         later = self.curve[len(self.curve) // 2 :]
@@ -96,7 +97,7 @@ class Track:
             starts = np.maximum(np.arange(len(images)) + 1 - window, 0)
             rows = [images[start : end + 1] for end, start in enumerate(starts)]
             images = np.stack([row.mean(0, dtype=np.float32) for row in rows])
-        return Track(self.smoothed(window), images, window)
+        return Track(self.smoothed(window), images, window, self.curve)
 
     def best(self, window: int, start: int = 0) -> int:
         """Index, from 0, of the lowest smoothed value not before `start`."""
