@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.diagnosis import tracks
 from pipeline.diagnosis.estimates import Estimate, over_seeds
@@ -90,8 +89,10 @@ def excess_gap(histories: Sequence[History], score: Score, settings: Evaluate) -
     """gap(last epoch) - gap(best epoch): the damage done after the optimum.
 
     The interval is paired per image, adds the spread of seeds, and also covers that the best epoch
-    itself is uncertain: its ends are the least and the most over all epochs that are not clearly
-    worse than the best. Else the luckiest epoch of a flat curve would look like an optimum.
+    itself is uncertain: the least and the most over all epochs whose loss, mean over seeds, is not
+    clearly worse than the best are how far that doubt reaches. It is joined to the others as they
+    are, by squares. Where any of those epochs shows no excess, the interval includes 0: else the
+    luckiest epoch of a flat curve would look like an optimum.
     """
     fits = [Fit.of(history, score, settings) for history in histories]
     if not all(np.isfinite(fit.curve).all() for fit in fits):
@@ -118,23 +119,25 @@ def _since_best(
     tracked: Sequence[Track],
     images: int | None,
 ) -> Estimate:
-    curves = [track.curve for track in tracked]
-    unrest = tracked[0].noise if len(fits) == 1 else 0.0
+    since = [track.curve[-1] - track.curve for track in tracked]
+    best = [fit.best for fit in fits]
+    values = [float(one[epoch]) for one, epoch in zip(since, best, strict=True)]
+    errors = [_paired_error(*one) for one in zip(pairs, best, strict=True)]
+    moved = len(fits) == 1 and best[0] < len(since[0]) - 1
+    unrest = float(np.sqrt(2) * tracked[0].noise) if moved else 0.0
+    plain = over_seeds(values, errors, fits[0].settings.confidence, images, unrest)
+    others = [float(np.mean([one[epoch] for one in since])) for epoch in _plausible(fits)]
+    return _widened(plain, min(others), max(others))
 
-    def since(epochs: Sequence[int]) -> Estimate:
-        both = list(zip(curves, epochs, strict=True))
-        values = [float(curve[-1] - curve[epoch]) for curve, epoch in both]
-        errors = [_paired_error(*one) for one in zip(pairs, epochs, strict=True)]
-        moved = float(np.sqrt(2) * unrest) if epochs[0] < len(curves[0]) - 1 else 0.0
-        return over_seeds(values, errors, fits[0].settings.confidence, images, moved)
 
-    found = since([fit.best for fit in fits])
-    if found.low is None or found.high is None:
-        return found
-    others = [found, *(since([epoch] * len(fits)) for epoch in _plausible(fits))]
-    lows = [one.low for one in others if one.low is not None]
-    highs = [one.high for one in others if one.high is not None]
-    return replace(found, low=min(lows), high=max(highs))
+def _widened(plain: Estimate, least: float, most: float) -> Estimate:
+    """`plain` with the doubt about the best epoch, under which the value is `least` to `most`."""
+    if plain.low is None or plain.high is None:
+        return plain
+    value, half = plain.value, plain.high - plain.value
+    below, above = max(value - least, 0.0), max(most - value, 0.0)
+    low, high = value - np.hypot(half, below), value + np.hypot(half, above)
+    return replace(plain, low=float(low), high=float(high))
 
 
 def _plausible(fits: Sequence[Fit]) -> list[int]:

@@ -99,9 +99,9 @@ def onset(history: History, score: Score, settings: Evaluate) -> Onset:
     later `WORSE_SHARE` of these epochs are ("worse in the end").
 
     Two conditions guard against luck, since the best epoch of a restless flat curve is lower than
-    the later ones by its choice: at least `patience` such epochs, and a mean rise beyond what
-    the lowest of so many epochs may owe to luck. Without per-image scores the noise between epochs
-    stands in for the paired standard error as well.
+    the later ones by its choice: at least `patience` such epochs, and their mean above the lowest
+    smoothed loss by more than the lowest of so many averages may owe to luck. Without per-image
+    scores the noise between epochs stands in for the paired standard error as well.
 
     Args:
         score: "loss", "accuracy" or "calibration".

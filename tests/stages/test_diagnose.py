@@ -12,6 +12,8 @@ from pipeline.diagnosis import synthetic
 from pipeline.diagnosis.histories import HistoryError
 from pipeline.params import ParamsError
 from pipeline.stages import diagnose as stage
+from pipeline.tracking import TrackingError
+from scripts import make_images
 
 CASE = synthetic.make("overfit 2", 10007, num_seeds=3)
 
@@ -87,6 +89,44 @@ def test_a_tracked_run_by_its_id(tmp_path, capsys, monkeypatch):
     assert asked == ["0123456789abcdef" * 2]
     assert "overfit" in said
     assert "Clean scores" not in said
+
+
+@pytest.mark.slow
+def test_runs_on_a_real_tracking_server(tmp_path, capsys, monkeypatch):
+    """One with our names of metrics, one as `mlflow.keras.autolog` leaves it: epochs from 0."""
+    history = CASE.histories[0]
+    keras = keras_columns(history) | {"learning_rate": [1e-3] * history.num_epochs}
+    clean = {f"{split}/loss": history.series(split, "loss") for split in ("probe", "val")}
+    with make_images.mlflow_server(tmp_path / "server.db") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        missing = "0123456789abcdef" * 2
+        with pytest.raises(TrackingError, match=missing):
+            stage.read(missing)
+        runs = [_logged(address, clean, 1), _logged(address, keras, 0)]
+        for run_id in runs:
+            (read,) = stage.read(run_id)
+            assert read.first_epoch == 1
+            assert read.series("val", "loss") == pytest.approx(history.series("val", "loss"))
+        ours, theirs = (run(tmp_path, run_id, capsys) for run_id in runs)
+    assert "overfit" in ours and "overfit" in theirs
+    assert "Clean scores of training images are missing" not in ours
+    assert "Clean scores of training images are missing" in theirs
+
+
+def _logged(address, columns, first_epoch):
+    """The id of a run on that server with these metrics."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    client = MlflowClient(address)
+    run_id = client.create_run("0").info.run_id
+    points = [
+        Metric(name, float(value), 0, epoch)
+        for name, values in columns.items()
+        for epoch, value in enumerate(values, start=first_epoch)
+    ]
+    client.log_batch(run_id, metrics=points)
+    return run_id
 
 
 def test_a_history_saved_under_a_key_or_as_rows(tmp_path):
