@@ -78,10 +78,9 @@ class Track:
         """How far the lowest of so many restless epochs may lie below their level.
 
         The lowest of n normal numbers lies less than sqrt(2 ln n) standard deviations below their
-        mean, 6 times in 7. Of averages over w epochs, n / w stand for themselves.
+        mean, 6 times in 7.
         """
-        number = max(len(self.curve) / self.window, 2)
-        return float(np.sqrt(2 * np.log(number))) * self.noise
+        return float(np.sqrt(2 * np.log(max(len(self.curve), 2)))) * self.noise
 
     def smoothed(self, window: int) -> Floats:
         """The mean over the last `window` epochs at each epoch: it never looks into the future."""
