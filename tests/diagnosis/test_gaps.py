@@ -87,6 +87,30 @@ def test_the_luckiest_epoch_of_a_flat_curve_is_no_optimum():
     assert max(false.values()) <= 1
 
 
+def test_seeds_are_not_all_unlucky_at_once():
+    """A rise no single restless seed is sure of is sure in the mean of eight."""
+    rng = np.random.default_rng(0)
+    own = rng.exponential(0.3, 400)
+    trend = np.concatenate([np.linspace(1, 0.5, 6), np.linspace(0.5, 0.6, 14)])
+    waves = rng.normal(0, 0.05, (8, 20))
+    seeds = [
+        history(own + (trend + wave)[:, None], own + np.linspace(0.9, 0.4, 20)[:, None], seed=seed)
+        for seed, wave in enumerate(waves)
+    ]
+    alone = [gaps.rise([one], "loss", Evaluate()).low > 0 for one in seeds]
+    together = gaps.rise(seeds, "loss", Evaluate())
+    assert sum(alone) <= 6
+    assert together.low > 0.02
+
+
+def test_where_a_plausible_epoch_shows_no_damage_zero_is_not_excluded():
+    own = np.linspace(0, 0.1, 50)
+    flat = [2.0, 1.0, 0.98, 1.0, 0.97, 1.0, 0.99, 1.0, 0.98, 1.0, 0.99, 1.0]
+    one = history([own + level for level in flat], [own + 0.5] * len(flat))
+    found = gaps.excess_gap([one], "loss", Evaluate())
+    assert found.value > 0 >= found.low
+
+
 def test_rise_averages_the_last_epochs():
     own = np.array([0.0, 0.2])
     curve = [2.0, 1.0, 1.0, 1.0, 1.2, 1.3, 1.4]

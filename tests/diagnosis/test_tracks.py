@@ -45,16 +45,36 @@ def test_noise_that_lasts_for_some_epochs_is_seen():
 
 def test_luck_is_how_far_the_lowest_epoch_lies_below_the_level():
     rng = np.random.default_rng(0)
-    lowest = [rng.normal(0, 1, 50).min() for _ in range(500)]
     track = Track(rng.normal(0, 1, 50))
-    assert np.quantile(lowest, 0.02) > -(track.luck / track.noise)
-    assert track.luck / track.noise == pytest.approx(np.sqrt(2 * np.log(50)) + 1)
+    reach = track.luck / track.noise
+    lowest = [-rng.normal(0, 1, 50).min() for _ in range(2000)]
+    assert np.mean(np.array(lowest) < reach) == pytest.approx(0.95, abs=0.02)
 
 
 def test_noise_of_averages_is_smaller_by_the_root_of_the_window():
     rng = np.random.default_rng(1)
     track = Track(rng.normal(0, 0.05, 4000))
     assert track.trailing(4).noise == pytest.approx(0.05 / 2, rel=0.08)
+
+
+def test_the_bend_of_a_smooth_curve_is_no_noise_of_its_averages():
+    bend = 0.5 + np.abs(np.arange(20) - 8) ** 1.5 / 30
+    assert Track(bend).trailing(3).noise < 0.02
+
+
+def test_the_mean_over_seeds_is_as_long_as_the_shortest():
+    rng = np.random.default_rng(2)
+    images = [rng.exponential(1, (length, 30)) for length in (9, 7)]
+    both = tracks.mean([Track(one.mean(1), one) for one in images])
+    assert both.curve == pytest.approx((images[0][:7].mean(1) + images[1].mean(1)) / 2)
+    assert both.images.mean(1) == pytest.approx(both.curve)
+    assert tracks.mean([Track(images[0].mean(1), images[0]), Track(np.ones(9))]).images is None
+
+
+def test_noise_of_the_mean_over_seeds_is_smaller_by_their_root():
+    rng = np.random.default_rng(3)
+    seeds = [Track(rng.normal(0, 0.05, 4000)) for _ in range(4)]
+    assert tracks.mean(seeds).noise == pytest.approx(0.05 / 2, rel=0.08)
 
 
 def test_a_handful_of_epochs_has_no_noise_to_speak_of():
