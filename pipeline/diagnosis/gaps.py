@@ -141,11 +141,17 @@ def _widened(plain: Estimate, least: float, most: float) -> Estimate:
 
 
 def _plausible(fits: Sequence[Fit]) -> list[int]:
-    """Indices of the epochs whose loss, mean over seeds, is not clearly worse than the best one."""
+    """Indices of the epochs whose loss, mean over seeds, is not clearly worse than the best one.
+
+    Of a single seed no spread tells how restless it is, so that its curve must: twice.
+    """
     settings = fits[0].settings
     common = tracks.mean([fit.of_loss for fit in fits]).trailing(settings.smoothing)
-    good = common.as_good_as(common.best(1), settings.z)
-    return [int(epoch) for epoch in np.flatnonzero(good)]
+    rises = common.rises(common.best(1))
+    clear = rises.least_clear(settings.z)
+    if len(fits) == 1:
+        clear = np.hypot(clear, settings.z * rises.se_noise)
+    return [int(epoch) for epoch in np.flatnonzero(rises.value <= clear)]
 
 
 def _paired_error(parts: Sequence[Track], best: int) -> float | None:

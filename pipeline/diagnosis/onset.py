@@ -100,8 +100,8 @@ def onset(history: History, score: Score, settings: Evaluate) -> Onset:
 
     Two conditions guard against luck, since the best epoch of a restless flat curve is lower than
     the later ones by its choice: at least `patience` such epochs, and their mean above the lowest
-    smoothed loss by more than the lowest of so many averages may owe to luck. Without per-image
-    scores the noise between epochs stands in for the paired standard error as well.
+    smoothed loss by more than the luck of the lowest of so many averages and z times the noise of
+    one. Without per-image scores the noise between epochs stands in for the paired standard error.
 
     Args:
         score: "loss", "accuracy" or "calibration".
@@ -141,7 +141,8 @@ def _reason(track: Track, fitted: Track, best: int, settings: Evaluate) -> Reaso
     length = len(track.curve) - start
     enough = max(settings.patience, WORSE_SHARE * num_later)
     smooth = Track(track.curve).trailing(settings.smoothing)
-    if length < enough or track.curve[start:].mean() - smooth.curve[best] <= smooth.luck:
+    unrest = np.hypot(smooth.luck, settings.z * smooth.noise)
+    if length < enough or track.curve[start:].mean() - smooth.curve[best] <= unrest:
         return "not worse"
     if not _keeps_falling(fitted.curve, best, start):
         return "training worse too"

@@ -118,11 +118,6 @@ class Track:
             np.asarray(self.images[row], np.float32) - np.asarray(self.images[index], np.float32)
         )
 
-    def as_good_as(self, index: int, z: float) -> NDArray[np.bool_]:
-        """Which epochs `(num_epochs,)` are not clearly worse than epoch `index`."""
-        rises = self.rises(index)
-        return rises.value <= rises.least_clear(z)
-
 
 def of(history: History, split: str, score: Score) -> Track:
     """The track of `score` on `split`, without the epochs after the first non-finite loss.
