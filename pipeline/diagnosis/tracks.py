@@ -148,7 +148,7 @@ def mean(several: Sequence[Track]) -> Track:
     images = [track.images[:num_epochs] for track in several if track.images is not None]
     if len(images) < len(several) or len({one.shape for one in images}) > 1:
         return Track(curve)
-    return Track(curve, np.mean(images, axis=0, dtype=np.float32))
+    return Track(curve, np.asarray(np.mean(images, axis=0, dtype=np.float32)))
 
 
 def standard_error(values: NDArray[np.floating]) -> float:
