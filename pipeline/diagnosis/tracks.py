@@ -108,15 +108,10 @@ class Track:
         """Every epoch minus epoch `index`."""
         paired = np.full(len(self.curve), np.nan)
         if self.images is not None:
-            paired = np.array([self._se_paired(row, index) for row in range(len(self.curve))])
+            images = np.asarray(self.images, np.float32)
+            paired = standard_errors(images - images[index])
         value = self.curve - self.curve[index]
         return Rises(value, paired, float(np.sqrt(2) * self.noise), self.luck)
-
-    def _se_paired(self, row: int, index: int) -> float:
-        assert self.images is not None
-        return standard_error(
-            np.asarray(self.images[row], np.float32) - np.asarray(self.images[index], np.float32)
-        )
 
 
 def of(history: History, split: str, score: Score) -> Track:
@@ -153,6 +148,14 @@ def mean(several: Sequence[Track]) -> Track:
 
 def standard_error(values: NDArray[np.floating]) -> float:
     """The standard error of the mean of `values` `(num_images,)`; NaN for fewer than two."""
-    if len(values) < 2:
-        return float("nan")
-    return float(values.std(ddof=1, dtype=np.float64) / np.sqrt(len(values)))
+    return float(standard_errors(values))
+
+
+def standard_errors(values: NDArray[np.floating]) -> Floats:
+    """The standard error of the mean over the last axis of `values` `(..., num_images)`."""
+    num_images = values.shape[-1]
+    if num_images < 2:
+        return np.full(values.shape[:-1], np.nan)
+    spread: Floats = values.std(axis=-1, ddof=1, dtype=np.float64)
+    errors: Floats = spread / np.sqrt(num_images)
+    return errors
