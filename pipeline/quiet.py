@@ -2,12 +2,14 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_importing = threading.Lock()
 
 
 def tensorflow(threads: int | None = None) -> Any:
@@ -23,7 +25,8 @@ def tensorflow(threads: int | None = None) -> Any:
         if "tensorflow" in sys.modules:
             raise RuntimeError(f"TensorFlow runs already; it can no longer take {threads=}.")
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    return _imported()
+    with _importing:
+        return _imported()
 
 
 @lru_cache(maxsize=1)

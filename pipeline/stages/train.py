@@ -1,6 +1,8 @@
 """Train one model once for each of its seeds: `python -m pipeline.stages.train MODEL`."""
 
 import argparse
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import models, tracking
+from pipeline import models, quiet, tracking
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
@@ -62,8 +64,12 @@ def plan(params: Params, model: str, data: Path, manifest: Manifest) -> list[Fit
 
 
 def _fitted(params: Params, model: str, tasks: list[FitTask]) -> list[FitResult]:
+    found: dict[int, FitResult] = {}
     with workers.pool(params.workers) as pool:
-        found = dict(pool.run(tasks, model))
+        for index, result in pool.run(tasks, model):
+            found[index] = result
+            if len(found) == len(tasks) - 1:  # the last fit leaves a core for what comes next
+                threading.Thread(target=quiet.tensorflow, daemon=True).start()
     return [found[index] for index in sorted(found)]
 
 
@@ -102,8 +108,12 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
     sections = ("models.ensemble",)
     with tracking.stage_run(params, "train@ensemble", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
-        made = ensembling.combine(params, arguments.models, data)
-        single = _equal_cost(arguments, params, data, made.facts[0]["num_parameters"])
+        num_parameters = ensembling.num_parameters(params, arguments.models)
+        quiet.tensorflow()  # here, and not in two threads at once
+        with ThreadPoolExecutor(1) as aside:
+            fitted = aside.submit(_equal_cost, arguments, params, data, num_parameters)
+            made = ensembling.combine(params, arguments.models, data)
+        single = fitted.result()
         _write_curves(arguments, made.curves)
         with replacing(arguments.models / "ensemble") as folder:
             folder.mkdir()

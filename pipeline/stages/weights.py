@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline import params as parameters
 from pipeline.data import weights
 from pipeline.files import replacing
-from pipeline.models import efficientnet
 from pipeline.params import EfficientNet
 from pipeline.stages import cli
 
@@ -32,6 +31,8 @@ def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
         temporary.mkdir()
         (temporary / "README").write_text(ABOUT, encoding="utf-8")
         if section.weights == "imagenet":
+            from pipeline.models import efficientnet
+
             file = efficientnet.imagenet_weights_file(section.variant)
             weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
 

@@ -45,7 +45,7 @@ def combine(params: Params, folder: Path, data: Prepared) -> Combined:
     made = combined([prediction.load(path) for path in paths], params.models.ensemble.average)
     call = prediction.compiled(made)
     found = {name: prediction.run(call, data.split(name).images) for name in ("probe", "val")}
-    epoch = round(float(np.mean([_best_epoch(path) for path in paths])))
+    epoch = round(float(np.mean([_facts(path)["best_epoch"] for path in paths])))
     rows = [
         {"seed": 0, "epoch": epoch, "split": name, **_scores(found[name], data.split(name))}
         for name in found
@@ -84,7 +84,12 @@ def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
     return clean(np.log(np.maximum(probabilities, tiny)), split)[0]
 
 
-def _best_epoch(path: Path) -> int:
-    fits = json.loads((path.parent / "fits.json").read_text())
+def num_parameters(params: Params, folder: Path) -> int:
+    """How many weights all members together have."""
+    return sum(_facts(path)["num_parameters"] for path in members(params, folder))
+
+
+def _facts(path: Path) -> dict[str, int]:
+    fits: list[dict[str, int]] = json.loads((path.parent / "fits.json").read_text())
     seed = int(path.name.split(".")[0].removeprefix("seed-"))
-    return next(int(fit["best_epoch"]) for fit in fits if fit["seed"] == seed)
+    return next(fit for fit in fits if fit["seed"] == seed)
