@@ -21,6 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ("data/", "models/", "results/")  # by stages
 
 
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever MLflow left in the environment, a test begins with the local database."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def digits() -> Prepared:
     """Real handwritten digits, 8x8 pixels: 200 train (60 of them probe), 60 val, 60 test images."""
