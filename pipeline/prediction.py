@@ -45,7 +45,9 @@ def compiled(model: Any) -> Any:
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
-    return tf.function(lambda images: model(images, training=False), input_signature=signature)
+    return tf.function(
+        lambda images: model(images, training=False), input_signature=signature, autograph=False
+    )
 
 
 def run(call: Any, images: np.ndarray, batch: int = BATCH) -> np.ndarray:

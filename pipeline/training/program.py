@@ -8,6 +8,7 @@ speed comes from (`docs/performance.md`).
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -60,7 +61,7 @@ class Program:
         self._logits = keras.Model(self.model.input, self.model.get_layer("logits").output)
         self._augment = _augmenter(task.train, self._shape, data)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
-        self._score = tf.function(self._score_batch, reduce_retracing=True)
+        self._score = _graph(self._score_batch, reduce_retracing=True)
         self._epochs: dict[bool, Callable[..., Any]] = {}
         self.num_traces = 0
 
@@ -146,15 +147,18 @@ class Program:
 
         def epoch(images: Any, labels: Any, order: Any, salt: Any, weights: Any, prior: Any) -> Any:
             self.num_traces += 1
-            loss, correct = tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
-            for step in tf.range((tf.size(order) + size - 1) // size):
+            num_steps = (tf.size(order) + size - 1) // size
+
+            def update(step: Any, loss: Any, correct: Any) -> Any:
                 index = order[step * size : (step + 1) * size]
                 batch = tf.gather(images, index), tf.gather(labels, index)
                 sums = self._step(batch, salt + step, variables, (weights, prior))
-                loss, correct = loss + sums[0], correct + sums[1]
-            return loss, correct
+                return step + 1, loss + sums[0], correct + sums[1]
 
-        return tf.function(epoch, input_signature=signature)  # type: ignore[no-any-return]
+            first = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
+            return tf.while_loop(lambda step, *_: step < num_steps, update, first)[1:]
+
+        return _graph(epoch, input_signature=signature)  # type: ignore[no-any-return]
 
     def _step(
         self, batch: tuple[Any, Any], salt: Any, variables: Any, terms: Any, share: Any = 1.0
@@ -179,6 +183,10 @@ class Program:
         return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
             hits, dtype=tf.int32
         )
+
+
+_graph = partial(tf.function, autograph=False)
+"""AutoGraph has nothing to do here, takes time, and leaves files of killed workers behind."""
 
 
 def _tensor(array: np.ndarray) -> Any:
