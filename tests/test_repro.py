@@ -38,6 +38,7 @@ class Copy:
 
     def __init__(self, root: Path, sources: Any) -> None:
         self.root = root
+        self.extra: dict[str, str] = {}  # environment variables
         for name in sources.files:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(sources.root / name, root / name)
@@ -58,14 +59,18 @@ class Copy:
 
     def run(self, *command: str) -> str:
         """What a command prints; it must succeed."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
-            environment.pop(variable, None)
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done.stdout
+
+    def environment(self) -> "dict[str, str]":
+        """What commands in this copy get, and no address or folder of another project."""
+        found = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
+            found.pop(variable, None)
+        return found | self.extra
 
     def dvc(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments)
