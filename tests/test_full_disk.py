@@ -1,0 +1,124 @@
+"""A disk that is really full while data, models and the database of runs are written.
+
+A small file system in memory stands for it, which needs the rights of root; skipped without.
+"""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import params as parameters
+from pipeline.data import prepared
+from pipeline.tracking import TrackingError, stage_run
+from pipeline.tracking.service import Service
+
+SMALL = {
+    "models": {"dense": {"units": [64]}},
+    "train": {"epochs": 2, "seeds": [0]},
+    "workers": {"count": 0},
+}
+Disk = Callable[[str], Path]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk of a given size, or the same one made larger: `disk("64k")`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def sized(size: str) -> Path:
+        options = f"{'remount,' if folder.is_mount() else ''}size={size}"
+        command = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no file system can be mounted here: needs root")
+        return folder
+
+    yield sized
+    if folder.is_mount():
+        subprocess.run(("umount", "--lazy", str(folder)), check=True)  # MLflow holds it open
+
+
+def test_data_that_do_not_fit_leave_the_old_ones(digits: Any, disk: Disk) -> None:
+    folder = disk("64k") / "prepared"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(OSError) as caught:
+        prepared.write(folder, digits)
+    assert caught.value.errno == errno.ENOSPC
+    assert sorted(folder.parent.rglob("*")) == [folder, folder / "old"]
+
+
+@pytest.mark.slow
+def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_on(
+    digits_folder: Path, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML().dump(SMALL, file)
+    models = disk("64k")
+    (models / "dense").mkdir()
+    (models / "dense" / "old").touch()
+    assert _train(tmp_path, digits_folder, models) == (
+        2,
+        "error: file system: No space left on device",
+    )
+    assert [path.name for path in models.rglob("*")] == ["dense", "old"]
+    disk("8m")
+    assert _train(tmp_path, digits_folder, models)[0] == 0
+    assert (models / "dense" / "seed-0.best.keras").exists()
+    assert not (models / "dense" / "old").exists()
+    service = Service("digits")
+    runs = service.client.search_runs([service.experiment], "run_name = 'train@dense'")
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
+
+
+def _train(root: Path, data: Path, models: Path) -> tuple[int, str]:
+    """The stage's exit code and the last line of what it complains of."""
+    command = [sys.executable, "-m", "pipeline.stages.train", "dense", "--data", str(data)]
+    command += ["--models", str(models), "--results", str(root / "results")]
+    command += ["--params", str(root / "params.yaml")]
+    stage = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+    return stage.returncode, (stage.stderr.splitlines() or [""])[-1]
+
+
+def test_no_room_for_the_database_of_runs_is_one_sentence_before_any_work(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(disk("64k")))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with (
+        pytest.raises(TrackingError, match="mlflow.db.*(full|disk I/O error)") as caught,
+        stage_run(parameters.parse({}), "train", "demo"),
+    ):
+        pytest.fail("work began")
+    assert "\n" not in str(caught.value)
+
+
+def test_training_goes_on_when_the_disk_of_the_database_gets_full(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = disk("16m")
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with stage_run(parameters.parse({}), "train", "demo") as run:
+        run.log_metrics({"val/loss": 0.5}, step=1)
+        with pytest.raises(OSError), (folder / "filler").open("wb") as filler:
+            while filler.write(bytes(4096)):
+                filler.flush()
+        for step in range(2, 200):
+            run.log_metrics({f"value {number}": step for number in range(50)}, step)
+        assert not run.online
+        (folder / "filler").unlink()
+    assert "failed" in caplog.text and "full" in caplog.text
+    with stage_run(parameters.parse({}), "evaluate", "demo") as run:
+        assert run.online
