@@ -1,10 +1,11 @@
-"""A disk that is really full while data, models and the database of runs are written.
+"""A disk that is really full, or read-only, while data, models and runs are written.
 
 A small file system in memory stands for it, which needs the rights of root; skipped without.
 """
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,29 +27,33 @@ SMALL = {
 }
 Disk = Callable[[str], Path]
 
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("mount") is None, reason="needs root: it mounts a disk"
+)
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A disk of a given size, or the same one made larger: `disk("64k")`."""
+    """A disk of a given size, or the same one with other options: `disk("size=64k")`."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
-    def sized(size: str) -> Path:
-        options = f"{'remount,' if folder.is_mount() else ''}size={size}"
+    def mounted(options: str) -> Path:
+        options = f"{'remount,' if folder.is_mount() else ''}{options}"
         command = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("no file system can be mounted here: needs root")
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode and "remount" not in options:
+            pytest.skip(f"no file system can be mounted here: {done.stderr}")
+        assert done.returncode == 0, done.stderr
         return folder
 
-    yield sized
+    yield mounted
     if folder.is_mount():
         subprocess.run(("umount", "--lazy", str(folder)), check=True)  # MLflow holds it open
 
 
 def test_data_that_do_not_fit_leave_the_old_ones(digits: Any, disk: Disk) -> None:
-    folder = disk("64k") / "prepared"
+    folder = disk("size=64k") / "prepared"
     folder.mkdir()
     (folder / "old").touch()
     with pytest.raises(OSError) as caught:
@@ -65,7 +70,7 @@ def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(SMALL, file)
-    models = disk("64k")
+    models = disk("size=64k")
     (models / "dense").mkdir()
     (models / "dense" / "old").touch()
     assert _train(tmp_path, digits_folder, models) == (
@@ -73,7 +78,7 @@ def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_
         "error: file system: No space left on device",
     )
     assert [path.name for path in models.rglob("*")] == ["dense", "old"]
-    disk("8m")
+    disk("size=8m")
     assert _train(tmp_path, digits_folder, models)[0] == 0
     assert (models / "dense" / "seed-0.best.keras").exists()
     assert not (models / "dense" / "old").exists()
@@ -94,7 +99,7 @@ def _train(root: Path, data: Path, models: Path) -> tuple[int, str]:
 def test_no_room_for_the_database_of_runs_is_one_sentence_before_any_work(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DVC_ROOT", str(disk("64k")))
+    monkeypatch.setenv("DVC_ROOT", str(disk("size=64k")))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with (
         pytest.raises(TrackingError, match="mlflow.db.*(full|disk I/O error)") as caught,
@@ -104,10 +109,32 @@ def test_no_room_for_the_database_of_runs_is_one_sentence_before_any_work(
     assert "\n" not in str(caught.value)
 
 
+def test_a_read_only_disk_is_one_sentence_before_any_work(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(disk("size=16m")))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for kept in (False, True):  # no run yet, and one
+        disk("ro")
+        with (
+            pytest.raises(TrackingError, match=r"[Rr]ead-?only.*Make mlruns/ writable") as caught,
+            stage_run(parameters.parse({}), "train", "demo"),
+        ):
+            pytest.fail("work began")
+        assert "\n" not in str(caught.value)
+        disk("rw")
+        if not kept:
+            code = (
+                "from pipeline import params, tracking\n"
+                "with tracking.stage_run(params.parse({}), 'train', 'demo'): pass\n"
+            )
+            subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_training_goes_on_when_the_disk_of_the_database_gets_full(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = disk("16m")
+    folder = disk("size=16m")
     monkeypatch.setenv("DVC_ROOT", str(folder))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with stage_run(parameters.parse({}), "train", "demo") as run:
