@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params as parameters
 from pipeline.data import prepared
+from pipeline.stages import cli, train
 from pipeline.tracking import TrackingError, stage_run
 from pipeline.tracking.service import Service
 
@@ -64,7 +65,11 @@ def test_data_that_do_not_fit_leave_the_old_ones(digits: Any, disk: Disk) -> Non
 
 @pytest.mark.slow
 def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_on(
-    digits_folder: Path, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits_folder: Path,
+    disk: Disk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -73,13 +78,13 @@ def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_
     models = disk("size=64k")
     (models / "dense").mkdir()
     (models / "dense" / "old").touch()
-    assert _train(tmp_path, digits_folder, models) == (
-        2,
-        "error: file system: No space left on device",
-    )
+    with pytest.raises(SystemExit, match="2"):
+        _train(tmp_path, digits_folder, models)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: file system: No space left on device"
     assert [path.name for path in models.rglob("*")] == ["dense", "old"]
     disk("size=8m")
-    assert _train(tmp_path, digits_folder, models)[0] == 0
+    _train(tmp_path, digits_folder, models)
     assert (models / "dense" / "seed-0.best.keras").exists()
     assert not (models / "dense" / "old").exists()
     service = Service("digits")
@@ -87,13 +92,12 @@ def test_models_that_do_not_fit_end_the_stage_in_one_line_and_the_next_one_goes_
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
 
 
-def _train(root: Path, data: Path, models: Path) -> tuple[int, str]:
-    """The stage's exit code and the last line of what it complains of."""
-    command = [sys.executable, "-m", "pipeline.stages.train", "dense", "--data", str(data)]
-    command += ["--models", str(models), "--results", str(root / "results")]
-    command += ["--params", str(root / "params.yaml")]
-    stage = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
-    return stage.returncode, (stage.stderr.splitlines() or [""])[-1]
+def _train(root: Path, data: Path, models: Path) -> None:
+    arguments = ["train", "dense", "--data", data, "--models", models]
+    arguments += ["--results", root / "results", "--params", root / "params.yaml"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", list(map(str, arguments)))
+        cli.run(train.main, train._parser())
 
 
 def test_no_room_for_the_database_of_runs_is_one_sentence_before_any_work(
