@@ -1,13 +1,17 @@
 """Whole files or none: everything is written under a temporary name, then renamed."""
 
+import fcntl
+import glob
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+PREVIOUS = "previous"
 
 
 @contextmanager
@@ -15,18 +19,58 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends without an error.
 
     The block may create a file or a folder there. On an error nothing of it stays behind, and what
-    stood at `path` before stands there still.
+    stood at `path` before stands there still. What a process killed in the block left behind is
+    swept by the next block for the same path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    temporary = folder / path.name
-    try:
+    _sweep(path)
+    with _folder(path) as folder:
+        temporary = folder / path.name
         yield temporary
         if path.is_dir() and not path.is_symlink():
-            os.replace(path, folder / "previous")
+            os.replace(path, folder / PREVIOUS)
         os.replace(temporary, path)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, locked while the block lasts and this process lives."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        with ExitStack() as stack:
+            try:
+                fcntl.flock(stack.enter_context(_opened(folder)), fcntl.LOCK_EX)
+            except FileNotFoundError:
+                continue  # swept before it was open
+            except OSError:
+                pass  # a file system without locks: nobody can sweep it either
+            if not folder.exists():
+                continue  # swept before it was locked
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Delete the temporary folders of `path` that no living process holds."""
+    random = "?" * 8  # what mkdtemp puts there
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.{random}.tmp"):
+        with suppress(OSError), _opened(folder) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (folder / PREVIOUS).exists() and not path.exists():
+                os.replace(folder / PREVIOUS, path)  # killed between the two renames
+            shutil.rmtree(folder)
 
 
 def write_text(path: Path, text: str) -> None:

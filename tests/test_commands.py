@@ -37,3 +37,33 @@ def test_every_target_says_what_it_does() -> None:
     assert described == TARGETS
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony and set(phony.group(1).split()) == TARGETS
+
+
+SERVERS = {
+    r"mlflow (?:server|ui|models serve)\b": ("--host 127.0.0.1",),
+    r"optuna_dashboard\._cli": ("--host 127.0.0.1",),
+    r"dask (?:scheduler|worker)\b": ("--host 127.0.0.1", "--dashboard-address 127.0.0.1:"),
+}
+
+
+def test_every_server_that_is_shown_or_started_listens_on_this_machine_alone(sources: Any) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    blocks = [block for document in DOCUMENTS for block in _blocks(document)]
+    shown = [
+        line
+        for text in (makefile, *blocks)
+        for line in text.replace("\\\n", " ").splitlines()
+        if not line.lstrip().startswith("#")
+    ]
+    for server, needed in SERVERS.items():
+        commands = [line for line in shown if re.search(server, line)]
+        assert commands, server
+        for command in commands:
+            assert [option for option in needed if option not in command] == [], command
+    everywhere = {name: text for name, text in sources.texts.items() if name.startswith("pipeline")}
+    assert [name for name, text in everywhere.items() if "0.0.0.0" in text] == []
+
+
+def _blocks(document: Path) -> list[str]:
+    text = document.read_text(encoding="utf-8")
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)

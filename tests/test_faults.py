@@ -49,7 +49,8 @@ def _one_model(root: Path) -> None:
     (root / "dvc.lock").unlink(missing_ok=True)
 
 
-def _copy(root: Path, sources: Any) -> Copy:
+def one_model_copy(root: Path, sources: Any) -> Copy:
+    """A small copy of the project whose pipeline trains `dense` alone."""
     made = Copy(root, sources)
     _one_model(root)
     return made
@@ -57,13 +58,10 @@ def _copy(root: Path, sources: Any) -> Copy:
 
 def _disturbed(project: Copy, name: str, moment: float) -> None:
     """Start `dvc repro`, and after `moment` seconds end it by signal `name`."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
-        environment.pop(variable, None)
     dvc = subprocess.Popen(
         REPRO,
         cwd=project.root,
-        env=environment,
+        env=project.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -93,16 +91,18 @@ def _runs(project: Copy) -> list[tuple[str, str]]:
 
 
 def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) -> None:
-    whole = _copy(tmp_path / "whole", sources)
+    whole = one_model_copy(tmp_path / "whole", sources)
     began = time.monotonic()
     whole.dvc("repro")
     seconds = time.monotonic() - began
 
-    killed = _copy(tmp_path / "killed", sources)
+    killed = one_model_copy(tmp_path / "killed", sources)
     chance = random.Random(7)
     for number in range(NUM_FAULTS):
         if number % len(SIGNALS) == 0 and number:
-            killed = _copy(tmp_path / f"killed-{number}", sources)  # from the first stage again
+            killed = one_model_copy(
+                tmp_path / f"killed-{number}", sources
+            )  # from the first stage again
         _disturbed(killed, SIGNALS[number % len(SIGNALS)], chance.uniform(0.1, 0.7) * seconds)
         if (number + 1) % len(SIGNALS) == 0 or number + 1 == NUM_FAULTS:
             _check(killed, whole)

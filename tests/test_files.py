@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +38,46 @@ def test_json_has_sorted_keys_and_refuses_nan(tmp_path):
     with pytest.raises(ValueError):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": [0.5], "b": 1}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline import files
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with files.replacing(Path(sys.argv[1])) as temporary:
+    temporary.mkdir()
+    if sys.argv[2] == "writing":
+        kill()
+    rename, files.os.replace = os.replace, lambda *paths: (rename(*paths), kill())
+"""
+
+
+@pytest.mark.parametrize("moment", ["writing", "renaming"])
+def test_what_a_killed_process_left_is_swept_and_the_old_folder_is_kept(tmp_path, moment):
+    path = tmp_path / "a [folder]"
+    path.mkdir()
+    (path / "old").touch()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), moment], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert path.exists() == (moment == "writing")
+    assert len([one for one in tmp_path.iterdir() if one.suffix == ".tmp"]) == 1
+    with pytest.raises(RuntimeError), replacing(path):
+        assert os.listdir(path) == ["old"]
+        raise RuntimeError
+    assert os.listdir(path) == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path):
+    path = tmp_path / "file"
+    with replacing(path) as slow:
+        slow.write_text("slow")
+        with replacing(path) as quick:
+            quick.write_text("quick")
+        assert path.read_text() == "quick"
+    assert path.read_text() == "slow"
+    assert list(tmp_path.iterdir()) == [path]

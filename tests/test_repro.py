@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.params import Models
+from tests.servers import free_port, s3_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 SMALL = Path(__file__).with_name("small.yaml")
@@ -33,20 +34,23 @@ SCORES = {
 }
 
 
-class Copy:
-    """A copy of the project with small parameters, as a git repository of its own."""
+class Project:
+    """The project in a folder, and commands that are run there."""
 
-    def __init__(self, root: Path, sources: Any) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        for name in sources.files:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(sources.root / name, root / name)
-        for key, value in params.read_yaml(SMALL).items():
-            self.set(key, value)
-        self.run("git", "init", "-q")
-        self.run("git", "add", "-A")
+        self.extra: dict[str, str] = {}  # environment variables
+
+    def commit(self, message: str) -> None:
+        """Commit all that git would track."""
         author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        self.run("git", *author, "commit", "-q", "-m", "Small parameters")
+        self.run("git", "add", "-A")
+        self.run("git", *author, "commit", "-q", "-m", message)
+
+    def clone(self, root: Path) -> "Project":
+        """A fresh clone of what is committed."""
+        self.run("git", "clone", "-q", str(self.root), str(root))
+        return Project(root)
 
     def set(self, key: str, value: Any) -> None:
         """Change one key of params.yaml."""
@@ -58,14 +62,18 @@ class Copy:
 
     def run(self, *command: str) -> str:
         """What a command prints; it must succeed."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
-            environment.pop(variable, None)
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done.stdout
+
+    def environment(self) -> "dict[str, str]":
+        """What commands in this copy get, and no address or folder of another project."""
+        found = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
+            found.pop(variable, None)
+        return found | self.extra
 
     def dvc(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments)
@@ -76,6 +84,20 @@ class Copy:
 
     def json(self, name: str) -> Any:
         return json.loads((self.root / name).read_text(encoding="utf-8"))
+
+
+class Copy(Project):
+    """A copy of the project with small parameters, as a git repository of its own."""
+
+    def __init__(self, root: Path, sources: Any) -> None:
+        super().__init__(root)
+        for name in sources.files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(sources.root / name, root / name)
+        for key, value in params.read_yaml(SMALL).items():
+            self.set(key, value)
+        self.run("git", "init", "-q")
+        self.commit("Small parameters")
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +189,59 @@ def test_trained_again_the_numbers_are_the_same(project: Copy) -> None:
     project.dvc("repro")
     for name, content in outputs.items():
         assert (project.root / "results" / name).read_bytes() == content
+
+
+@pytest.fixture(scope="module")
+def locked(project: Copy) -> Copy:
+    """The project with its dvc.lock committed."""
+    project.commit("What dvc repro made")
+    return project
+
+
+def test_a_fresh_clone_elsewhere_makes_the_very_same_files(locked: Copy, tmp_path: Path) -> None:
+    clone = locked.clone(tmp_path / "else where")
+    clone.dvc("repro", "train@cnn")
+    assert clone.run("git", "status", "--porcelain") == ""  # dvc.lock holds the hash of every file
+    assert (clone.root / "results/curves/cnn.csv").exists()
+
+
+def test_a_folder_as_remote_brings_all_results_to_a_fresh_clone(
+    locked: Copy, tmp_path: Path
+) -> None:
+    _pushed_and_pulled(locked, tmp_path, str(tmp_path / "store"))
+
+
+def test_an_s3_remote_brings_all_results_to_a_fresh_clone(
+    locked: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("dvc_s3", "moto"):
+        pytest.importorskip(module, reason="needs S3: pip install dvc-s3 'moto[server]'")
+    import boto3
+
+    port = free_port()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    address = f"http://127.0.0.1:{port}"
+    with s3_server(tmp_path, port):
+        boto3.client("s3", endpoint_url=address).create_bucket(Bucket="atlas")
+        _pushed_and_pulled(locked, tmp_path, "s3://atlas/store", address)
+
+
+def _pushed_and_pulled(
+    project: Copy, folder: Path, remote: str, address: str | None = None
+) -> None:
+    source = project.clone(folder / "source")
+    shutil.copytree(project.root / ".dvc" / "cache", source.root / ".dvc" / "cache")
+    source.dvc("remote", "add", "--default", "store", remote)
+    if address:
+        source.dvc("remote", "modify", "store", "endpointurl", address)
+    source.commit("Name the remote")
+    source.dvc("push")
+    target = source.clone(folder / "target")
+    target.dvc("pull", "dvc.yaml")  # experiments/ have a dvc.yaml of their own, and never ran
+    assert target.changed() == set()
+    for name in ("results/metrics.json", "models/dense/seed-0.best.keras"):
+        assert (target.root / name).read_bytes() == (project.root / name).read_bytes()
+    assert "Running stage" not in target.dvc("repro")
+    assert target.run("git", "status", "--porcelain") == ""

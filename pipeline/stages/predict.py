@@ -8,7 +8,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -57,9 +59,22 @@ class Answers:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print and write what the model says of each file; unusable files are named at the end."""
+    if not arguments.sources and not arguments.export:
+        raise AtlasError("Give images or folders to classify, or --export FILE.tflite.")
     manifest = prepared.read_manifest(arguments.data)
     files = list(found(arguments.sources))
     model = load(arguments, manifest)
+    if arguments.export:
+        with replacing(arguments.export) as temporary:
+            temporary.write_bytes(lite(model))
+        print(f"{arguments.export}: {arguments.export.stat().st_size:,} bytes")
+    if arguments.sources:
+        _classify(arguments, model, files, manifest)
+
+
+def _classify(
+    arguments: argparse.Namespace, model: Any, files: Sequence[Path], manifest: Manifest
+) -> None:
     answers = answer(model, files, manifest)
     _print(answers)
     if arguments.out:
@@ -154,6 +169,15 @@ def _opened(path: Path) -> Any:
         raise AtlasError(f"{path}: refused as a model: {first}.") from None
 
 
+def lite(model: Any) -> bytes:
+    """`model` for TensorFlow Lite, without its training: `uint8` images in, probabilities out."""
+    import tensorflow as tf
+
+    with redirect_stdout(StringIO()):  # it prints every tensor
+        converted: bytes = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    return converted
+
+
 def answer(model: Any, files: Sequence[Path], manifest: Manifest) -> Answers:
     """The probabilities of all files that can be read as images."""
     call = prediction.compiled(model)
@@ -222,11 +246,12 @@ def _write_overlays(folder: Path, model: Any, answers: Answers) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Classify image files.")
-    parser.add_argument("sources", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER")
+    parser.add_argument("sources", type=Path, nargs="*", metavar="IMAGE_OR_FOLDER")
     known = f"{CHAMPION}, {', '.join(Models.model_fields)}, or a .keras file"
     parser.add_argument("--model", default=CHAMPION, help=f"{known} (default: {CHAMPION})")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     parser.add_argument("--grad-cam", type=Path, help="folder for pictures of where it looks")
+    parser.add_argument("--export", type=Path, help="TensorFlow Lite file to write the model to")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")

@@ -65,7 +65,8 @@ def study(
         folder: of the locks, and of the database unless `url` names another.
 
     Raises:
-        StorageError: the database cannot be reached or used, or trials of another machine run.
+        StorageError: the database cannot be reached or used, or fails while the block lasts; or
+            trials of another machine run.
     """
     from filelock import FileLock
 
@@ -86,7 +87,10 @@ def study(
         except _errors() as error:
             raise StorageError(_refusal(url or default_url(folder), error)) from None
         _fail_abandoned(found, local=url is None)
-        yield found
+        try:
+            yield found
+        except _failures() as error:
+            raise StorageError(_broken(url or default_url(folder), error)) from None
 
 
 def ask(found: Study, space: Any) -> Trial:
@@ -172,19 +176,39 @@ def _write_ahead(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    from filelock import Timeout
+def _failures() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    known = (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, Timeout, OSError)
+    return (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from filelock import Timeout
+
+    known = (*_failures(), optuna.exceptions.OptunaError, ImportError, Timeout, OSError)
     return (*known, RuntimeError, ValueError)
 
 
 def _refusal(url: str, error: Exception) -> str:
-    masked = re.sub(r"(?<=://)[^/@\s]+@", "***@", url)
-    reason = re.sub(r"(?<=://)[^/@\s]+@", "***@", " ".join(str(error).split()))[:200].rstrip(".")
     return (
-        f"tune.storage: {masked} cannot be used for trials: {type(error).__name__}: {reason}. "
+        f"tune.storage: {_masked(url)} cannot be used for trials: {_reason(error)}. "
         "Give a database of its own that Optuna can write (not MLflow's), with its driver "
         "installed, or null for mlruns/optuna.db."
     )
+
+
+def _broken(url: str, error: Exception) -> str:
+    reason = _reason(error.__cause__ or error)
+    return (
+        f"tune.storage: {_masked(url)} failed while a study ran: {reason}. "
+        "Finished trials are kept: mend it and run again, and the study goes on from them."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    said = _masked(" ".join(str(error).split()))[:200].rstrip(".")
+    return f"{type(error).__name__}: {said}"
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", url)

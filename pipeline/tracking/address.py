@@ -63,6 +63,7 @@ def check_database() -> None:
         runs_folder().mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(database, timeout=LOCK_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE writable (value)")  # a read-only one lets us begin
             connection.rollback()
     except (OSError, sqlite3.Error) as error:
         raise TrackingError(f"{database}: {error}. {_remedy(str(error))}") from None

@@ -24,8 +24,14 @@ def delivered(task: FitTask, source: bytes) -> FitTask:
     The folder is named by the data's content hash and unpacked once a machine. Checkpoints of the
     sender's disk mean nothing here, so there are none: a fit whose worker is lost starts anew.
     """
+    from filelock import FileLock
+
     folder = Path(tempfile.gettempdir()) / f"overfit-atlas-{task.data_hash}"
-    if not folder.exists():
-        with replacing(folder) as temporary, tarfile.open(fileobj=io.BytesIO(source)) as archive:
-            archive.extractall(temporary, filter="data")
+    with FileLock(f"{folder}.lock"):  # all workers of a machine want it at once
+        if not folder.exists():
+            with (
+                replacing(folder) as temporary,
+                tarfile.open(fileobj=io.BytesIO(source)) as archive,
+            ):
+                archive.extractall(temporary, filter="data")
     return replace(task, data=folder, checkpoints=None)

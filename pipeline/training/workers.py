@@ -102,13 +102,16 @@ class _Cluster:
                 self._client.cancel(submitted)
 
     def _sources(self, tasks: Sequence[FitTask]) -> list[Any]:
-        """Nothing where workers see our files, else the data sets' bytes, sent once a worker."""
+        """Nothing where workers see our files, else the data sets' bytes, sent once a worker.
+
+        They are results of a task, not scattered: what only a lost host held is then made again.
+        """
         if not self._remote:
             return [None] * len(tasks)
         from pipeline.training.shipping import pack
 
         packed = {
-            folder: self._client.scatter(pack(folder), broadcast=True)
+            folder: self._client.submit(bytes, pack(folder), pure=False)
             for folder in {task.data for task in tasks}
         }
         return [packed[task.data] for task in tasks]
@@ -149,6 +152,7 @@ def _client(workers: Workers) -> Iterator[Any]:
 
     quiet = {
         "distributed.admin.tick.limit": "60s",
+        "distributed.admin.large-graph-warning-threshold": "1TB",  # data sets are part of it
         "distributed.comm.timeouts.connect": "20s",
         "distributed.worker.profile.enabled": False,
         "distributed.worker.memory.target": False,

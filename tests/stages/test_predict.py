@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,35 @@ def test_all_ways_to_a_model_give_equal_probabilities(
         ways[f"--model {name}"] = _written(tmp_path / "said.csv")[1]
     for way, found in ways.items():
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=way)
+
+
+def test_the_exported_file_gives_equal_probabilities(
+    call: Any, place: Path, tmp_path: Path, digits: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    best = place / "models" / "cnn" / "seed-1.best.keras"
+    call("--model", "cnn", "--export", tmp_path / "model.tflite")
+    assert capfd.readouterr().out == (
+        f"{tmp_path / 'model.tflite'}: {(tmp_path / 'model.tflite').stat().st_size:,} bytes\n"
+    )
+    images = digits.test.images[:3]
+    with warnings.catch_warnings():  # TensorFlow would rather have one install its successor
+        warnings.simplefilter("ignore", UserWarning)
+        import tensorflow as tf
+
+        reader = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    (taken,), (given,) = reader.get_input_details(), reader.get_output_details()
+    assert taken["dtype"] == np.uint8
+    reader.resize_tensor_input(taken["index"], images.shape)
+    reader.allocate_tensors()
+    reader.set_tensor(taken["index"], images)
+    reader.invoke()
+    expected = prediction.of_seeds([best], [images])[0][0]
+    np.testing.assert_allclose(reader.get_tensor(given["index"]), expected, atol=1e-6)
+
+
+def test_neither_images_nor_an_export_is_an_error(call: Any) -> None:
+    with pytest.raises(AtlasError, match="--export"):
+        call()
 
 
 def test_a_row_names_file_label_probability_and_second_choice(

@@ -1,21 +1,17 @@
 import os
-import signal
-import socket
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import params
-from pipeline.tracking import TrackingError, connection, send_kept, stage_run
+from pipeline.tracking import TrackingError, send_kept, stage_run
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.records import Champion, End, File, Point, Record, Start, Values
 from pipeline.tracking.service import Refused, Service
+from tests.servers import free_port, mlflow_server
 
 DEFAULTS = params.parse({})
 STORY: list[Record] = [
@@ -162,7 +158,7 @@ def test_first_stages_of_all_may_start_at_once(
 def test_a_server_that_is_down_at_the_start_stops_the_stage_at_once(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:hunter2@127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:hunter2@127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with (
         pytest.raises(TrackingError, match=r"http://\*\*\*@127.0.0.1:\d+ cannot be used") as error,
@@ -178,10 +174,10 @@ def test_a_server_that_is_down_at_the_start_stops_the_stage_at_once(
 def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = _free_port()
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with _server(tmp_path, port) as kill, stage_run(DEFAULTS, "train", "demo") as run:
+    with mlflow_server(tmp_path, port) as kill, stage_run(DEFAULTS, "train", "demo") as run:
         run.log_metrics({"loss": 0.5}, step=1)
         kill()
         run.log_metrics({"loss": 0.25}, step=2)
@@ -190,7 +186,7 @@ def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
         assert not run.online
         assert run.id is None
     assert caplog.messages[0].startswith(f"MLflow at http://127.0.0.1:{port} failed")
-    with _server(tmp_path, port):
+    with mlflow_server(tmp_path, port):
         assert send_kept() > 3
         service = Service("demo")
         runs = {one.info.run_name: one for one in service.client.search_runs([service.experiment])}
@@ -204,45 +200,3 @@ def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
         assert file.path == "verdict.txt"
     assert project.runs() == {}
     assert list((project.root / "mlruns" / "unsent").iterdir()) == []
-
-
-@contextmanager
-def _server(folder: Path, port: int) -> Iterator[Callable[[], None]]:
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", str(folder / "served")]
-    environment = {**os.environ, **connection.ENVIRONMENT}
-    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    environment.pop("MLFLOW_TRACKING_URI")
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-        def kill() -> None:
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-        try:
-            while not _answers(port):
-                with suppress(subprocess.TimeoutExpired):
-                    server.wait(0.1)
-                    pytest.fail((folder / "server.log").read_text())
-            yield kill
-        finally:
-            kill()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-            return True
-    except OSError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

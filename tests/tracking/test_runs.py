@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -199,3 +200,19 @@ def test_flat_params_names_every_key_of_a_section() -> None:
 def test_no_history_of_an_unknown_run(project: Any) -> None:
     with pytest.raises(TrackingError, match="run 0123: .*not found"):
         metric_history("0123")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_changed_in_the_middle_loses_nothing_and_ends_no_living_run(
+    project: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    seconds, nanoseconds = time.time, time.time_ns
+    with stage_run(DEFAULTS, "train", "demo") as run:
+        run.log_metrics({"val/loss": 0.5}, step=1)
+        monkeypatch.setattr(time, "time", lambda: seconds() + 3600 * hours)
+        monkeypatch.setattr(time, "time_ns", lambda: nanoseconds() + 3600 * hours * 10**9)
+        with stage_run(DEFAULTS, "evaluate", "demo"):
+            assert project.runs() == {"train": "RUNNING", "evaluate": "RUNNING"}
+        run.log_metrics({"val/loss": 0.25}, step=2)
+    assert project.runs() == {"train": "FINISHED", "evaluate": "FINISHED"}
+    assert project.points("train") == {("val/loss", 1, 0.5), ("val/loss", 2, 0.25)}
