@@ -22,7 +22,7 @@ Fitted = Callable[[Sequence[FitTask], str], Iterator[tuple[int, FitResult]]]
 """Runs fits side by side; gives each one's index and result, in the order in which they finish."""
 
 VALUE: dict[Purpose, str] = {"map": "gap_loss", "search": "best_val_loss"}
-STARTUP_TRIALS = 8
+STARTUP_TRIALS = 4
 """Trials of the search that are drawn at random, and complete before any other is pruned."""
 
 

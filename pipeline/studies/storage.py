@@ -101,11 +101,19 @@ def ask(found: Study, space: Any) -> Trial:
 
 
 def kept(found: Study, *states: TrialState) -> list[FrozenTrial]:
-    """The trials in one of `states`, or all that did not fail, in the order they were asked for."""
+    """The trials in one of `states`, or all that did not fail, in the order they were asked for.
+
+    One that was lost and asked for again stands where it stood at first.
+    """
     trials = found.get_trials(deepcopy=False)
-    if states:
-        return [trial for trial in trials if trial.state in states]
-    return [trial for trial in trials if trial.state != TrialState.FAIL]
+
+    def place(trial: FrozenTrial) -> int:
+        while (lost := trial.user_attrs.get(RETRIES)) is not None:
+            trial = trials[lost]
+        return trial.number
+
+    wanted = states or [state for state in TrialState if state != TrialState.FAIL]
+    return sorted((trial for trial in trials if trial.state in wanted), key=place)
 
 
 def begin(found: Study, space: Any, point: Mapping[str, Any]) -> Trial:
