@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,32 +28,34 @@ pytestmark = [
     pytest.mark.skipif(not NUM_FAULTS, reason="takes minutes: set ATLAS_FAULTS=3 or more"),
 ]
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
-STAGES = ("download", "preprocess", "train", "evaluate")
+SCORES = ("download", "preprocess", "train", "evaluate")
+ALL = (*SCORES, "tune", "compare", "report")
 OTHERS = ("cnn", "efficientnet", "ensemble")
 REPRO = (sys.executable, "-m", "dvc", "repro")
 
 
-def _one_model(root: Path) -> None:
-    """Leave of dvc.yaml what leads to the scores of `dense`: seconds instead of minutes."""
+def _one_model(root: Path, stages: Sequence[str]) -> None:
+    """Leave `stages` of dvc.yaml, and of the models `dense`: seconds instead of minutes."""
     yaml = YAML()
     document = yaml.load(root / "dvc.yaml")
     del document["plots"]
-    for name in set(document["stages"]) - set(STAGES):
+    for name in set(document["stages"]) - set(stages):
         del document["stages"][name]
     for name in OTHERS:
         del document["stages"]["train"]["foreach"][name]
-    deps = document["stages"]["evaluate"]["deps"]
-    document["stages"]["evaluate"]["deps"] = [
-        dep for dep in deps if Path(dep).stem not in OTHERS or dep.startswith("pipeline/")
-    ]
+    for stage in {"evaluate", "report"} & set(stages):
+        deps = document["stages"][stage]["deps"]
+        document["stages"][stage]["deps"] = [
+            dep for dep in deps if Path(dep).stem not in OTHERS or dep.startswith("pipeline/")
+        ]
     yaml.dump(document, root / "dvc.yaml")
     (root / "dvc.lock").unlink(missing_ok=True)
 
 
-def one_model_copy(root: Path, sources: Any) -> Copy:
+def one_model_copy(root: Path, sources: Any, stages: Sequence[str] = SCORES) -> Copy:
     """A small copy of the project whose pipeline trains `dense` alone."""
     made = Copy(root, sources)
-    _one_model(root)
+    _one_model(root, stages)
     return made
 
 
@@ -91,30 +94,32 @@ def _runs(project: Copy) -> list[tuple[str, str]]:
 
 
 def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) -> None:
-    whole = one_model_copy(tmp_path / "whole", sources)
+    whole = one_model_copy(tmp_path / "whole", sources, ALL)
     began = time.monotonic()
     whole.dvc("repro")
     seconds = time.monotonic() - began
 
-    killed = one_model_copy(tmp_path / "killed", sources)
+    killed = one_model_copy(tmp_path / "killed", sources, ALL)
     chance = random.Random(7)
     for number in range(NUM_FAULTS):
         if number % len(SIGNALS) == 0 and number:
-            killed = one_model_copy(
-                tmp_path / f"killed-{number}", sources
-            )  # from the first stage again
-        _disturbed(killed, SIGNALS[number % len(SIGNALS)], chance.uniform(0.1, 0.7) * seconds)
+            # From the first stage again.
+            killed = one_model_copy(tmp_path / f"killed-{number}", sources, ALL)
+        _disturbed(killed, SIGNALS[number % len(SIGNALS)], chance.uniform(0.05, 0.6) * seconds)
         if (number + 1) % len(SIGNALS) == 0 or number + 1 == NUM_FAULTS:
             _check(killed, whole)
 
 
 def _check(killed: Copy, whole: Copy) -> None:
     killed.dvc("repro")
-    for name in ("metrics.json", "diagnosis.json", "curves/dense.csv"):
+    for name in (
+        "metrics.json", "diagnosis.json", "curves/dense.csv",
+        "tune/map.csv", "tune/search.csv", "compare/remedies/effects.csv",
+    ):  # fmt: skip
         results = Path("results", name)
         assert (killed.root / results).read_bytes() == (whole.root / results).read_bytes()
     runs = _runs(killed)
     finished = [name for name, status in runs if status == "FINISHED"]
-    assert {"preprocess", "train@dense", "evaluate"} <= set(finished)
+    assert {"preprocess", "train@dense", "tune", "evaluate", "report"} <= set(finished)
     assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
     assert "Running stage" not in killed.dvc("repro")
