@@ -21,6 +21,8 @@ from pipeline.tracking import told
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitResult, FitTask
 
+EQUAL_COST_PATIENCE = 5
+
 
 def main(arguments: argparse.Namespace) -> None:
     """Fit every seed, write the models and curves, log all of it."""
@@ -69,7 +71,7 @@ def _fitted(params: Params, model: str, tasks: list[FitTask]) -> list[FitResult]
         for index, result in pool.run(tasks, model):
             found[index] = result
             if len(found) == len(tasks) - 1:  # the last fit leaves a core for what comes next
-                threading.Thread(target=quiet.tensorflow, daemon=True).start()
+                threading.Thread(target=told.prepare, daemon=True).start()
     return [found[index] for index in sorted(found)]
 
 
@@ -131,7 +133,10 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
 def _equal_cost(
     arguments: argparse.Namespace, params: Params, data: Prepared, num_parameters: int
 ) -> FitResult | None:
-    """One fit of the base model, as wide as all members together; None where that is not asked."""
+    """One fit of the base model, as wide as all members together; None where that is not asked.
+
+    It stops `EQUAL_COST_PATIENCE` epochs after its best one, for only that one counts.
+    """
     base = params.models.ensemble.base
     section = getattr(params.models, base)
     if not params.models.ensemble.equal_cost or base == "efficientnet":
@@ -139,7 +144,11 @@ def _equal_cost(
     shape, num_classes = data.manifest.image_shape, data.manifest.num_classes
     width = models.equal_cost_width(base, section, shape, num_classes, num_parameters)
     first = plan(params, base, arguments.data, data.manifest)[0]
-    task = replace(first, section=section.model_copy(update={"width": width}))
+    task = replace(
+        first,
+        section=section.model_copy(update={"width": width}),
+        train=first.train.model_copy(update={"early_stopping": EQUAL_COST_PATIENCE}),
+    )
     with workers.pool(params.workers.model_copy(update={"count": 1})) as pool:
         [(_, result)] = pool.run([task], f"{base} as large as the ensemble")
     finished.discard_checkpoints([task])

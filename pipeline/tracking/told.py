@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from pipeline.training.task import FitResult
 
 
+def prepare() -> None:
+    """Import what all below need and what takes seconds, while there is nothing else to do."""
+    from pipeline import quiet
+    from pipeline.plots import confusion, curves  # noqa: F401
+
+    quiet.tensorflow()
+
+
 def fits(run: Run, name: str, results: "Sequence[FitResult]") -> None:
     """A child run for each fit: its curves, its cost, and how it failed if it did."""
     for result in results:
