@@ -93,9 +93,8 @@ def test_optuna_dashboard_shows_the_study(browser: Any, tmp_path: Path) -> None:
         page = make_images.study(browser, address, make_images.newest_map(database))
         asked = outside(page)
         page.reload()
-        page.get_by_text("Best Trial").wait_for(timeout=make_images.APPEARS_WITHIN)
-        shown = page.inner_text("body")
-        assert name in shown
-        assert "Params = [width:" in shown and "dropout:" in shown
+        for text in (name, "Params = [width:"):  # each appears when its own request is answered
+            page.get_by_text(text).first.wait_for(timeout=make_images.APPEARS_WITHIN)
+        assert "dropout:" in page.inner_text("body")
         assert asked == []
         page.close()
