@@ -67,6 +67,7 @@ def test_mlflow_lays_the_curves_of_two_models_over_each_other(
     with make_images.mlflow_server(database) as address:
         page = make_images.overlaid(browser, address, *make_images.latest(database, names))
         asked = outside(page)
+        page.get_by_text("2.55 (step=4)").first.wait_for(timeout=make_images.APPEARS_WITHIN)
         legend = page.locator(".legendtext, [class*=legend]").all_inner_texts()
         shown = " ".join(legend) + page.inner_text("body")
         for name in names:
