@@ -128,7 +128,7 @@ class Run:
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Log a matplotlib figure as the artifact `path`, such as `learning_curves.png`."""
         with self._artifact(path) as file:
-            figure.savefig(file, bbox_inches="tight")
+            figure.savefig(file)
 
     def log_table(self, table: "pd.DataFrame", path: str) -> None:
         """Log a table as the artifact `path`, such as `per_class.csv`."""
