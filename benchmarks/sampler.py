@@ -8,8 +8,8 @@ drawn it once its own surface puts at least 95 % of the plane on the right side 
 and keeps doing so with every further trial. In each repetition the seeds of every point are drawn
 anew (with replacement), and each sampler has another seed.
 
-The grid was made by `python -m pipeline.stages.tune` on fashion_mnist_mini with the widths and
-dropouts that stand in it, 40 epochs and seeds 0 to 2; `--grid results/tune/map.csv` takes another.
+The grid is that of `make repro`: `python -m pipeline.stages.tune` on fashion_mnist_mini with the
+widths and dropouts that stand in it, 30 epochs and seeds 0 to 2; `--grid results/tune/map.csv` takes another.
 """
 
 import argparse
