@@ -9,7 +9,8 @@ and keeps doing so with every further trial. In each repetition the seeds of eve
 anew (with replacement), and each sampler has another seed.
 
 The grid is that of `make repro`: `python -m pipeline.stages.tune` on fashion_mnist_mini with the
-widths and dropouts that stand in it, 30 epochs and seeds 0 to 2; `--grid results/tune/map.csv` takes another.
+widths and dropouts that stand in it, 30 epochs and seeds 0 to 2; `--grid results/tune/map.csv`
+takes another.
 """
 
 import argparse
