@@ -3,16 +3,18 @@
 import ast
 import os
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
+from scripts import make_images
 
 # As in a worker, and for the stages that tests start: fits of one thread give the same bits.
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
@@ -25,6 +27,16 @@ WRITTEN = ("data/", "models/", "results/")  # by stages
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever MLflow left in the environment, a test begins with the local database."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; what asks for it is skipped where there is none."""
+    if make_images.chromium_path() is None:
+        pytest.skip("needs Chromium: apt install chromium, or set CHROMIUM to its path")
+    pytest.importorskip("playwright.sync_api")
+    with make_images.browser() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")

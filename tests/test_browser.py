@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts import make_images
 from tests.reporting import pages
 
 WIDTHS = (390, 1440)
@@ -20,18 +19,6 @@ CLIPPED = """() => [...document.querySelectorAll("p, h1, h2, h3, dd, dt, td, th,
     .filter((e) => e.getClientRects().length && !e.closest(".hidden, .skip, dialog"))
     .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow != "visible")
     .map((e) => e.textContent.slice(0, 60))"""
-
-pytestmark = pytest.mark.skipif(
-    make_images.chromium_path() is None,
-    reason="needs Chromium: apt install chromium, or set CHROMIUM to its path",
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    pytest.importorskip("playwright.sync_api")
-    with make_images.browser() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

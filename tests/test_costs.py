@@ -6,26 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
 from pipeline.training import session
-from pipeline.training.task import FitTask
+from tests.fits import dense_task
 
 MEGABYTE = 1e6
 
 
 @pytest.fixture(scope="module")
 def task(digits_folder):
-    params = parameters.parse({"models": {"dense": {"units": [5]}}, "train": {"epochs": 2}})
-    return FitTask(
-        model="dense",
-        section=params.models.dense,
-        train=params.train,
-        seed=0,
-        data=digits_folder,
-        data_hash=prepared.read_manifest(digits_folder).content_hash,
-    )
+    return dense_task(digits_folder, epochs=2, units=[5])
 
 
 def test_the_epoch_is_traced_once_for_all_seeds_and_lengths(task):
@@ -53,13 +44,17 @@ def thirty_megabytes(digits, tmp_path_factory):
     return folder
 
 
-def test_reading_prepared_images_takes_no_memory(thirty_megabytes):
+def with_peak(call, argument):
+    """What `call(argument)` gives, and the most memory it took meanwhile, in bytes."""
     tracemalloc.start()
     try:
-        data = prepared.read(thirty_megabytes)
-        _, peak = tracemalloc.get_traced_memory()
+        return call(argument), tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_reading_prepared_images_takes_no_memory(thirty_megabytes):
+    data, peak = with_peak(prepared.read, thirty_megabytes)
     assert data.train.images.nbytes > 30 * MEGABYTE
     assert peak < 2 * MEGABYTE
 
@@ -68,11 +63,6 @@ def test_images_become_tensors_with_one_copy_at_most(thirty_megabytes):
     from pipeline.training.program import Resident
 
     data = prepared.read(thirty_megabytes)
-    tracemalloc.start()
-    try:
-        resident = Resident.of(data)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    resident, peak = with_peak(Resident.of, data)
     assert resident.images.dtype == "uint8"
     assert peak < 1.1 * data.train.images.nbytes

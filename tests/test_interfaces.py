@@ -1,6 +1,5 @@
 """What MLflow's and Optuna's own pages make of our runs and studies, in a real browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,7 @@ from pipeline.studies import storage
 from pipeline.tracking import stage_run
 from scripts import make_images
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        make_images.chromium_path() is None,
-        reason="needs Chromium: apt install chromium, or set CHROMIUM to its path",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    pytest.importorskip("playwright.sync_api")
-    with make_images.browser() as launched:
-        yield launched
+pytestmark = pytest.mark.slow
 
 
 def outside(page: Any) -> list[str]:

@@ -106,7 +106,7 @@ class Program:
         salt = tf.constant(int(generator.integers(2**31 - 1)), tf.int32)
         terms = balancing.terms(labels, self.num_classes, self._train.balance)
         frozen = models.frozen_backbone(self.model) if burn_in else nullcontext()
-        with frozen, tiny_images.rewritten(self.model):
+        with frozen:
             totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
         loss, correct = (float(total) for total in totals)
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
@@ -156,7 +156,8 @@ class Program:
                 return step + 1, loss + sums[0], correct + sums[1]
 
             first = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
-            return tf.while_loop(lambda step, *_: step < num_steps, update, first)[1:]
+            with tiny_images.rewritten(self.model):
+                return tf.while_loop(lambda step, *_: step < num_steps, update, first)[1:]
 
         return _graph(epoch, input_signature=signature)  # type: ignore[no-any-return]
 

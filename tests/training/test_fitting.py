@@ -3,26 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline import params as parameters
-from pipeline.data import prepared
 from pipeline.training import finished, session
-from pipeline.training.task import FitError, FitTask, smoothed
+from pipeline.training.task import FitError, smoothed
+from tests.fits import dense_task
 
 
 @pytest.fixture(scope="module")
 def task(digits_folder):
-    params = parameters.parse(
-        {"models": {"dense": {"units": [12], "dropout": 0.3}}, "train": {"epochs": 5}}
-    )
-    return FitTask(
-        model="dense",
-        section=params.models.dense,
-        train=params.train,
-        seed=3,
-        data=digits_folder,
-        data_hash=prepared.read_manifest(digits_folder).content_hash,
-        keep_weights=True,
-    )
+    return dense_task(digits_folder, epochs=5, seed=3, keep_weights=True, units=[12], dropout=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.params import Workers
 from pipeline.training import workers
+from tests.fits import dense_task
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 NAMES = {HERE: f"atlas-{os.getpid()}-a", THERE: f"atlas-{os.getpid()}-b"}
@@ -46,22 +48,7 @@ pytestmark = [
 
 def fits(data):
     """Four small fits."""
-    from dataclasses import replace
-
-    from pipeline import params as parameters
-    from pipeline.data import prepared
-    from pipeline.training.task import FitTask
-
-    folder = Path(data)
-    params = parameters.parse({"models": {"dense": {"units": [6]}}, "train": {"epochs": 12}})
-    first = FitTask(
-        model="dense",
-        section=params.models.dense,
-        train=params.train,
-        seed=0,
-        data=folder,
-        data_hash=prepared.read_manifest(folder).content_hash,
-    )
+    first = dense_task(Path(data), epochs=12, units=[6])
     return [replace(first, seed=seed) for seed in range(4)]
 
 

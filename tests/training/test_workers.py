@@ -5,25 +5,15 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from pipeline import params as parameters
-from pipeline.data import prepared
 from pipeline.params import Workers
 from pipeline.training import workers
-from pipeline.training.task import FitError, FitTask
+from pipeline.training.task import FitError
+from tests.fits import dense_task
 
 
 @pytest.fixture(scope="module")
 def tasks(digits_folder):
-    params = parameters.parse({"models": {"dense": {"units": [6]}}, "train": {"epochs": 3}})
-    first = FitTask(
-        model="dense",
-        section=params.models.dense,
-        train=params.train,
-        seed=0,
-        data=digits_folder,
-        data_hash=prepared.read_manifest(digits_folder).content_hash,
-        keep_weights=True,
-    )
+    first = dense_task(digits_folder, epochs=3, keep_weights=True, units=[6])
     return [replace(first, seed=seed) for seed in range(4)]
 
 
