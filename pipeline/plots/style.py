@@ -78,7 +78,7 @@ def drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         with theme(language):
             figure = draw(*args, **kwargs)
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # it lies where it should: not once more when saved
+            figure.set_layout_engine(None)  # it lies where it should: not once more when saved
         return figure
 
     return themed
