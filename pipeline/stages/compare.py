@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _with_weights(variant: Variant) -> Variant:
-    return replace(variant, settings=registered.fetched(variant.settings))
+    return replace(variant, settings=registered.fetched(variant.settings, variant.model))
 
 
 def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:

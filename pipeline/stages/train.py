@@ -31,8 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.model == "ensemble":
         _combine(arguments, params, data)
         return
-    if arguments.model == "efficientnet":
-        params = registered.fetched(params)
+    params = registered.fetched(params, arguments.model)
     checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
     tasks = plan(params, arguments.model, arguments.data, data.manifest)
     sections = ("seed", "train", f"models.{arguments.model}")

@@ -22,7 +22,7 @@ from pipeline.data import prepared
 from pipeline.diagnosis.overfit_map import MIN_POINTS
 from pipeline.files import replacing, write_json
 from pipeline.params import ParamsError
-from pipeline.stages import cli
+from pipeline.stages import cli, registered
 from pipeline.studies import storage
 from pipeline.studies.frontier_sampler import FrontierSampler
 from pipeline.studies.outcome import Outcome, outcome
@@ -42,6 +42,7 @@ CURVES = ("epoch", "split", "loss", "accuracy")
 def main(arguments: argparse.Namespace) -> None:
     """Run or resume both studies, write their tables, log every trial."""
     params = parameters.load(arguments.params)
+    params = registered.fetched(params, params.tune.model)
     manifest = prepared.read_manifest(arguments.data)
     plan = Plan(params, arguments.data, manifest)
     check(plan)

@@ -18,7 +18,14 @@ def settings(given: str | None) -> Any:
 
 def test_paths_and_names_stay_as_they_are() -> None:
     for given in (None, "imagenet", "models/efficientnet/seed-0.best.keras"):
-        assert registered.fetched(settings(given)).models.efficientnet.weights == given
+        found = registered.fetched(settings(given), "efficientnet")
+        assert found.models.efficientnet.weights == given
+
+
+def test_weights_of_a_model_that_is_not_fitted_are_not_looked_up() -> None:
+    unknown = "models:/nobody@champion"
+    found = registered.fetched(settings(unknown), "dense")
+    assert found.models.efficientnet.weights == unknown
 
 
 def test_a_registered_model_becomes_a_file(tmp_path: Path, monkeypatch: Any) -> None:
@@ -31,15 +38,15 @@ def test_a_registered_model_becomes_a_file(tmp_path: Path, monkeypatch: Any) -> 
     with tracking.stage_run(parse({}), "train@efficientnet", "demo") as run:
         run.set_champion(run.log_model(model, "efficientnet", "demo"), "demo")
 
-    found = registered.fetched(settings("models:/overfit-atlas-demo@champion"))
+    found = registered.fetched(settings("models:/overfit-atlas-demo@champion"), "efficientnet")
     path = Path(str(found.models.efficientnet.weights))
     assert path.is_relative_to(tmp_path / ".checkpoints") and path.suffix == ".keras"
     loaded = keras.models.load_model(path)
     for before, after in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
     # The same content has the same name, so that a fit that was cut off goes on.
-    again = registered.fetched(settings("models:/overfit-atlas-demo/1"))
+    again = registered.fetched(settings("models:/overfit-atlas-demo/1"), "efficientnet")
     assert again.models.efficientnet.weights == str(path)
 
     with pytest.raises(TrackingError, match="models:/NAME@champion"):
-        registered.fetched(settings("models:/nobody@champion"))
+        registered.fetched(settings("models:/nobody@champion"), "efficientnet")
