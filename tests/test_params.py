@@ -1,12 +1,13 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from pipeline import params
 from pipeline.params import Params, ParamsError
+from tests.inputs import examples
 
 
 def _keys(record: type[BaseModel], prefix: str = "") -> list[str]:
@@ -41,7 +42,7 @@ def test_the_shipped_file_says_what_the_records_default_to_where_it_says_nothing
     assert shipped.train_for("efficientnet").epochs != shipped.train.epochs
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(key=st.sampled_from(KEYS), value=JUNK)
 def test_a_bad_value_gives_one_sentence_with_the_path_of_its_key(key, value):
     try:

@@ -18,6 +18,8 @@ from pipeline.data import DataError
 
 Images = NDArray[np.uint8]
 BLOCK_BYTES = 1 << 21
+PIECE_BYTES = 1 << 24
+"""At most so much is asked of a stream at once: what a damaged header declares may be absurd."""
 
 
 def rows_per_block(row_shape: tuple[int, ...], itemsize: int = 1) -> int:
@@ -138,15 +140,19 @@ def digest(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def read_exactly(file: IO[bytes], num_bytes: int, name: str) -> bytes:
-    """The next `num_bytes` of a stream.
+    """The next `num_bytes` of a stream; no more memory is taken than bytes are there.
 
     Raises:
         DataError: the stream ends before.
     """
-    found = file.read(num_bytes)
-    if len(found) < num_bytes:
-        raise DataError(f"{name}: ends in the middle ({num_bytes - len(found)} bytes missing).")
-    return found
+    pieces, missing = [], num_bytes
+    while missing:
+        piece = file.read(min(missing, PIECE_BYTES))
+        if not piece:
+            raise DataError(f"{name}: ends in the middle ({missing} bytes missing).")
+        pieces.append(piece)
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def stream(file: IO[bytes], shape: tuple[int, ...], name: str) -> Iterator[Images]:

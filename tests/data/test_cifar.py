@@ -1,11 +1,15 @@
+import gzip
 import io
 import pickle
 import tarfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.data import DataError, cifar
+from tests.inputs import damaged, examples
 
 
 @pytest.fixture
@@ -146,3 +150,21 @@ def test_a_member_that_reaches_out_is_refused_before_anything_is_used(tmp_path, 
     with pytest.raises(DataError, match=r"c\.tar\.gz: refused"):
         read(tmp_path / "c.tar.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["c.tar.gz"]
+
+
+@examples(300)
+@given(data=st.data())
+def test_damaged_archives_are_refused_or_sound(archive, data):
+    path = archive()
+    whole = path.read_bytes()
+    if data.draw(st.booleans()):
+        path.write_bytes(damaged(data, whole))
+    else:
+        path.write_bytes(gzip.compress(damaged(data, gzip.decompress(whole)), 1))
+    try:
+        found = read(path)
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        for part, pixels in found.values():
+            assert pixels.dtype == np.uint8 and len(pixels) == len(part.labels)

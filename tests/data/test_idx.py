@@ -2,8 +2,11 @@ import gzip
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.data import DataError, idx
+from tests.inputs import damaged, examples
 
 NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 
@@ -70,3 +73,20 @@ def test_what_is_not_a_whole_idx_file_is_an_error(write, made, change, said):
     paths = write(**{"train-images": change(whole, made)})
     with pytest.raises(DataError, match=said):
         read(paths)
+
+
+@examples(300)
+@given(data=st.data())
+def test_damaged_files_are_refused_or_sound(write, made, data):
+    whole = made.idx_bytes(np.arange(30, dtype=np.uint8).reshape(5, 2, 3))
+    if data.draw(st.booleans()):
+        content = damaged(data, whole)
+    else:
+        content = gzip.compress(damaged(data, gzip.decompress(whole)))
+    try:
+        found = read(write(**{data.draw(st.sampled_from(NAMES)): content}))
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        for part, images in found.values():
+            assert images.dtype == np.uint8 and len(images) == len(part.labels)

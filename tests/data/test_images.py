@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.data import images
 from pipeline.data.images import ImageError
+from tests.inputs import examples
 
 GENERATOR = np.random.default_rng(0)
 RGB = GENERATOR.integers(0, 256, (6, 9, 3), np.uint8)
@@ -197,7 +198,7 @@ def samples():
 WHOLE = samples()
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(500)
 @given(data=st.data())
 def test_damaged_images_are_refused_or_come_out_whole(data):
     content = bytearray(data.draw(st.sampled_from(WHOLE)))
@@ -223,7 +224,7 @@ def test_damaged_images_are_refused_or_come_out_whole(data):
         assert looks.width * looks.height <= images.MAX_PIXELS
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(content=st.binary(max_size=200), start=st.sampled_from([b"", *(w[:12] for w in WHOLE)]))
 def test_bytes_of_any_kind_are_refused_or_an_image(content, start):
     try:

@@ -4,10 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data import DataError, npz
+from tests.inputs import damaged, examples
 
 X = np.arange(6 * 16, dtype=np.uint8).reshape(6, 4, 4)
 Y = np.array([0, 1, 2, 0, 1, 2])
@@ -197,23 +198,11 @@ def check_refused_or_sound(path):
             assert part.labels.min() >= 0
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(300)
 @given(data=st.data())
 def test_damaged_files_are_refused_or_sound(whole, tmp_path_factory, data):
-    content = bytearray(data.draw(st.sampled_from(whole)))
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        kind = data.draw(st.sampled_from(["set", "cut", "insert", "delete"]))
-        if kind == "set":
-            content[at] = data.draw(st.integers(0, 255))
-        elif kind == "cut":
-            del content[max(1, at) :]
-        elif kind == "insert":
-            content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
-        else:
-            del content[at : min(at + 8, len(content) - 1)]
     path = tmp_path_factory.getbasetemp() / "damaged.npz"
-    path.write_bytes(content)
+    path.write_bytes(damaged(data, data.draw(st.sampled_from(whole))))
     check_refused_or_sound(path)
 
 
@@ -236,7 +225,7 @@ HEADERS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     headers=st.dictionaries(st.sampled_from(npz.KNOWN), st.tuples(HEADERS, st.binary(max_size=40))),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]),
