@@ -5,8 +5,8 @@ gathered, augmented and learned from in the graph. That, and not a faster formul
 speed comes from (`docs/performance.md`).
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline import models
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
 from pipeline.training import augmentation, balancing, losses, optimizers, tiny_images
+from pipeline.training.devices import CPU, Arithmetic
 from pipeline.training.task import FitTask
 
 SCORING_BATCH = 512
@@ -47,18 +48,27 @@ class Resident:
 
 
 class Program:
-    """A model, its optimizer and its compiled epoch."""
+    """A model, its optimizer and its compiled epoch.
 
-    def __init__(self, task: FitTask, data: Prepared) -> None:
+    Attributes:
+        model: in float32, which is scored and saved. With lower precision another one learns, whose
+            weights it has after every epoch.
+    """
+
+    def __init__(self, task: FitTask, data: Prepared, arithmetic: Arithmetic = CPU) -> None:
         self._task = task
+        self._arithmetic = arithmetic
         self._train: Train = task.train
         self._shape = data.manifest.image_shape
         self.num_classes = data.manifest.num_classes
-        self.model = self._build(task.seed)
-        self.optimizer = optimizers.make(task.train, models.backbone_variables(self.model))
-        self.optimizer.build(self.model.trainable_variables)
+        self.model = self._learner = self._build(task.seed)
+        if arithmetic.policy != "float32":
+            with _policy(arithmetic.policy):
+                self._learner = self._build(task.seed)
+        self.optimizer = optimizers.make(task.train, models.backbone_variables(self._learner))
+        self.optimizer.build(self._learner.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
-        self._logits = keras.Model(self.model.input, self.model.get_layer("logits").output)
+        self._logits, self._learnt_logits = map(_without_softmax, (self.model, self._learner))
         self._augment = _augmenter(task.train, self._shape, data)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
         self._score = _graph(self._score_batch, reduce_retracing=True)
@@ -76,7 +86,8 @@ class Program:
 
     def restore(self, weights: Sequence[np.ndarray], slots: Sequence[np.ndarray]) -> None:
         """Set the model's and the optimizer's variables."""
-        self.model.set_weights(weights)
+        for model in {self.model, self._learner}:
+            model.set_weights(weights)
         for variable, value in zip(self.optimizer.variables, slots, strict=True):
             variable.assign(value)
 
@@ -105,9 +116,12 @@ class Program:
         burn_in = epoch <= self._train.schedule.burn_in_epochs
         salt = tf.constant(int(generator.integers(2**31 - 1)), tf.int32)
         terms = balancing.terms(labels, self.num_classes, self._train.balance)
-        frozen = models.frozen_backbone(self.model) if burn_in else nullcontext()
+        frozen = models.frozen_backbone(self._learner) if burn_in else nullcontext()
         with frozen:
             totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
+        if self._learner is not self.model:
+            for own, learnt in zip(self.model.weights, self._learner.weights, strict=True):
+                own.assign(learnt)
         loss, correct = (float(total) for total in totals)
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
 
@@ -125,7 +139,7 @@ class Program:
         return tf.cast(self._logits(images, training=False), tf.float32)
 
     def _reseed(self, generator: np.random.Generator) -> None:
-        for variable in _seed_states(self.model):
+        for variable in _seed_states(self._learner):
             variable.assign(np.array([generator.integers(2**31), 0], dtype=np.uint32))
 
     def _epoch(self, burn_in: bool) -> Callable[..., Any]:
@@ -134,7 +148,9 @@ class Program:
         return self._epochs[burn_in]
 
     def _compiled(self) -> Callable[..., Any]:
-        variables = list(self.model.trainable_variables)
+        update = partial(self._update, list(self._learner.trainable_variables))
+        if self._arithmetic.xla:
+            update = _graph(update, jit_compile=True)
         size = self._train.batch_size
         signature = [
             tf.TensorSpec((None, *self._shape), tf.uint8),
@@ -149,37 +165,42 @@ class Program:
             self.num_traces += 1
             num_steps = (tf.size(order) + size - 1) // size
 
-            def update(step: Any, loss: Any, correct: Any) -> Any:
+            def advance(step: Any, loss: Any, correct: Any) -> Any:
                 index = order[step * size : (step + 1) * size]
                 batch = tf.gather(images, index), tf.gather(labels, index)
-                sums = self._step(batch, salt + step, variables, (weights, prior))
+                sums = self._step(batch, salt + step, update, (weights, prior))
                 return step + 1, loss + sums[0], correct + sums[1]
 
             first = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
-            with tiny_images.rewritten(self.model):
-                return tf.while_loop(lambda step, *_: step < num_steps, update, first)[1:]
+            small = self._arithmetic.small_images
+            with tiny_images.rewritten(self._learner) if small else nullcontext():
+                return tf.while_loop(lambda step, *_: step < num_steps, advance, first)[1:]
 
         return _graph(epoch, input_signature=signature)  # type: ignore[no-any-return]
 
     def _step(
-        self, batch: tuple[Any, Any], salt: Any, variables: Any, terms: Any, share: Any = 1.0
+        self, batch: tuple[Any, Any], salt: Any, update: Any, terms: Any, share: Any = 1.0
     ) -> Any:
         """One update; with `share` below 1 the batch is that part of one shared over devices."""
         images, labels = batch
-        weights, prior = terms
         targets = tf.one_hot(labels, self.num_classes)
         if self._train.augmentation:
             images, targets = self._augment(tf.cast(images, tf.float32), targets, salt)
+        return update(images, targets, terms, share)
+
+    def _update(self, variables: Any, images: Any, targets: Any, terms: Any, share: Any) -> Any:
+        weights, prior = terms
         with tf.GradientTape() as tape:
-            logits = tf.cast(self._logits(images, training=True), tf.float32)
+            logits = tf.cast(self._learnt_logits(images, training=True), tf.float32)
             per_image = self._per_image(targets, logits + prior)
             weighted = per_image * tf.reduce_sum(targets * weights, -1)
-            penalty = tf.add_n(self._logits.losses) if self._logits.losses else tf.constant(0.0)
+            penalties = self._learnt_logits.losses
+            penalty = tf.add_n(penalties) if penalties else tf.constant(0.0)
             loss = tf.reduce_mean(weighted) + penalty
             shared = loss * share
         gradients = tape.gradient(shared, variables)
         self.optimizer.apply(gradients, variables)
-        count = tf.shape(labels)[0]
+        count = tf.shape(targets)[0]
         hits = tf.equal(tf.argmax(logits, -1), tf.argmax(targets, -1))
         return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
             hits, dtype=tf.int32
@@ -188,6 +209,21 @@ class Program:
 
 _graph = partial(tf.function, autograph=False)
 """AutoGraph has nothing to do here, takes time, and leaves files of killed workers behind."""
+
+
+def _without_softmax(model: Any) -> Any:
+    return keras.Model(model.input, model.get_layer("logits").output)
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Layers made inside the block compute by the Keras dtype policy `name`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _tensor(array: np.ndarray) -> Any:
