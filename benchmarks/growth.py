@@ -117,13 +117,17 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     for axes, (grows, label) in zip(panels, said.items(), strict=True):
         part = table[table["grows"] == grows]
         for (number, some), look in zip(part.groupby("workers"), ("o-", "s-"), strict=False):
-            axes.loglog(some["amount"], some["seconds"], look, label=f"{number} worker(s)")
+            label_of = "1 worker" if number == 1 else f"{number} workers"
+            axes.loglog(some["amount"], some["seconds"], look, label=label_of)
         last = part[part["workers"] == 1].iloc[-1]
         axes.loglog(
             part["amount"], part["amount"] * last["seconds"] / last["amount"], "k:", lw=1,
             label="in proportion",
         )  # fmt: skip
+        amounts = sorted(set(part["amount"]))
         axes.set(xlabel=grows, ylabel=label, title=f"More {grows}")
+        axes.set_xticks(amounts, labels=[f"{amount:,}" for amount in amounts])
+        axes.minorticks_off()
         axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
