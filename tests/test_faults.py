@@ -1,6 +1,6 @@
-"""`dvc repro` killed at random moments: the next ones end with the numbers of an undisturbed run.
+"""`dvc repro` killed at random moments, and two at once: in the end the numbers are the same.
 
-Runs where ATLAS_FAULTS says how many moments to try (ATLAS_FAULTS=20), for it takes minutes.
+The kills run where ATLAS_FAULTS says how many moments to try (ATLAS_FAULTS=20): they take minutes.
 """
 
 import os
@@ -22,11 +22,7 @@ from ruamel.yaml import YAML
 from tests.test_repro import Copy
 
 NUM_FAULTS = int(os.environ.get("ATLAS_FAULTS", "0"))
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(3000),
-    pytest.mark.skipif(not NUM_FAULTS, reason="takes minutes: set ATLAS_FAULTS=3 or more"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(6000)]
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 SCORES = ("download", "preprocess", "train", "evaluate")
 ALL = (*SCORES, "tune", "compare", "report")
@@ -93,6 +89,7 @@ def _runs(project: Copy) -> list[tuple[str, str]]:
         return database.execute("SELECT name, status FROM runs").fetchall()
 
 
+@pytest.mark.skipif(not NUM_FAULTS, reason="takes minutes: set ATLAS_FAULTS=3 or more")
 def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) -> None:
     whole = one_model_copy(tmp_path / "whole", sources, ALL)
     began = time.monotonic()
@@ -123,3 +120,30 @@ def _check(killed: Copy, whole: Copy) -> None:
     assert {"preprocess", "train@dense", "tune", "evaluate", "report"} <= set(finished)
     assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
     assert "Running stage" not in killed.dvc("repro")
+
+
+def test_two_repro_at_once_lose_nothing(tmp_path: Path, sources: Any) -> None:
+    project = one_model_copy(tmp_path / "both", sources)
+    both = [
+        subprocess.Popen(
+            REPRO,
+            cwd=project.root,
+            env=project.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate()[0] for one in both]
+    for process, text in zip(both, said, strict=True):
+        # DVC lets one of them run a stage; the other waits, or stops and says why.
+        assert process.returncode == 0 or "lock" in text, text
+    project.dvc("repro")
+    alone = one_model_copy(tmp_path / "alone", sources)
+    alone.dvc("repro")
+    for name in ("metrics.json", "diagnosis.json", "curves/dense.csv"):
+        results = Path("results", name)
+        assert (project.root / results).read_bytes() == (alone.root / results).read_bytes()
+    assert {status for _, status in _runs(project)} <= {"FINISHED", "KILLED", "FAILED"}
+    assert "Running stage" not in project.dvc("repro")

@@ -3,6 +3,7 @@
 A small file system in memory stands for it, which needs the rights of root; skipped without.
 """
 
+import argparse
 import errno
 import os
 import shutil
@@ -17,7 +18,8 @@ from ruamel.yaml import YAML
 
 from pipeline import params as parameters
 from pipeline.data import prepared
-from pipeline.stages import cli, train
+from pipeline.stages import cli, train, tune
+from pipeline.studies.storage import StorageError
 from pipeline.tracking import TrackingError, stage_run
 from pipeline.tracking.service import Service
 
@@ -143,9 +145,7 @@ def test_training_goes_on_when_the_disk_of_the_database_gets_full(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with stage_run(parameters.parse({}), "train", "demo") as run:
         run.log_metrics({"val/loss": 0.5}, step=1)
-        with pytest.raises(OSError), (folder / "filler").open("wb") as filler:
-            while filler.write(bytes(4096)):
-                filler.flush()
+        _fill(folder)
         for step in range(2, 200):
             run.log_metrics({f"value {number}": step for number in range(50)}, step)
         assert not run.online
@@ -153,3 +153,45 @@ def test_training_goes_on_when_the_disk_of_the_database_gets_full(
     assert "failed" in caplog.text and "full" in caplog.text
     with stage_run(parameters.parse({}), "evaluate", "demo") as run:
         assert run.online
+
+
+@pytest.mark.slow
+def test_a_study_whose_disk_gets_full_keeps_its_trials_and_goes_on(
+    digits_folder: Path, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = {"widths": [2, 4], "dropouts": [0.0, 0.5], "seeds": [0], "epochs": 2}
+
+    def tables(name: str, storage: Path) -> bytes:
+        chosen = {**study, "search_trials": 0, "storage": f"sqlite:///{storage / 'optuna.db'}"}
+        with (tmp_path / "params.yaml").open("w") as file:
+            YAML().dump({**SMALL, "tune": chosen, "evaluate": {"num_resamples": 100}}, file)
+        out = tmp_path / name
+        paths = {"params": tmp_path / "params.yaml", "data": digits_folder, "out": out}
+        tune.main(argparse.Namespace(**paths))
+        return (out / "map.csv").read_bytes()
+
+    undisturbed = tables("undisturbed", tmp_path)
+    folder, logged = disk("size=16m"), tune._log_trial
+    numbers: list[int] = []
+
+    def logged_then_full(run: Any, purpose: Any, trial: Any) -> None:
+        logged(run, purpose, trial)
+        numbers.append(trial.number)
+        if len(numbers) == 2:
+            _fill(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "_log_trial", logged_then_full)
+        with pytest.raises(StorageError, match="failed while a study ran.*(full|disk I/O)"):
+            tables("disturbed", folder)
+    assert numbers == [0, 1] and not (tmp_path / "disturbed").exists()
+    (folder / "filler").unlink()
+    assert tables("disturbed", folder) == undisturbed
+
+
+def _fill(folder: Path) -> None:
+    with pytest.raises(OSError), (folder / "filler").open("wb") as filler:
+        while filler.write(bytes(4096)):
+            filler.flush()
