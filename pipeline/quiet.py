@@ -32,7 +32,7 @@ def tensorflow(threads: int | None = None) -> Any:
 @lru_cache(maxsize=1)
 def _imported() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silenced():
+    with silenced():
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
@@ -41,7 +41,8 @@ def _imported() -> Any:
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
+    """Nothing this process writes to standard error is seen, whatever wrote it."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

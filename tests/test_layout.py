@@ -96,9 +96,8 @@ def test_all_that_can_be_run_are_stages(sources: Any) -> None:
 
 
 def _is_verb(sources: Any, module: str) -> bool:
-    return "__main__" in {
-        node.value for node in ast.walk(sources.tree(module)) if isinstance(node, ast.Constant)
-    }
+    guards = [node.test for node in sources.tree(module).body if isinstance(node, ast.If)]
+    return "__name__ == '__main__'" in map(ast.unparse, guards)
 
 
 def test_only_params_reads_yaml(sources: Any) -> None:

@@ -46,6 +46,7 @@ class Result:
 def main(arguments: argparse.Namespace) -> None:
     """Fit every variant with every seed, compare, write and log the tables."""
     params = parameters.load(arguments.params)
+    workers.prepare(params.workers)
     written = record.load(arguments.name)
     overrides = {**written.small} if arguments.small else {}
     overrides |= dict(parameters.assignment(text) for text in arguments.set)

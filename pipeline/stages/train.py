@@ -31,6 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.model == "ensemble":
         _combine(arguments, params, data)
         return
+    workers.prepare(params.workers)
     params = registered.fetched(params, arguments.model)
     checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
     tasks = plan(params, arguments.model, arguments.data, data.manifest)

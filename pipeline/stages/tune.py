@@ -42,6 +42,7 @@ CURVES = ("epoch", "split", "loss", "accuracy")
 def main(arguments: argparse.Namespace) -> None:
     """Run or resume both studies, write their tables, log every trial."""
     params = parameters.load(arguments.params)
+    workers.prepare(params.workers)
     params = registered.fetched(params, params.tune.model)
     manifest = prepared.read_manifest(arguments.data)
     plan = Plan(params, arguments.data, manifest)
@@ -85,6 +86,9 @@ def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
 
     def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
         if not pools:
+            # Figures are imported while TensorFlow is, for the workers.
+            from pipeline.plots import maps, studies  # noqa: F401
+
             pools.append(stack.enter_context(workers.pool(plan.params.workers)))
         return pools[0].run(tasks, title)
 
@@ -122,10 +126,10 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
     point = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
     known = trial.user_attrs
     with run.child(f"{purpose}: {point}", {"study": purpose}) as child:
-        child.log_params(trial.params)
-        child.log_metrics({name: x for name, x in known.items() if isinstance(x, int | float)})
-        child.log_tags({"verdict": known["verdict"], "onset": known.get("onset", "")})
-        child.log_curves(pd.DataFrame(known["curves"])[list(CURVES)])
+        scores = {name: x for name, x in known.items() if isinstance(x, int | float)}
+        tags = {"verdict": known["verdict"], "onset": known.get("onset", "")}
+        table = pd.DataFrame(known["curves"])[list(CURVES)]
+        child.log_scored(trial.params, scores, tags, table)
         if not known[f"{VALUE[purpose]}_by_seed"]:
             child.fail("the loss of every seed left the finite numbers")
 

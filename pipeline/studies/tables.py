@@ -10,11 +10,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    MeanDecreaseImpurityImportanceEvaluator,
-)
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.diagnosis import double_descent
@@ -127,15 +122,17 @@ def importance_table(trials: Sequence[FrozenTrial], target: str, seed: int) -> p
     ordered = sorted(done, key=lambda trial: sorted(trial.params.items()))
     if len(ordered) < 2 or np.ptp([_value(trial) for trial in ordered]) == 0:
         return pd.DataFrame(columns=columns)
-    evaluators: dict[str, BaseImportanceEvaluator] = {
-        "fANOVA": FanovaImportanceEvaluator(seed=seed),
-        "mean decrease in impurity": MeanDecreaseImpurityImportanceEvaluator(seed=seed),
+    from optuna import importance  # a second of scikit-learn, which workers can do without
+
+    evaluators: dict[str, importance.BaseImportanceEvaluator] = {
+        "fANOVA": importance.FanovaImportanceEvaluator(seed=seed),
+        "mean decrease in impurity": importance.MeanDecreaseImpurityImportanceEvaluator(seed=seed),
     }
     study = optuna.create_study(direction="minimize")
     study.add_trials([_bare(trial) for trial in ordered])
     rows = []
     for name, evaluator in evaluators.items():
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        found = importance.get_param_importances(study, evaluator=evaluator)
         for parameter, share in sorted(found.items()):
             rows.append((target, name, parameter, round(float(share), 6)))
     return pd.DataFrame(rows, columns=columns)

@@ -125,6 +125,20 @@ class Run:
         points = [Point(name, value, step, now) for name, step, value in curves.points(table)]
         self._put(Values(self._key, points=tuple(points)))
 
+    def log_scored(
+        self,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, Any],
+        table: "pd.DataFrame",
+    ) -> None:
+        """`log_params`, `log_metrics`, `log_tags` and `log_curves` as one message to MLflow."""
+        now = _now()
+        points = [Point(name, float(value), 0, now) for name, value in metrics.items()]
+        points += [Point(name, value, step, now) for name, step, value in curves.points(table)]
+        short = [{key: _short(value) for key, value in some.items()} for some in (params, tags)]
+        self._put(Values(self._key, tuple(points), *short))
+
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Log a matplotlib figure as the artifact `path`, such as `learning_curves.png`."""
         with self._artifact(path) as file:

@@ -27,6 +27,8 @@ PROCESS_TAG = "process"
 FAILURE_TAG = "failure"
 CONTENT_TAG = "content"
 MODELS = "models:/"
+MOST_METRICS = 800
+"""In one message, of which MLflow takes 1,000 values: 100 parameters and 100 tags stand beside."""
 LASTING = {
     "INVALID_PARAMETER_VALUE",
     "RESOURCE_DOES_NOT_EXIST",
@@ -120,13 +122,15 @@ class Service:
         from mlflow.entities import Metric, Param, RunTag
 
         run = self.run_id(record.run)
-        for points in _chunks(filter(_is_finite, record.points), 1000):
-            metrics = [Metric(one.name, one.value, one.time, one.step) for one in points]
-            self.client.log_batch(run, metrics=metrics)
-        for params in _chunks(record.params.items(), 100):
-            self.client.log_batch(run, params=[Param(key, value) for key, value in params])
-        for tags in _chunks(record.tags.items(), 100):
-            self.client.log_batch(run, tags=[RunTag(key, value) for key, value in tags])
+        points = _chunks(filter(_is_finite, record.points), MOST_METRICS)
+        params, tags = _chunks(record.params.items(), 100), _chunks(record.tags.items(), 100)
+        for some in itertools.zip_longest(points, params, tags, fillvalue=()):
+            self.client.log_batch(
+                run,
+                metrics=[Metric(one.name, one.value, one.time, one.step) for one in some[0]],
+                params=[Param(key, value) for key, value in some[1]],
+                tags=[RunTag(key, value) for key, value in some[2]],
+            )
 
     def _data_used(self, record: DataUsed) -> None:
         from mlflow.entities import Dataset, DatasetInput

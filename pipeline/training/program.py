@@ -71,7 +71,8 @@ class Program:
         self._logits, self._learnt_logits = map(_without_softmax, (self.model, self._learner))
         self._augment = _augmenter(task.train, self._shape, data)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
-        self._score = _graph(self._score_batch, reduce_retracing=True)
+        images = tf.TensorSpec((None, *self._shape), tf.uint8)
+        self._score = _graph(self._score_batch, input_signature=[images])
         self._epochs: dict[bool, Callable[..., Any]] = {}
         self.num_traces = 0
 

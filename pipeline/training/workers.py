@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.params import Workers
-from pipeline.training import devices
+from pipeline.training import devices, forking
 from pipeline.training.progress import Board
 from pipeline.training.task import FitError, FitResult, FitTask, Progress
 
@@ -30,6 +30,12 @@ class Pool(Protocol):
 
     def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
         """Each task's index and result, in the order in which they finish."""
+
+
+def prepare(workers: Workers) -> None:
+    """Let what workers need be imported beside whatever comes before `pool`; returns at once."""
+    if workers.count != 0 and not workers.scheduler:
+        forking.start()
 
 
 @contextmanager
@@ -159,12 +165,14 @@ def _client(workers: Workers) -> Iterator[Any]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
-        "distributed.nanny.pre-spawn-environ": _environment(),
+        "distributed.nanny.pre-spawn-environ": forking.ENVIRONMENT,
+        "distributed.worker.multiprocessing-method": forking.METHOD,
     }
     with dask.config.set(quiet):
         if workers.scheduler:
             yield from _remote(workers.scheduler, Client)
             return
+        prepare(workers)
         with (
             LocalCluster(
                 n_workers=workers.count or devices.default_workers(),
@@ -199,12 +207,3 @@ def _remote(address: str, client: Any) -> Iterator[Any]:
         ) from None
     with connected:
         yield connected
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }

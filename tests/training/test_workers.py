@@ -1,12 +1,14 @@
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import psutil
 import pytest
 
 from pipeline.params import Workers
-from pipeline.training import workers
+from pipeline.training import forking, workers
 from pipeline.training.task import FitError
 from tests.fits import dense_task
 
@@ -47,9 +49,29 @@ def test_a_killed_worker_is_replaced_and_its_fit_retried(tasks, sequential):
 
 
 def _kill_one_worker():
+    mark = "multiprocessing.forkserver" if forking.METHOD == "forkserver" else "spawn_main"
     children = psutil.Process().children(recursive=True)
-    spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    os.kill(spawned[0].pid, signal.SIGKILL)
+    found = [child for child in children if mark in " ".join(child.cmdline())]
+    server = [] if mark == "spawn_main" else found[:1]  # the parent of those it forked
+    os.kill(next(child.pid for child in found if child not in server), signal.SIGKILL)
+
+
+@pytest.mark.skipif(forking.METHOD != "forkserver", reason="no fork on this system")
+def test_workers_are_forked_with_tensorflow_imported_and_nothing_started():
+    code = (
+        "import sys; from multiprocessing import forkserver; from pipeline.training import forking;"
+        "forking.start(); import os; assert not {'OMP_NUM_THREADS'} & set(os.environ);"
+        "process = forking.multiprocessing.get_context(forking.METHOD).Process(target=exec,"
+        "args=('import sys; from tensorflow.python.eager import context;"
+        'assert "pipeline.training.fitting" in sys.modules;'
+        "assert context.context()._context_handle is None',));"
+        "before = 'tensorflow' in sys.modules; process.start(); process.join();"
+        "print(before, process.exitcode)"
+    )
+    environment = {name: os.environ[name] for name in os.environ if name != "OMP_NUM_THREADS"}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "0"], done.stderr
 
 
 def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_path, monkeypatch):
