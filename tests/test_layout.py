@@ -18,6 +18,7 @@ LAYERS = (
     "texts",
     "data",
     "models",
+    "tiny_images",
     "prediction",
     "diagnosis",
     "training",

@@ -28,7 +28,7 @@ Purpose = Literal["map", "search"]
 PATIENCE_SHARE = 0.25
 """The search stops a fit without a better validation loss for this share of the epochs; the map
 never stops one."""
-DECISIVE_CODE = ("data", "models", "training", "diagnosis", "studies")
+DECISIVE_CODE = ("data", "models", "tiny_images", "training", "diagnosis", "studies")
 DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
 EVALUATE = ("confidence", "smoothing", "patience", "z", "floor")
 

@@ -30,12 +30,10 @@ class Arithmetic:
     Attributes:
         policy: the Keras dtype policy; with "mixed_bfloat16" layers multiply in 16 bits.
         xla: whether the update is compiled by XLA.
-        small_images: whether convolutions on images of a few pixels are rewritten for a CPU thread.
     """
 
     policy: str = "float32"
     xla: bool = False
-    small_images: bool = True
 
 
 CPU = Arithmetic()
@@ -84,13 +82,13 @@ def arithmetic() -> Arithmetic:
     import tensorflow as tf
 
     if TPU_VARIABLE in os.environ:
-        return Arithmetic("mixed_bfloat16", xla=True, small_images=False)
+        return Arithmetic("mixed_bfloat16", xla=True)
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return CPU
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     able = all(one.get("compute_capability", (0, 0)) >= FIRST_WITH_BFLOAT16 for one in details)
-    return Arithmetic("mixed_bfloat16" if able else "float32", xla=True, small_images=False)
+    return Arithmetic("mixed_bfloat16" if able else "float32", xla=True)
 
 
 def program(task: FitTask, data: Prepared, over: Any = None) -> Any:

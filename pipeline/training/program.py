@@ -15,10 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import models
+from pipeline import models, tiny_images
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
-from pipeline.training import augmentation, balancing, losses, optimizers, tiny_images
+from pipeline.training import augmentation, balancing, losses, optimizers
 from pipeline.training.devices import CPU, Arithmetic
 from pipeline.training.task import FitTask
 
@@ -173,8 +173,7 @@ class Program:
                 return step + 1, loss + sums[0], correct + sums[1]
 
             first = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
-            small = self._arithmetic.small_images
-            with tiny_images.rewritten(self._learner) if small else nullcontext():
+            with tiny_images.rewritten(self._learner):
                 return tf.while_loop(lambda step, *_: step < num_steps, advance, first)[1:]
 
         return _graph(epoch, input_signature=signature)  # type: ignore[no-any-return]

@@ -109,7 +109,7 @@ def _code_hash() -> str:
     """A hash of the code that trains, so that a checkpoint of other code is never continued."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for folder in ("data", "models", "training"):
+    for folder in ("data", "models", "tiny_images", "training"):
         for source in sorted((package / folder).glob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()

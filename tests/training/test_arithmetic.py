@@ -38,7 +38,7 @@ def differences(one: Any, other: Any) -> Iterator[float]:
 def test_xla_learns_the_same_but_for_rounding(digits_folder: Path) -> None:
     # Without dropout: XLA draws other random numbers from the same seed.
     plain, losses = fitted(digits_folder, CPU, ("flip",))
-    compiled, others = fitted(digits_folder, Arithmetic(xla=True, small_images=False), ("flip",))
+    compiled, others = fitted(digits_folder, Arithmetic(xla=True), ("flip",))
     assert max(differences(plain, compiled)) < 1e-3
     for alone, other in zip(losses, others, strict=True):
         assert alone["loss"] == pytest.approx(other["loss"], abs=1e-4)
@@ -90,11 +90,11 @@ def test_a_gpu_gets_what_it_can(
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     found = devices.arithmetic.__wrapped__()
-    assert found == Arithmetic(policy, xla=True, small_images=False)
+    assert found == Arithmetic(policy, xla=True)
 
 
 def test_a_cpu_keeps_to_what_was_measured_to_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TPU_NAME", raising=False)
-    assert devices.arithmetic.__wrapped__() == CPU == Arithmetic("float32", False, True)
+    assert devices.arithmetic.__wrapped__() == CPU == Arithmetic("float32", xla=False)
     monkeypatch.setenv("TPU_NAME", "local")
     assert devices.arithmetic.__wrapped__().policy == "mixed_bfloat16"

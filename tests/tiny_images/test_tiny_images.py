@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.training import tiny_images
+from pipeline import tiny_images
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.training import depthwise
+from pipeline.tiny_images import depthwise
 
 GEOMETRIES = [
     (1, 3, 1, "SAME"),

@@ -2,7 +2,8 @@
 
 TensorFlow's kernels are written for larger images. Two kinds of layers gain from another order of
 the same sums: depthwise ones (`depthwise.py`), and those of a single pixel, which are a product of
-two matrices: each image's channels times the filter.
+two matrices: each image's channels times the filter. This was measured on CPUs; a GPU or TPU keeps
+its own kernels.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline.training import depthwise
+from pipeline.tiny_images import depthwise
 
 LARGEST_SIDE = 4
 """Up to this side, in pixels, a product of matrices was measured to be faster."""
@@ -26,6 +27,8 @@ def rewritten(model: keras.Model) -> Iterator[int]:
     TensorFlow or Keras is. Layers whose images are not small enough to gain are left alone.
     """
     layers = [(layer, convolve) for layer in _leaves(model) if (convolve := _faster(layer))]
+    if len(tf.config.list_logical_devices()) > len(tf.config.list_logical_devices("CPU")):
+        layers = []
     for layer, convolve in layers:
         layer.call = _call(layer, convolve)
     try:
