@@ -137,7 +137,8 @@ class Program:
         return np.concatenate([batch.numpy() for batch in batches])
 
     def _score_batch(self, images: Any) -> Any:
-        return tf.cast(self._logits(images, training=False), tf.float32)
+        with tiny_images.rewritten(self.model):
+            return tf.cast(self._logits(images, training=False), tf.float32)
 
     def _reseed(self, generator: np.random.Generator) -> None:
         for variable in _seed_states(self._learner):

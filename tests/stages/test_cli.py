@@ -193,3 +193,14 @@ def test_an_error_of_the_users_is_one_line(
         cli.run(refuse, cli.parser(""))
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: seed: got -1, expected 0 or more\n"
+
+
+def test_a_finished_stage_has_said_all_and_runs_what_was_to_run_at_its_end(tmp_path: Path) -> None:
+    body = 'import atexit; atexit.register(print, "last"); print("done")'
+    (tmp_path / "stage.py").write_text(STAGE.format(body=body))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("DVC_STAGE", None)
+    run = [sys.executable, tmp_path / "stage.py"]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == ["done", "last"]
