@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PREVIOUS = "previous"
+FETCHED_WEIGHTS = Path(".checkpoints", "weights")
+"""Where weights from a registry lie in the project, each file named by its content."""
 
 
 @contextmanager

@@ -139,20 +139,21 @@ def digest(arrays: Iterable[NDArray[Any]]) -> str:
     return hashed.hexdigest()
 
 
-def read_exactly(file: IO[bytes], num_bytes: int, name: str) -> bytes:
-    """The next `num_bytes` of a stream; no more memory is taken than bytes are there.
+def read_exactly(file: IO[bytes], num_bytes: int, name: str) -> bytes | bytearray:
+    """The next `num_bytes` of a stream; memory is taken as bytes come, however many are declared.
 
     Raises:
         DataError: the stream ends before.
     """
-    pieces, missing = [], num_bytes
-    while missing:
-        piece = file.read(min(missing, PIECE_BYTES))
-        if not piece:
-            raise DataError(f"{name}: ends in the middle ({missing} bytes missing).")
-        pieces.append(piece)
-        missing -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if num_bytes <= PIECE_BYTES:
+        found: bytes | bytearray = file.read(num_bytes)
+    else:
+        found = bytearray()
+        while piece := file.read(min(num_bytes - len(found), PIECE_BYTES)):
+            found += piece
+    if len(found) < num_bytes:
+        raise DataError(f"{name}: ends in the middle ({num_bytes - len(found)} bytes missing).")
+    return found
 
 
 def stream(file: IO[bytes], shape: tuple[int, ...], name: str) -> Iterator[Images]:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,21 +39,23 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         _end_with_dvc()
     try:
         main(parsed)
+        sys.stdout.flush()
     except AtlasError as error:
         sys.exit(_said(str(error)))
     except OSError as error:
         sys.exit(_said(f"{error.filename or 'file system'}: {error.strerror or error}"))
     except KeyboardInterrupt:
         sys.exit(130)
-    if main.__module__ == "__main__":
+    if main.__module__ == "__main__" and sys.getprofile() is None:
         _leave()
 
 
 def _leave() -> None:
     """End this process, all being done, without the second TensorFlow takes to free its memory."""
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)
 
 

@@ -46,7 +46,6 @@ class Result:
 def main(arguments: argparse.Namespace) -> None:
     """Fit every variant with every seed, compare, write and log the tables."""
     params = parameters.load(arguments.params)
-    workers.prepare(params.workers)
     written = record.load(arguments.name)
     overrides = {**written.small} if arguments.small else {}
     overrides |= dict(parameters.assignment(text) for text in arguments.set)
@@ -55,6 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
     variants = [_with_weights(variant) for variant in comparison.resolved(seeds)]
     data = prepared.read(arguments.data)
     num_train = checked(variants, seeds, data)
+    workers.prepare(params.workers)
     smoothing = params.evaluate.smoothing
     folder = arguments.data.resolve()
     where = Where(folder, data.manifest.content_hash, smoothing, cli.root() / ".checkpoints")

@@ -1,6 +1,7 @@
 """Weights to begin with that MLflow keeps: `models.efficientnet.weights: models:/NAME@ALIAS`."""
 
 from pipeline import tracking
+from pipeline.files import FETCHED_WEIGHTS
 from pipeline.params import Params
 from pipeline.stages import cli
 
@@ -20,7 +21,7 @@ def fetched(settings: Params, model: str) -> Params:
     registered = (network.weights or "").startswith(REGISTERED)
     if model != "efficientnet" or not registered:
         return settings
-    path = tracking.model_file(str(network.weights), cli.root() / ".checkpoints" / "weights")
+    path = tracking.model_file(str(network.weights), cli.root() / FETCHED_WEIGHTS)
     known = network.model_copy(update={"weights": str(path)})
     models = settings.models.model_copy(update={"efficientnet": known})
     return settings.model_copy(update={"models": models})

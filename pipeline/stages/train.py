@@ -31,13 +31,13 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.model == "ensemble":
         _combine(arguments, params, data)
         return
-    workers.prepare(params.workers)
-    params = registered.fetched(params, arguments.model)
+    given, params = params, registered.fetched(params, arguments.model)
     checks.check(params, arguments.model, data.manifest.image_shape, data.manifest.num_classes)
+    workers.prepare(params.workers)
     tasks = plan(params, arguments.model, arguments.data, data.manifest)
     sections = ("seed", "train", f"models.{arguments.model}")
     stage = f"train@{arguments.model}"
-    with tracking.stage_run(params, stage, data.manifest.dataset, sections) as run:
+    with tracking.stage_run(given, stage, data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         results = _fitted(params, arguments.model, tasks)
         told.fits(run, arguments.model, results)

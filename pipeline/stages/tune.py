@@ -41,14 +41,14 @@ CURVES = ("epoch", "split", "loss", "accuracy")
 
 def main(arguments: argparse.Namespace) -> None:
     """Run or resume both studies, write their tables, log every trial."""
-    params = parameters.load(arguments.params)
-    workers.prepare(params.workers)
-    params = registered.fetched(params, params.tune.model)
+    given = parameters.load(arguments.params)
+    params = registered.fetched(given, given.tune.model)
     manifest = prepared.read_manifest(arguments.data)
     plan = Plan(params, arguments.data, manifest)
     check(plan)
+    workers.prepare(params.workers)
     sections = (*SECTIONS, f"models.{plan.tune.model}")
-    with tracking.stage_run(params, "tune", manifest.dataset, sections) as run:
+    with tracking.stage_run(given, "tune", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         with ExitStack() as stack:
             fitted = _on_demand(plan, stack)
@@ -81,7 +81,7 @@ def check(plan: Plan) -> None:
 
 
 def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
-    """Fits on workers that start with the first of them: a finished study starts none."""
+    """Fits on workers that start with the first of them: a finished study starts none of them."""
     pools: list[workers.Pool] = []
 
     def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:

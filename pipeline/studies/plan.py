@@ -18,6 +18,7 @@ from optuna.distributions import (
 
 from pipeline import models
 from pipeline.data.prepared import Manifest
+from pipeline.files import FETCHED_WEIGHTS
 from pipeline.params import Params, Tune
 from pipeline.studies import designs
 from pipeline.studies.designs import Point
@@ -159,7 +160,7 @@ class Plan:
         evaluate = self.params.evaluate.model_dump(mode="json")
         return {
             "tune": {name: tune[name] for name in names},
-            "section": getattr(self.params.models, model).model_dump(mode="json"),
+            "section": self._section(),
             "train": self.params.train_for(model).model_dump(mode="json", exclude={"seeds"}),
             "evaluate": {name: evaluate[name] for name in EVALUATE},
             "seed": self.params.seed,
@@ -167,6 +168,16 @@ class Plan:
             "code": _code_hash(),
             "packages": {name: version(name) for name in DECISIVE_PACKAGES},
         }
+
+    def _section(self) -> dict[str, Any]:
+        """The model's settings; weights from a registry by their content, wherever they lie."""
+        section: dict[str, Any] = getattr(self.params.models, self.tune.model).model_dump(
+            mode="json"
+        )
+        weights = Path(section.get("weights") or "")
+        if weights.parent.parts[-2:] == FETCHED_WEIGHTS.parts:
+            section["weights"] = weights.name
+        return section
 
 
 @cache

@@ -82,7 +82,7 @@ def arithmetic() -> Arithmetic:
     import tensorflow as tf
 
     if TPU_VARIABLE in os.environ:
-        return Arithmetic("mixed_bfloat16", xla=True)
+        return Arithmetic("mixed_bfloat16")  # what runs on a TPU is compiled by XLA in any case
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return CPU

@@ -2,14 +2,14 @@
 
 Python's forkserver does it. It imports what fits need while the stage reads its data and reaches
 MLflow; workers, and those that replace lost ones, then start at once. TensorFlow is imported there
-and nothing more: its threads and devices begin in the workers. Only on Linux, for other systems'
-libraries do not stand a fork; there every worker imports for itself.
+and nothing more: the server has one thread and no device, which begin in the workers. Only on
+Linux, for other systems' libraries do not stand a fork; there every worker imports for itself.
 """
 
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
 
@@ -22,6 +22,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # the server is to have one thread
+    "MALLOC_TRIM_THRESHOLD_": "65536",  # give free memory back, as distributed has it
+    "PYTHONHASHSEED": "0",
     **dict.fromkeys(THREADS, "1"),
 }
 """Of a worker, from before its first import on: a process a core, so one thread each."""
@@ -30,24 +33,25 @@ ENVIRONMENT = {
 def start() -> None:
     """Let the server begin to import, if it does not run yet; returns at once.
 
-    It ends with this process, however that ends.
+    It ends with this process, however that ends, within a second or so. Should it be killed, the
+    next worker starts another one.
     """
     if METHOD != "forkserver":
         return
     multiprocessing.get_context(METHOD).set_forkserver_preload([PRELOADED])
-    with _set(ENVIRONMENT):
+    with environment():
         forkserver.ensure_running()
 
 
 @contextmanager
-def _set(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def environment() -> Iterator[None]:
+    """This process has a worker's variables inside the block, and its own again after it."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     try:
         yield
     finally:
         for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
+            os.environ.pop(name, None)
+            if value is not None:
                 os.environ[name] = value

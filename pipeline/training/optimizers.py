@@ -5,6 +5,7 @@ same formula, but the kernel takes 1 - beta_2 in float32, where 0.999 leaves 1.3
 thousandth. So its steps are longer by a few millionths, and weights agree to that (tested: 1e-5).
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.params import Train
+from pipeline.training.devices import TPU_VARIABLE
 
 LAST_LAYER = "logits"
 ADAMW_DECAY = MUON_DECAY = 0.004  # Keras' own defaults
@@ -74,9 +76,8 @@ def make(train: Train, slow_variables: Sequence[Any] = ()) -> Any:
 
 
 def fused_fits() -> bool:
-    """Whether the fused kernel is for this machine and precision: a CPU, and float32."""
-    policy = keras.mixed_precision.dtype_policy()
-    return policy.name == "float32" and not tf.config.list_physical_devices("GPU")
+    """Whether the fused kernel is for this machine: one that trains on its CPU."""
+    return TPU_VARIABLE not in os.environ and not tf.config.list_physical_devices("GPU")
 
 
 def _classes() -> dict[str, Callable[..., Any]]:

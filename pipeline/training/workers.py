@@ -172,8 +172,9 @@ def _client(workers: Workers) -> Iterator[Any]:
         if workers.scheduler:
             yield from _remote(workers.scheduler, Client)
             return
-        prepare(workers)
+        forking.start()
         with (
+            forking.environment(),  # a Nanny sets it too, and leaves it
             LocalCluster(
                 n_workers=workers.count or devices.default_workers(),
                 threads_per_worker=1,
@@ -182,6 +183,7 @@ def _client(workers: Workers) -> Iterator[Any]:
             ) as cluster,
             Client(cluster) as client,
         ):
+            forking.start()  # distributed has named other things for a server started anew
             try:
                 yield client
             finally:

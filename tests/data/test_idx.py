@@ -1,11 +1,13 @@
 import gzip
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data import DataError, idx
+from pipeline.data import DataError, arrays, idx
 from tests.inputs import damaged, examples
 
 NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
@@ -90,3 +92,14 @@ def test_damaged_files_are_refused_or_sound(write, made, data):
     else:
         for part, images in found.values():
             assert images.dtype == np.uint8 and len(images) == len(part.labels)
+
+
+def test_a_header_that_declares_too_much_takes_no_memory(write):
+    labels = gzip.compress(struct.pack(">BBBBI", 0, 0, 8, 1, 2**32 - 1) + bytes(1000))
+    paths = write(**{"train-labels": labels})
+    tracemalloc.start()
+    with pytest.raises(DataError, match="ends in the middle"):
+        read(paths)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * arrays.PIECE_BYTES

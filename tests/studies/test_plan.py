@@ -104,6 +104,19 @@ def test_a_map_that_follows_its_frontier_depends_on_the_threshold(make_plan):
     assert plans[0].decisive("map") != plans[1].decisive("map")
 
 
+@pytest.mark.parametrize(
+    ("folder", "same"), [("/{}/.checkpoints/weights", True), ("/{}/models", False)]
+)
+def test_weights_from_a_registry_count_by_their_content_wherever_they_lie(make_plan, folder, same):
+    changes = {"tune.model": "efficientnet", "tune.widths": [0, 1]}
+    weights = [f"{folder.format(host)}/3f2a.keras" for host in ("a", "b")]
+    one, other = (
+        make_plan({**changes, "models.efficientnet.weights": path}).decisive("map")
+        for path in weights
+    )
+    assert (one == other) is same
+
+
 def test_the_code_that_trains_is_part_of_what_decides(make_plan):
     assert make_plan().decisive("map")["code"] == _code_hash()
     assert len(_code_hash()) == 64

@@ -97,4 +97,4 @@ def test_a_cpu_keeps_to_what_was_measured_to_win(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("TPU_NAME", raising=False)
     assert devices.arithmetic.__wrapped__() == CPU == Arithmetic("float32", xla=False)
     monkeypatch.setenv("TPU_NAME", "local")
-    assert devices.arithmetic.__wrapped__().policy == "mixed_bfloat16"
+    assert devices.arithmetic.__wrapped__() == Arithmetic("mixed_bfloat16")

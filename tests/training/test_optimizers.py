@@ -116,16 +116,14 @@ def test_only_adam_is_replaced_and_only_where_its_kernel_fits(monkeypatch):
     assert type(optimizers.make(Train(optimizer="adamw"))) is keras.optimizers.AdamW
 
 
-def test_fused_kernel_fits_no_half_precision_and_no_gpu(monkeypatch):
+def test_fused_kernel_is_for_cpus(monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
     assert optimizers.fused_fits()
+    monkeypatch.setenv("TPU_NAME", "local")
+    assert not optimizers.fused_fits()
+    monkeypatch.delenv("TPU_NAME")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     assert not optimizers.fused_fits()
-    monkeypatch.undo()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        assert not optimizers.fused_fits()
-    finally:
-        keras.mixed_precision.set_dtype_policy("float32")
 
 
 @pytest.mark.parametrize("name", NAMES)

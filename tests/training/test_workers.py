@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -56,22 +57,73 @@ def _kill_one_worker():
     os.kill(next(child.pid for child in found if child not in server), signal.SIGKILL)
 
 
-@pytest.mark.skipif(forking.METHOD != "forkserver", reason="no fork on this system")
-def test_workers_are_forked_with_tensorflow_imported_and_nothing_started():
-    code = (
-        "import sys; from multiprocessing import forkserver; from pipeline.training import forking;"
-        "forking.start(); import os; assert not {'OMP_NUM_THREADS'} & set(os.environ);"
-        "process = forking.multiprocessing.get_context(forking.METHOD).Process(target=exec,"
-        "args=('import sys; from tensorflow.python.eager import context;"
-        'assert "pipeline.training.fitting" in sys.modules;'
-        "assert context.context()._context_handle is None',));"
-        "before = 'tensorflow' in sys.modules; process.start(); process.join();"
-        "print(before, process.exitcode)"
-    )
-    environment = {name: os.environ[name] for name in os.environ if name != "OMP_NUM_THREADS"}
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+FORKED = pytest.mark.skipif(forking.METHOD != "forkserver", reason="no fork on this system")
+LOOK = """
+import sys
+import psutil
+from tensorflow.python.eager import context
+assert "pipeline.training.fitting" in sys.modules
+assert context.context()._context_handle is None
+assert psutil.Process().parent().num_threads() == 1
+"""
+FORK = f"""
+import sys
+from multiprocessing import get_context
+from pipeline.training import forking
+forking.start()
+process = get_context(forking.METHOD).Process(target=exec, args=({LOOK!r}, {{}}))
+process.start()
+process.join()
+print("tensorflow" in sys.modules, process.exitcode)
+"""
+FIT = """
+import os
+import sys
+from pathlib import Path
+from pipeline.params import Workers
+from pipeline.training import workers
+from tests.fits import dense_task
+if __name__ == "__main__":
+    before = dict(os.environ)
+    workers.prepare(Workers(count=1))
+    with workers.pool(Workers(count=1)) as pool:
+        found = dict(pool.run([dense_task(Path(sys.argv[1]), epochs=1, units=[4])], "dense"))
+    left = {name for name in os.environ if os.environ[name] != before.get(name)}
+    print(found[0].failed, left - {"__DASK_PARENT_PID"} or "nothing")
+"""
+SERVE = """
+import signal
+import psutil
+from pipeline.training import forking
+forking.start()
+children = psutil.Process().children()
+print(*(one.pid for one in children if "forkserver" in " ".join(one.cmdline())), flush=True)
+signal.pause()
+"""
+
+
+@FORKED
+def test_workers_are_forked_from_one_thread_with_tensorflow_imported_and_nothing_started():
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True)
     assert done.stdout.split() == ["False", "0"], done.stderr
+
+
+def test_variables_of_workers_are_neither_the_users_nor_left_to_the_stage(digits_folder, tmp_path):
+    (tmp_path / "script.py").write_text(FIT)
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "TF_NUM_INTRAOP_THREADS": "2"}
+    run = [sys.executable, tmp_path / "script.py", digits_folder]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["None nothing"], done.stderr
+
+
+@FORKED
+def test_the_server_ends_with_its_stage_even_while_it_imports():
+    run = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as stage:
+        server = psutil.Process(int(stage.stdout.readline()))
+        stage.kill()
+    server.wait(30)
 
 
 def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_path, monkeypatch):
