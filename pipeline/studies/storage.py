@@ -76,8 +76,9 @@ def study(
         try:
             # Optuna makes its tables without a lock: of four first users at once, three fail.
             with FileLock(folder / ".optuna.lock", timeout=2 * LOCK_SECONDS):
+                storage = _storage(url or default_url(folder))
                 found = optuna.create_study(
-                    storage=_storage(url or default_url(folder)),
+                    storage=storage,
                     sampler=sampler,
                     pruner=pruner,
                     study_name=name,
@@ -86,11 +87,14 @@ def study(
                 )
         except _errors() as error:
             raise StorageError(_refusal(url or default_url(folder), error)) from None
-        _fail_abandoned(found, local=url is None)
         try:
+            _fail_abandoned(found, local=url is None)
             yield found
         except _failures() as error:
             raise StorageError(_broken(url or default_url(folder), error)) from None
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def ask(found: Study, space: Any) -> Trial:
