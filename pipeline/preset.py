@@ -24,6 +24,7 @@ from pipeline.params import ParamsError, Record
 from pipeline.stages import cli
 
 FOLDER = Path("experiments/presets")
+PARAMS = Path("params.yaml")  # what the settings are laid over
 _WORD = re.compile(r"[A-Za-z_/~][A-Za-z0-9_./~-]*")
 _LITERALS = {"true", "false", "null", "nan", "inf", "~"}
 
@@ -100,7 +101,7 @@ def command(name: str, preset: Preset, settings: dict[str, Any], printed: bool =
         PresetError: a setting is unknown or not allowed, or has a blank in it and is to be printed.
     """
     try:
-        parameters.parse({}, settings)
+        parameters.parse(parameters.read_yaml(PARAMS) if PARAMS.exists() else {}, settings)
     except ParamsError as error:
         raise PresetError(f"preset {name}: {error}") from None
     words = ["--temp", "-n", name]

@@ -64,6 +64,21 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
         preset.load("odd", tmp_path)
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in preset.FOLDER.glob("*.yaml")))
+def test_a_preset_that_is_shipped_fits_the_parameters_that_are(name):
+    shipped = preset.load(name)
+    assert preset.command(name, shipped, dict(shipped.settings))[:3] == ["--temp", "-n", name]
+
+
+def test_settings_that_do_not_fit_params_yaml_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = Preset(title="t", settings={"models.ensemble.members": 5})
+    assert preset.command("five", given, dict(given.settings))
+    (tmp_path / "params.yaml").write_text("models: {cnn: {train: {seeds: [0, 1]}}}\n")
+    with pytest.raises(PresetError, match="5 members, but cnn is trained with 2 seeds"):
+        preset.command("five", given, dict(given.settings))
+
+
 def test_at_the_command_line_an_error_cannot_start_the_plain_pipeline(tmp_path):
     (tmp_path / "small.yaml").write_text("title: t\nsettings: {train.epochs: 3}\n")
     run = [sys.executable, "-m", "pipeline.preset", "--folder", str(tmp_path)]

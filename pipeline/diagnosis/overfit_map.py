@@ -54,6 +54,7 @@ class MapSettings:
         threshold: nats of gap that count as overfitting.
         num_images: how many probe images, and as many validation images, a fit was scored on.
         reference: the probe accuracy that can be reached on this data set; None: the map's best.
+        chance: the accuracy of guessing.
         log_width: False where width is an ordinal, such as the variant of an EfficientNet.
     """
 
@@ -63,6 +64,7 @@ class MapSettings:
     num_resamples: int = 1000
     seed: int = 0
     reference: float | None = None
+    chance: float = 0.0
     log_width: bool = True
 
 
@@ -149,8 +151,9 @@ class OverfitMap:
     def underfit(self, at: pd.DataFrame) -> Bools:
         """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
 
-        Their probe accuracy is below the reference by more than its interval, and the interval of
-        their gap in accuracy includes 0. Between points, both margins are interpolated.
+        Their probe accuracy is below the reference by more than its interval, or guessing lies in
+        it, and the interval of their gap in accuracy includes 0. Between points, both margins are
+        interpolated.
         """
         marked = np.ones(len(at), bool)
         for column in ("shortfall", "closeness"):
@@ -250,9 +253,10 @@ def _points(fits: pd.DataFrame, settings: MapSettings) -> pd.DataFrame:
         row |= {"gap_loss": loss.value, "gap_loss_low": loss.low, "gap_loss_high": loss.high}
         row |= {"image_error": (loss.se_images or 0.0) / np.hypot(settings.threshold, loss.value)}
         row |= {"gap_accuracy": gap.value, "probe_accuracy": probe.value}
-        row |= {"shortfall": _margin(reference - (probe.high or 1.0), probe)}
+        short = max(reference - (probe.high or 1.0), settings.chance - (probe.low or 0.0))
+        row |= {"shortfall": _margin(short, probe)}
         row |= {"closeness": _margin(min(-(gap.low or 0.0), gap.high or 0.0), gap)}
-        row |= {"underfit": (probe.high or 1.0) < reference and gap.includes_zero}
+        row |= {"underfit": short > 0 and gap.includes_zero}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -76,6 +76,7 @@ def map_settings(plan: Plan) -> MapSettings:
         num_resamples=evaluate.num_resamples,
         seed=plan.params.seed,
         reference=evaluate.target_accuracy,
+        chance=1 / plan.manifest.num_classes,
         log_width=plan.log_width,
     )
 

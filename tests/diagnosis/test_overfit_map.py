@@ -122,6 +122,13 @@ def test_a_stated_reference_takes_the_place_of_the_best_fit():
     assert mapped(table, reference=0.9).points["underfit"].all()
 
 
+def test_a_map_that_guesses_throughout_is_underfit_and_not_safe():
+    table = fits(gap=lambda *_: 0.0, noise=0.0, accuracy=0.1)
+    assert mapped(table, chance=0.1).points["underfit"].all()
+    assert mapped(table, chance=0.1).table()["underfit"].all()
+    assert not mapped(table, chance=0.02).points["underfit"].any()
+
+
 def test_the_table_covers_the_region_with_every_examined_point():
     found = mapped(fits())
     table = found.table()
