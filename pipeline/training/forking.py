@@ -23,7 +23,6 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # the server is to have one thread
-    "MALLOC_TRIM_THRESHOLD_": "65536",  # give free memory back, as distributed has it
     "PYTHONHASHSEED": "0",
     **dict.fromkeys(THREADS, "1"),
 }
