@@ -28,6 +28,8 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 SCORES = ("download", "preprocess", "train", "evaluate")
 ALL = (*SCORES, "tune", "compare", "report")
 OTHERS = ("cnn", "efficientnet", "ensemble")
+SCORED = ("metrics.json", "diagnosis.json", "curves/dense.csv")
+OF_STUDIES = ("tune/map.csv", "tune/search.csv", "compare/remedies/effects.csv")
 REFUSED = "Unable to acquire lock|is busy, it is being blocked by"
 REPRO = (sys.executable, "-m", "dvc", "repro")
 
@@ -57,16 +59,15 @@ def one_model_copy(root: Path, sources: Any, stages: Sequence[str] = SCORES) -> 
     return made
 
 
+def _begun(project: Copy, **options: Any) -> subprocess.Popen[str]:
+    """`dvc repro`, started; `options` are those of Popen."""
+    return subprocess.Popen(REPRO, cwd=project.root, env=project.environment(), **options)
+
+
 def _disturbed(project: Copy, name: str, moment: float) -> None:
     """Start `dvc repro`, and after `moment` seconds end it by signal `name`."""
-    dvc = subprocess.Popen(
-        REPRO,
-        cwd=project.root,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    dvc = _begun(project, **nowhere, start_new_session=True)
     with suppress(subprocess.TimeoutExpired):
         dvc.wait(moment)
     below = _below(dvc.pid)
@@ -110,42 +111,29 @@ def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) 
 
 
 def _check(killed: Copy, whole: Copy) -> None:
-    killed.dvc("repro")
-    for name in (
-        "metrics.json", "diagnosis.json", "curves/dense.csv",
-        "tune/map.csv", "tune/search.csv", "compare/remedies/effects.csv",
-    ):  # fmt: skip
-        results = Path("results", name)
-        assert (killed.root / results).read_bytes() == (whole.root / results).read_bytes()
-    runs = _runs(killed)
-    finished = [name for name, status in runs if status == "FINISHED"]
+    _ends_as(killed, whole, (*SCORED, *OF_STUDIES))
+    finished = [name for name, status in _runs(killed) if status == "FINISHED"]
     assert {"preprocess", "train@dense", "tune", "evaluate", "report"} <= set(finished)
-    assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
-    assert "Running stage" not in killed.dvc("repro")
+
+
+def _ends_as(project: Copy, undisturbed: Copy, results: Sequence[str]) -> None:
+    """One more `dvc repro` gives the same bytes, leaves no run open and nothing to do."""
+    project.dvc("repro")
+    for name in results:
+        path = Path("results", name)
+        assert (project.root / path).read_bytes() == (undisturbed.root / path).read_bytes()
+    assert {status for _, status in _runs(project)} <= {"FINISHED", "KILLED", "FAILED"}
+    assert "Running stage" not in project.dvc("repro")
 
 
 def test_two_repro_at_once_lose_nothing(tmp_path: Path, sources: Any) -> None:
     project = one_model_copy(tmp_path / "both", sources)
-    both = [
-        subprocess.Popen(
-            REPRO,
-            cwd=project.root,
-            env=project.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    heard: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    both = [_begun(project, **heard) for _ in range(2)]
     said = [one.communicate()[0] for one in both]
     # DVC lets one of them run a stage; the other waits, or stops and says why.
     refused = [text for one, text in zip(both, said, strict=True) if one.returncode]
     assert len(refused) < 2 and all(re.search(REFUSED, text) for text in refused), refused
-    project.dvc("repro")
     alone = one_model_copy(tmp_path / "alone", sources)
     alone.dvc("repro")
-    for name in ("metrics.json", "diagnosis.json", "curves/dense.csv"):
-        results = Path("results", name)
-        assert (project.root / results).read_bytes() == (alone.root / results).read_bytes()
-    assert {status for _, status in _runs(project)} <= {"FINISHED", "KILLED", "FAILED"}
-    assert "Running stage" not in project.dvc("repro")
+    _ends_as(project, alone, SCORED)

@@ -1,6 +1,7 @@
 """The arithmetic that GPUs and TPUs get, tried out on this CPU: fits differ by rounding alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ NET: dict[str, Any] = {"units": (16,), "l2": 0.001, "batch_norm": True}
 
 def fitted(folder: Path, arithmetic: Arithmetic, augmentation: tuple[str, ...] = ()) -> Any:
     """A program after some epochs, and the running loss and accuracy of each."""
-    from pipeline.training.program import Program, Resident
+    from pipeline.training.program import Program
 
-    task = dense_task(folder, EPOCHS, **NET)
-    task.train.__dict__["augmentation"] = augmentation
-    data = prepared.read(folder)
-    program, resident = Program(task, data, arithmetic), Resident.of(data)
+    task, resident = dense_task(folder, EPOCHS, **NET), _resident(folder)
+    task = replace(task, train=task.train.model_copy(update={"augmentation": augmentation}))
+    program = Program(task, resident.data, arithmetic)
     program.reset(3)
     return program, [program.train_epoch(resident, epoch, 3, 0.01) for epoch in (1, 2, 3)]
 
