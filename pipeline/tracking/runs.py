@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,17 +103,15 @@ class Run:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters; long values are cut, passwords in addresses hidden."""
-        self._put(Values(self._key, params={key: _short(value) for key, value in params.items()}))
+        self._log(params=params)
 
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         """Log tags."""
-        self._put(Values(self._key, tags={key: _short(value) for key, value in tags.items()}))
+        self._log(tags=tags)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log one value of each metric; what is not finite is left out."""
-        now = _now()
-        points = [Point(name, float(value), step, now) for name, value in metrics.items()]
-        self._put(Values(self._key, points=tuple(points)))
+        self._log([(name, step, value) for name, value in metrics.items()])
 
     def log_curves(self, table: "pd.DataFrame") -> None:
         """Log per-epoch curves: `probe/loss`, `val/accuracy`, ...; step = epoch.
@@ -121,9 +119,7 @@ class Run:
         Args:
             table: columns seed, epoch, split, and scores; of several seeds the mean is logged.
         """
-        now = _now()
-        points = [Point(name, value, step, now) for name, step, value in curves.points(table)]
-        self._put(Values(self._key, points=tuple(points)))
+        self._log(curves.points(table))
 
     def log_scored(
         self,
@@ -133,11 +129,8 @@ class Run:
         table: "pd.DataFrame",
     ) -> None:
         """`log_params`, `log_metrics`, `log_tags` and `log_curves` as one message to MLflow."""
-        now = _now()
-        points = [Point(name, float(value), 0, now) for name, value in metrics.items()]
-        points += [Point(name, value, step, now) for name, step, value in curves.points(table)]
-        short = [{key: _short(value) for key, value in some.items()} for some in (params, tags)]
-        self._put(Values(self._key, tuple(points), *short))
+        scores = [(name, 0, value) for name, value in metrics.items()]
+        self._log([*scores, *curves.points(table)], params, tags)
 
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Log a matplotlib figure as the artifact `path`, such as `learning_curves.png`."""
@@ -183,6 +176,19 @@ class Run:
     def set_champion(self, content: str, dataset: str) -> None:
         """Give the registered model with these weights the alias `champion`."""
         self._put(Champion(address.project_name(dataset), content))
+
+    def _log(
+        self,
+        values: Iterable[tuple[str, int, float]] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        now = _now()
+        points = tuple(Point(name, float(value), step, now) for name, step, value in values)
+        short = [
+            {key: _short(value) for key, value in (some or {}).items()} for some in (params, tags)
+        ]
+        self._put(Values(self._key, points, *short))
 
     def _put(self, record: records.Record) -> None:
         self._outbox.put(record)
