@@ -25,9 +25,10 @@ def test_the_epoch_is_traced_once_for_all_seeds_and_lengths(task):
     assert [session.run(one).num_traces for one in tasks] == [1, 0, 0]
 
 
-def test_another_rate_of_dropout_is_one_more_trace(task):
-    dropped = replace(task, section=task.section.model_copy(update={"dropout": 0.5}))
-    assert session.run(dropped).num_traces == 1
+def test_all_rates_of_dropout_above_0_are_one_trace(task):
+    sections = [task.section.model_copy(update={"dropout": rate}) for rate in (0.5, 0.1, 0.9)]
+    tasks = [replace(task, section=section) for section in sections]
+    assert [session.run(one).num_traces for one in tasks] == [1, 0, 0]
 
 
 @pytest.fixture(scope="module")

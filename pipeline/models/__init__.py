@@ -21,6 +21,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pipeline.models.backbone import every_layer as every_layer
 from pipeline.models.backbone import freeze as freeze
 from pipeline.models.backbone import frozen as frozen_backbone
 from pipeline.models.backbone import trainable_variables as trainable_variables
@@ -42,6 +43,7 @@ __all__ = [
     "build",
     "check",
     "equal_cost_width",
+    "every_layer",
     "freeze",
     "frozen_backbone",
     "names",

@@ -21,6 +21,13 @@ def find(model: keras.Model) -> keras.Model | None:
     return next((layer for layer in model.layers if layer.name == BACKBONE), None)
 
 
+def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The model's layers, each followed by those inside it where it is itself a model."""
+    for layer in model.layers:
+        yield layer
+        yield from every_layer(layer) if hasattr(layer, "layers") else ()
+
+
 def variables(model: keras.Model) -> list[Any]:
     """The backbone's trainable variables, for which a lower learning rate can be set."""
     backbone = find(model)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pipeline import models
 from pipeline.tiny_images import depthwise
 
 LARGEST_SIDE = 4
@@ -26,7 +27,9 @@ def rewritten(model: keras.Model) -> Iterator[int]:
     Only calls of this model's own layers are changed, and only until the block ends: no name of
     TensorFlow or Keras is. Layers whose images are not small enough to gain are left alone.
     """
-    layers = [(layer, convolve) for layer in _leaves(model) if (convolve := _faster(layer))]
+    layers = [
+        (layer, convolve) for layer in models.every_layer(model) if (convolve := _faster(layer))
+    ]
     if len(tf.config.list_logical_devices()) > len(tf.config.list_logical_devices("CPU")):
         layers = []
     for layer, convolve in layers:
@@ -51,14 +54,6 @@ def pointwise(images: Any, kernel: Any) -> Any:
     height, width, channels = images.shape[1:]
     rows = tf.matmul(tf.reshape(images, (-1, channels)), tf.reshape(kernel, kernel.shape[2:]))
     return tf.reshape(rows, (-1, height, width, kernel.shape[-1]))
-
-
-def _leaves(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _faster(layer: Any) -> Callable[[Any, Any], Any] | None:

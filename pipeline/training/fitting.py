@@ -27,10 +27,10 @@ def fit(
 ) -> FitResult:
     """Train `task.model` with `task.seed` and score it on probe and val after every epoch.
 
+    `program` is at the initial weights of this fit (`Program.begin`).
     A killed fit that is asked for again, with the same task, data and code, goes on after its last
     finished epoch and gives the numbers of an undisturbed one: every epoch is seeded by its number.
     """
-    program.reset(task.seed)
     traces = program.num_traces
     path = task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
     state = (checkpoints.load(path) if path else None) or State()

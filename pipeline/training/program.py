@@ -1,4 +1,4 @@
-"""One network compiled for training and scoring, used again for every seed of a process.
+"""One network compiled for training and scoring, used again for every seed and rate of dropout.
 
 A whole epoch is one call into TensorFlow: the images stay resident as `uint8`, and batches are
 gathered, augmented and learned from in the graph. That, and not a faster formula, is where the
@@ -20,6 +20,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.params import Train
 from pipeline.training import augmentation, balancing, losses, optimizers
 from pipeline.training.devices import CPU, Arithmetic
+from pipeline.training.dropout import Rates
 from pipeline.training.task import FitTask
 
 SCORING_BATCH = 512
@@ -65,6 +66,7 @@ class Program:
         if arithmetic.policy != "float32":
             with _policy(arithmetic.policy):
                 self._learner = self._build(task.seed)
+        self._rates = {model: Rates(model) for model in (self.model, self._learner)}
         self.optimizer = optimizers.make(task.train, models.backbone_variables(self._learner))
         self.optimizer.build(self._learner.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
@@ -81,13 +83,19 @@ class Program:
             self._task.model, self._task.section, self._shape, self.num_classes, seed
         )
 
-    def reset(self, seed: int) -> None:
-        """Give the model the initial weights of `seed`, and the optimizer its initial state."""
-        self.restore(self._build(seed).get_weights(), self._first_slots)
+    def begin(self, net: Any) -> None:
+        """Take over the weights and the rates of dropout of `net`, fresh from `models.build`.
+
+        It must be of the same `dropout.structure` as the model that this program was made for. The
+        optimizer gets its initial state.
+        """
+        for rates in self._rates.values():
+            rates.take_over(net)
+        self.restore(net.get_weights(), self._first_slots)
 
     def restore(self, weights: Sequence[np.ndarray], slots: Sequence[np.ndarray]) -> None:
         """Set the model's and the optimizer's variables."""
-        for model in {self.model, self._learner}:
+        for model in self._rates:
             model.set_weights(weights)
         for variable, value in zip(self.optimizer.variables, slots, strict=True):
             variable.assign(value)
@@ -174,7 +182,7 @@ class Program:
                 return step + 1, loss + sums[0], correct + sums[1]
 
             first = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0, tf.int32)
-            with tiny_images.rewritten(self._learner):
+            with tiny_images.rewritten(self._learner), self._rates[self._learner].variable():
                 return tf.while_loop(lambda step, *_: step < num_steps, advance, first)[1:]
 
         return _graph(epoch, input_signature=signature)  # type: ignore[no-any-return]

@@ -42,16 +42,24 @@ _programs: OrderedDict[str, Any] = OrderedDict()
 
 
 def _program(task: FitTask, resident: Any) -> Any:
-    """The compiled program for this kind of fit: what differs by seed or length is not compiled."""
-    from pipeline.training import devices
+    """The compiled program for this kind of fit, at the initial weights of this one.
 
-    train = _compiled_settings(task)
-    key = repr((task.model, task.section, train, resident.data.manifest.content_hash))
+    What differs by seed, length or rate of dropout is not compiled.
+    """
+    from pipeline import models
+    from pipeline.training import devices
+    from pipeline.training.dropout import structure
+
+    manifest, train = resident.data.manifest, _compiled_settings(task)
+    shape, num_classes = manifest.image_shape, manifest.num_classes
+    net = models.build(task.model, task.section, shape, num_classes, task.seed)
+    key = repr((structure(net), train, manifest.content_hash))
     if key not in _programs:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)
         _programs[key] = devices.program(task, resident.data)
     _programs.move_to_end(key)
+    _programs[key].begin(net)
     return _programs[key]
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from pipeline import models
 from pipeline.data import prepared
 from pipeline.training import devices
 from pipeline.training.devices import CPU, Arithmetic
@@ -23,10 +24,9 @@ def fitted(folder: Path, arithmetic: Arithmetic, augmentation: tuple[str, ...] =
     """A program after some epochs, and the running loss and accuracy of each."""
     from pipeline.training.program import Program
 
-    task, resident = dense_task(folder, EPOCHS, **NET), _resident(folder)
+    task, resident = dense_task(folder, EPOCHS, seed=3, **NET), _resident(folder)
     task = replace(task, train=task.train.model_copy(update={"augmentation": augmentation}))
     program = Program(task, resident.data, arithmetic)
-    program.reset(3)
     return program, [program.train_epoch(resident, epoch, 3, 0.01) for epoch in (1, 2, 3)]
 
 
@@ -65,7 +65,8 @@ def test_what_learns_in_16_bits_is_scored_and_saved_in_32(
     # A fit that goes on from a checkpoint learns from what was restored, not from what it had.
     weights, slots = mixed.model.get_weights(), mixed.slots()
     again = fitted(digits_folder, Arithmetic("mixed_bfloat16"))[0]
-    again.reset(5)
+    section = dense_task(digits_folder, EPOCHS, **NET).section
+    again.begin(models.build("dense", section, (8, 8, 1), 10, seed=5))
     again.restore(weights, slots)
     resident = _resident(digits_folder)
     assert again.train_epoch(resident, 4, 3, 0.01) == mixed.train_epoch(resident, 4, 3, 0.01)

@@ -29,7 +29,6 @@ assert devices.strategy() is None
 found = []
 for over in (None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     program = devices.program(task, data, over)
-    program.reset(3)
     running = [program.train_epoch(resident, epoch, 3, 0.01) for epoch in (1, 2)]
     found.append((running, program.model.get_weights(), program.logits(resident.val_images)))
 (one, weights, logits), (two, others, more) = found

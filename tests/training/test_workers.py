@@ -65,6 +65,8 @@ from tensorflow.python.eager import context
 assert "pipeline.training.fitting" in sys.modules
 assert context.context()._context_handle is None
 assert psutil.Process().parent().num_threads() == 1
+assert "distributed" in sys.modules and "sklearn" not in sys.modules
+import sklearn.metrics  # left out by the server, but there for who wants it
 """
 FORK = f"""
 import sys
