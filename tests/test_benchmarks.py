@@ -1,12 +1,15 @@
 """The benchmarks' own promises: sums that add up, and no number from a run that went wrong."""
 
+import json
 import sys
+from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import commands, images, processes, rows, setting, studies, table
+from benchmarks import commands, images, processes, rows, setting, stopwatch, studies, table
 from benchmarks.__main__ import parser
 from benchmarks.measured import Measured, ratios, same
 from benchmarks.processes import BenchmarkError, Side, finite, timed
@@ -179,6 +182,33 @@ def test_the_light_stage_is_timed_for_real(tmp_path):
     assert 0.05 < found.middle() < 60
     assert found.quick
     assert "processor time" in found.remark
+
+
+def test_the_stopwatch_counts_the_start_of_a_stage_and_not_its_work(tmp_path):
+    (tmp_path / "heavy.py").write_text("import time\ntime.sleep(0.3)\n", encoding="utf-8")
+    (tmp_path / "stage.py").write_text(
+        "import sys, time\n"
+        "import heavy\n"
+        "assert __name__ == '__main__'\n"
+        "assert sys.argv[1:] == ['one']\n"
+        "time.sleep(0.4)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "benchmarks.stopwatch", "stage", "one"]
+    taken, _ = timed(command, tmp_path)
+    found = json.loads((tmp_path / stopwatch.RECORD).read_text(encoding="utf-8"))
+    assert 0.3 <= found["imports"] <= found["seconds"] - 0.4
+    assert found["seconds"] < taken
+
+
+def test_the_stopwatch_counts_what_lies_in_another_once(monkeypatch):
+    spent = defaultdict(float)
+    monkeypatch.setattr(stopwatch, "_spent", spent)
+    with stopwatch._Watched(nullcontext(7), "mlflow") as value:
+        assert value == 7
+    with stopwatch._timed("workers"), stopwatch._timed("imports"):
+        pass
+    assert set(spent) == {"mlflow", "workers"}
 
 
 def test_help_names_all_rows_and_the_other_benchmarks(capsys):

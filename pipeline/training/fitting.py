@@ -27,9 +27,14 @@ def fit(
 ) -> FitResult:
     """Train `task.model` with `task.seed` and score it on probe and val after every epoch.
 
-    `program` is at the initial weights of this fit (`Program.begin`).
     A killed fit that is asked for again, with the same task, data and code, goes on after its last
     finished epoch and gives the numbers of an undisturbed one: every epoch is seeded by its number.
+
+    Args:
+        task: what to fit.
+        resident: the data set that `task` names.
+        program: compiled for this kind of task, and at its initial weights (`Program.begin`).
+        watch: called after every epoch.
     """
     traces = program.num_traces
     path = task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None

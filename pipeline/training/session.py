@@ -53,7 +53,8 @@ def _program(task: FitTask, resident: Any) -> Any:
     manifest, train = resident.data.manifest, _compiled_settings(task)
     shape, num_classes = manifest.image_shape, manifest.num_classes
     net = models.build(task.model, task.section, shape, num_classes, task.seed)
-    key = repr((structure(net), train, manifest.content_hash))
+    section = task.section.model_dump(exclude={"dropout"})
+    key = repr((task.model, section, structure(net), train, manifest.content_hash))
     if key not in _programs:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)
