@@ -2,8 +2,8 @@
 
 `python -m benchmarks.stopwatch pipeline.stages.train dense` runs `python -m pipeline.stages.train
 dense`, and adds a line to `RECORD` in the working folder: seconds in all, and of these in imports,
-in MLflow's beginning and end of the run, and in those of the workers. What runs beside the main
-thread costs no time of its own and is not counted.
+in MLflow's beginning and end of the run, and in those of the workers. Only the main thread's time
+is counted: what others do beside it, as the workers of `train ensemble`, counts as work.
 """
 
 import atexit
@@ -36,7 +36,7 @@ _busy = False
 def _timed(kind: str) -> Iterator[None]:
     """Count the block's seconds as `kind`, unless they are counted already by one around it."""
     global _busy
-    if _busy or threading.current_thread() is not threading.main_thread():
+    if _busy or not _in_main_thread():
         yield
         return
     _busy, started = True, time.perf_counter()
@@ -45,6 +45,10 @@ def _timed(kind: str) -> Iterator[None]:
     finally:
         _spent[kind] += time.perf_counter() - started
         _busy = False
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class _Watched:
@@ -71,12 +75,13 @@ def _watch() -> None:
     """Time what `WATCHED` names in the modules that are there by now."""
     for name in [name for name in WATCHED if name in sys.modules]:
         function, kind = WATCHED[name]
-        if hasattr(sys.modules[name], function):
-            setattr(sys.modules[name], function, _watched(sys.modules[name], *WATCHED.pop(name)))
+        make = getattr(sys.modules[name], function, None)
+        if make:  # else the module is still being imported
+            del WATCHED[name]
+            setattr(sys.modules[name], function, _watched(make, kind))
 
 
-def _watched(module: Any, function: str, kind: str) -> Callable[..., _Watched]:
-    make = getattr(module, function)
+def _watched(make: Callable[..., Any], kind: str) -> Callable[..., _Watched]:
     return lambda *given, **named: _Watched(make(*given, **named), kind)
 
 
@@ -88,7 +93,7 @@ def main() -> None:
     def importing(*given: Any, **named: Any) -> Any:
         with _timed("imports"):
             found = import_module(*given, **named)
-        if not _busy:
+        if not _busy and _in_main_thread():
             _watch()
         return found
 

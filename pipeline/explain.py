@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import models
 from pipeline.errors import AtlasError
 
 Maps = npt.NDArray[np.float32]
@@ -166,7 +167,7 @@ def _map_layers(model: Any, image_shape: tuple[int, ...] | None) -> list[MapLaye
     """Every layer with a grid of features, single pixels included, in the order of the pass."""
     import tensorflow as tf
 
-    candidates = [layer for layer in _leaves(model) if type(layer).__name__ in FEATURES]
+    candidates = [layer for layer in models.every_layer(model) if type(layer).__name__ in FEATURES]
     if not any(type(layer).__name__ in CONVOLUTIONS for layer in candidates):
         return []
     shape = image_shape or tuple(model.inputs[0].shape[1:])
@@ -186,14 +187,6 @@ def _map_layers(model: Any, image_shape: tuple[int, ...] | None) -> list[MapLaye
 def _input_type(model: Any) -> str:
     inputs = getattr(model, "inputs", None)
     return str(inputs[0].dtype) if inputs else "float32"
-
-
-def _leaves(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 @contextmanager
@@ -227,7 +220,7 @@ def _maps(
 ) -> Maps:
     import tensorflow as tf
 
-    explained = [layer for layer in _leaves(model) if layer.name == name]
+    explained = [layer for layer in models.every_layer(model) if layer.name == name]
     logits = [layer for layer in model.layers if layer.name == LOGITS]
     with tf.GradientTape() as tape:
         with _listening([*explained, *logits], tape) as heard:

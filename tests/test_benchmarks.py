@@ -1,5 +1,6 @@
 """The benchmarks' own promises: sums that add up, and no number from a run that went wrong."""
 
+import importlib
 import json
 import sys
 from collections import defaultdict
@@ -209,6 +210,16 @@ def test_the_stopwatch_counts_what_lies_in_another_once(monkeypatch):
     with stopwatch._timed("workers"), stopwatch._timed("imports"):
         pass
     assert set(spent) == {"mlflow", "workers"}
+
+
+@pytest.mark.parametrize("name", list(stopwatch.WATCHED))
+def test_what_the_stopwatch_watches_is_there(name, monkeypatch):
+    module, (function, kind) = importlib.import_module(name), stopwatch.WATCHED[name]
+    assert kind in stopwatch.PARTS
+    monkeypatch.setattr(module, function, lambda: nullcontext())
+    monkeypatch.setattr(stopwatch, "WATCHED", {name: (function, kind)})
+    stopwatch._watch()
+    assert isinstance(getattr(module, function)(), stopwatch._Watched)
 
 
 def test_help_names_all_rows_and_the_other_benchmarks(capsys):

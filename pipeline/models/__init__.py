@@ -7,7 +7,8 @@ have `check(section, input_shape)`, `with_width(section, width)` and
 
 Every model takes raw `uint8` images `(num_images, height, width, channels)` and gives
 probabilities `(num_images, num_classes)`. Its last two layers are "logits" and "probabilities".
-It is made of Keras' own layers only, so its file loads anywhere, without this package.
+It is made of Keras' own layers only, Lambda excepted, so its file loads anywhere, without this
+package.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 
 NARROWEST, WIDEST = 1e-4, 1e4
+NAME_COUNTS = "object_name_uids"  # where Keras counts the layers it has named
 
 __all__ = [
     "ModelError",
@@ -153,9 +156,11 @@ def _imported(name: str) -> ModuleType:
 def _seeded(seed: int) -> Iterator[None]:
     """Keras draws the seeds of initialisers and random layers from a generator of this build alone.
 
-    Otherwise it takes Python's global one, from which other threads of a worker draw as well.
+    Otherwise it takes Python's global one, from which other threads of a worker draw as well. The
+    numbers in names that it makes up begin anew too, so the same net has the same names.
     """
     from keras.src import backend
+    from keras.src.backend.common import global_state
     from keras.src.random import seed_generator
 
     own = random.Random(seed)
@@ -163,8 +168,11 @@ def _seeded(seed: int) -> Iterator[None]:
     drawn = [source.make_default_seed for source in sources]
     for source in sources:
         source.make_default_seed = lambda: own.randint(1, int(1e9))
+    counted = global_state.get_global_attribute(NAME_COUNTS)
+    global_state.set_global_attribute(NAME_COUNTS, defaultdict(int))
     try:
         yield
     finally:
+        global_state.set_global_attribute(NAME_COUNTS, counted)
         for source, before in zip(sources, drawn, strict=True):
             source.make_default_seed = before

@@ -22,10 +22,12 @@ def find(model: keras.Model) -> keras.Model | None:
 
 
 def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The model's layers, each followed by those inside it where it is itself a model."""
+    """The model's layers, each once and followed by those inside it where it is itself a model."""
+    found: dict[int, Any] = {}
     for layer in model.layers:
-        yield layer
-        yield from every_layer(layer) if hasattr(layer, "layers") else ()
+        inside = every_layer(layer) if hasattr(layer, "layers") else ()
+        found |= {id(one): one for one in (layer, *inside) if id(one) not in found}
+    return iter(found.values())
 
 
 def variables(model: keras.Model) -> list[Any]:

@@ -14,11 +14,18 @@ from pipeline import models
 def structure(model: Any) -> str:
     """All that a compiled program depends on: the layers and their settings, but no rate above 0.
 
-    Two models of the same structure differ by their weights, their rates of dropout, and the names
-    that Keras has numbered.
+    Two models of the same structure differ by their weights and by the rates that `Rates` holds.
+    Names count; `models.build` gives the same ones to the same layers.
     """
-    names = {layer.name: f"layer {place}" for place, layer in enumerate(models.every_layer(model))}
-    return json.dumps(_plain(model.get_config(), names), sort_keys=True, default=repr)
+    layers = _dropouts(model)
+    rates = [layer.rate for layer in layers]
+    try:
+        for layer in layers:
+            layer.rate = "any"
+        return json.dumps(model.get_config(), sort_keys=True, default=repr)
+    finally:
+        for layer, rate in zip(layers, rates, strict=True):
+            layer.rate = rate
 
 
 class Rates:
@@ -52,7 +59,7 @@ class Rates:
 
 
 def _dropouts(model: Any) -> list[Any]:
-    """Subclasses are left out: they may read their rate in a way of their own."""
+    """No subclasses, which may read their rate in a way of their own, and none inside wrappers."""
     layers = [one for one in models.every_layer(model) if type(one) is keras.layers.Dropout]
     return [layer for layer in layers if layer.rate > 0]
 
@@ -79,15 +86,3 @@ def _noise_shape(layer: Any, inputs: Any) -> Any:
     if layer.noise_shape is None:
         return inputs
     return [inputs[axis] if n is None else n for axis, n in enumerate(layer.noise_shape)]
-
-
-def _plain(config: Any, names: dict[str, str]) -> Any:
-    """The configuration with `names` instead of the layers', and without rates above 0."""
-    if isinstance(config, dict):
-        kept = {key: _plain(value, names) for key, value in config.items()}
-        if config.get("class_name") == "Dropout" and config["config"]["rate"] > 0:
-            kept["config"]["rate"] = "any"
-        return kept
-    if isinstance(config, list | tuple):
-        return [_plain(item, names) for item in config]
-    return names.get(config, config) if isinstance(config, str) else config

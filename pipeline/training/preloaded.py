@@ -12,7 +12,8 @@ from pipeline import quiet
 
 POLL_SECONDS = 0.5
 UNUSED = "matplotlib", "sklearn"
-"""Keras imports them where it finds them, for pictures and wrappers that no fit needs: 1 s."""
+"""Keras imports them where it finds them, for pictures and wrappers that no fit needs: 1 s. Those
+of its functions say in workers that they are not there; for all other code they are."""
 _stage = os.getppid()
 
 
@@ -37,14 +38,16 @@ _interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the
 _alarmed = signal.signal(signal.SIGALRM, _end_with_stage)
 signal.setitimer(signal.ITIMER_REAL, POLL_SECONDS, POLL_SECONDS)
 gc.disable()
-with quiet.silenced(), _as_if_missing(UNUSED):
-    import distributed as distributed
-    import tensorflow as tensorflow
+try:
+    with quiet.silenced(), _as_if_missing(UNUSED):
+        import distributed as distributed
+        import tensorflow as tensorflow
 
-    from pipeline.training import fitting as fitting
-    from pipeline.training import session as session
-gc.freeze()  # what is imported is no garbage, and workers go on to share its memory
-gc.enable()
-signal.setitimer(signal.ITIMER_REAL, 0)
-signal.signal(signal.SIGALRM, _alarmed)
-signal.signal(signal.SIGINT, _interrupted)
+        from pipeline.training import fitting as fitting
+        from pipeline.training import session as session
+    gc.freeze()  # what is imported is no garbage, and workers go on to share its memory
+finally:  # workers have these as this process leaves them
+    gc.enable()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, _alarmed)
+    signal.signal(signal.SIGINT, _interrupted)

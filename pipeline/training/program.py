@@ -66,7 +66,7 @@ class Program:
         if arithmetic.policy != "float32":
             with _policy(arithmetic.policy):
                 self._learner = self._build(task.seed)
-        self._rates = {model: Rates(model) for model in (self.model, self._learner)}
+        self._rates = {model: Rates(model) for model in {self.model, self._learner}}
         self.optimizer = optimizers.make(task.train, models.backbone_variables(self._learner))
         self.optimizer.build(self._learner.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]

@@ -3,6 +3,7 @@
 Imported where fits run: in a worker, or in the main process where no workers are wanted.
 """
 
+import gc
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -58,6 +59,7 @@ def _program(task: FitTask, resident: Any) -> Any:
     if key not in _programs:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)
+            gc.collect()  # programs are cycles, and a stage seldom looks for any by itself
         _programs[key] = devices.program(task, resident.data)
     _programs.move_to_end(key)
     _programs[key].begin(net)

@@ -15,6 +15,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import numpy as np
+from pipeline import models
 from pipeline.data import prepared
 from pipeline.params import Dense, Train
 from pipeline.training import devices
@@ -29,6 +30,7 @@ assert devices.strategy() is None
 found = []
 for over in (None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     program = devices.program(task, data, over)
+    program.begin(models.build("dense", task.section, data.manifest.image_shape, 10, 4))
     running = [program.train_epoch(resident, epoch, 3, 0.01) for epoch in (1, 2)]
     found.append((running, program.model.get_weights(), program.logits(resident.val_images)))
 (one, weights, logits), (two, others, more) = found

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline import models
-from pipeline.params import EfficientNet
+from pipeline.params import Dense, EfficientNet
 from pipeline.training import session
 from pipeline.training.dropout import Rates, structure
 from pipeline.training.task import FitTask
@@ -96,6 +96,44 @@ def test_what_reads_its_rate_in_its_own_way_is_no_such_layer() -> None:
 
     assert Rates(model(0.5))._layers == []
     assert structure(model(0.5)) != structure(model(0.4))
+
+
+def test_a_rate_inside_a_wrapper_is_not_shared() -> None:
+    def model(rate: float) -> keras.Model:
+        inputs = keras.Input((4, 3))
+        dropout = keras.layers.Dropout(rate, name="inner")
+        return keras.Model(inputs, keras.layers.TimeDistributed(dropout, name="outer")(inputs))
+
+    assert structure(model(0.5)) != structure(model(0.4))
+
+
+def test_nets_without_names_share_a_program_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(section: Dense, shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+        inputs = keras.Input(shape)
+        flat = keras.layers.Flatten()(inputs)
+        inner = keras.Sequential([keras.Input(flat.shape[1:]), keras.layers.Dense(4)])
+        dropped = keras.layers.Dropout(section.dropout)(inner(flat) + 1.0)
+        return keras.Model(inputs, keras.layers.Dense(num_classes)(dropped))
+
+    monkeypatch.setattr("pipeline.models.dense.build", build)
+    monkeypatch.delattr("pipeline.models.dense.num_parameters")
+    built = [
+        models.build("dense", Dense(dropout=rate), (2, 2, 1), 3, seed)
+        for seed, rate in enumerate((0.1, 0.7))
+    ]
+    assert structure(built[0]) == structure(built[1])
+    assert built[0].layers[-2].rate == 0.1
+
+
+def test_a_layer_that_is_used_twice_is_changed_once() -> None:
+    dropout = keras.layers.Dropout(0.5, name="dropout")
+    inner = keras.Sequential([keras.Input((3,)), dropout])
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, dropout(inner(inputs)))
+    rates = Rates(model)
+    assert len(rates._layers) == 1
+    with rates.variable():
+        pass
 
 
 def test_a_fit_that_goes_on_has_its_own_rate(digits_folder: Path, tmp_path: Path) -> None:

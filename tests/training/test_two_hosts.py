@@ -47,8 +47,8 @@ pytestmark = [
 
 
 def fits(data):
-    """Four small fits."""
-    first = dense_task(Path(data), epochs=12, units=[6])
+    """Four fits, each long enough for a cable to be pulled meanwhile."""
+    first = dense_task(Path(data), epochs=80, units=[6])
     return [replace(first, seed=seed) for seed in range(4)]
 
 
