@@ -62,6 +62,7 @@ def measured(folder: Path) -> Iterator[Point]:
     for width, count in WIDTHS.items():
         seconds = _epoch(folder, width, count) * 1_000 / count
         yield Point("units", width, 1, seconds, "1,000 images")
+    _study(folder, 1, 1)  # the process that workers are forked from imports TensorFlow
     for number in (1, 2):
         for trials in NUM_TRIALS:
             yield Point("trials", trials, number, _study(folder, trials, number), "a study")
