@@ -6,7 +6,7 @@ does not prove that the model is right for a good reason.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,14 +193,10 @@ def _input_type(model: Any) -> str:
 def _listening(chosen: Sequence[Any], tape: Any = None) -> Iterator[list[tuple[Any, Any]]]:
     """While inside, each output of the chosen layers is noted, and watched by `tape` if given.
 
-    A graph from the inputs to an inner layer of a nested model does not exist in Keras 3; replacing
-    `call` for one eager pass works for every kind of model.
+    A pass through the model fills the list; that works for every kind of model.
     """
     heard: list[tuple[Any, Any]] = []
-    with ExitStack() as undo:
-        for layer in chosen:
-            layer.call = _noting(layer, layer.call, heard, tape)
-            undo.callback(delattr, layer, "call")
+    with models.other_calls({one: _noting(one, one.call, heard, tape) for one in chosen}):
         yield heard
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.models.backbone import every_layer as every_layer
 from pipeline.models.backbone import freeze as freeze
 from pipeline.models.backbone import frozen as frozen_backbone
+from pipeline.models.backbone import other_calls as other_calls
 from pipeline.models.backbone import trainable_variables as trainable_variables
 from pipeline.models.backbone import unfreeze as unfreeze
 from pipeline.models.backbone import variables as backbone_variables
@@ -51,6 +52,7 @@ __all__ = [
     "frozen_backbone",
     "names",
     "num_parameters",
+    "other_calls",
     "trainable_variables",
     "unfreeze",
     "with_width",

@@ -1,4 +1,4 @@
-"""The part of a model that may come from elsewhere: freezing it, and telling it from the head.
+"""Inside a built model: its layers, their calls, and the part that may come from elsewhere.
 
 A model has a backbone where one of its layers, itself a model, is named "backbone". The functions
 here take any model: one without a backbone is all head.
@@ -6,7 +6,7 @@ here take any model: one without a backbone is all head.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,21 @@ def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
         inside = every_layer(layer) if hasattr(layer, "layers") else ()
         found |= {id(one): one for one in (layer, *inside) if id(one) not in found}
     return iter(found.values())
+
+
+@contextmanager
+def other_calls(calls: Mapping[keras.layers.Layer, Callable[..., Any]]) -> Iterator[None]:
+    """Each of these layers is called as told here in what runs, or is traced, inside the block.
+
+    It reaches layers of a nested model too, to which Keras 3 has no graph from the inputs.
+    """
+    for layer, call in calls.items():
+        layer.call = call
+    try:
+        yield
+    finally:
+        for layer in calls:
+            del layer.call
 
 
 def variables(model: keras.Model) -> list[Any]:

@@ -27,18 +27,15 @@ def rewritten(model: keras.Model) -> Iterator[int]:
     Only calls of this model's own layers are changed, and only until the block ends: no name of
     TensorFlow or Keras is. Layers whose images are not small enough to gain are left alone.
     """
-    layers = [
-        (layer, convolve) for layer in models.every_layer(model) if (convolve := _faster(layer))
-    ]
+    calls = {
+        layer: _call(layer, convolve)
+        for layer in models.every_layer(model)
+        if (convolve := _faster(layer))
+    }
     if len(tf.config.list_logical_devices()) > len(tf.config.list_logical_devices("CPU")):
-        layers = []
-    for layer, convolve in layers:
-        layer.call = _call(layer, convolve)
-    try:
-        yield len(layers)
-    finally:
-        for layer, _ in layers:
-            del layer.call
+        calls = {}
+    with models.other_calls(calls):
+        yield len(calls)
 
 
 def pointwise(images: Any, kernel: Any) -> Any:

@@ -1,8 +1,7 @@
 """Dropout with rates that can change after compilation, so that such nets share one program."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -46,16 +45,10 @@ class Rates:
             own.rate = other.rate
             variable.assign(_terms(other))
 
-    @contextmanager
-    def variable(self) -> Iterator[None]:
+    def variable(self) -> AbstractContextManager[None]:
         """What is traced inside the block reads the rates when it runs."""
-        for layer, terms in zip(self._layers, self._variables, strict=True):
-            layer.call = _call(layer, terms)
-        try:
-            yield
-        finally:
-            for layer in self._layers:
-                del layer.call
+        terms = zip(self._layers, self._variables, strict=True)
+        return models.other_calls({layer: _call(layer, its) for layer, its in terms})
 
 
 def _dropouts(model: Any) -> list[Any]:
