@@ -26,8 +26,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from pipeline.diagnosis import overfit_map, surface
-from pipeline.diagnosis.surface import Surface
+from overfit_atlas.gap_map import overfit_map, surface
+from overfit_atlas.gap_map.surface import Surface
 from pipeline.studies import designs
 from pipeline.studies.designs import Point
 from pipeline.studies.frontier_sampler import REPEATS, FrontierSampler

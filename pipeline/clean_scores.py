@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.diagnosis import scores, words
+from overfit_atlas.scoring import scores
+from overfit_atlas.scoring.fits import Fit, InvalidFit, PerImage
+from pipeline.diagnosis import words
 from pipeline.diagnosis.diagnose import diagnose
-from pipeline.diagnosis.histories import History, HistoryError, PerImage
 from pipeline.diagnosis.record import Diagnosis
 from pipeline.diagnosis.verdict import Reference
 from pipeline.params import Evaluate
@@ -62,7 +63,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
             the fit begins.
 
     Raises:
-        HistoryError: inputs and labels differ in number, or are not arrays.
+        InvalidFit: inputs and labels differ in number, or are not arrays.
     """
 
     def __init__(
@@ -161,16 +162,16 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         return table
 
     @property
-    def history(self) -> History:
+    def history(self) -> Fit:
         """Curves and per-image scores; several of them, one a fit, can be diagnosed together.
 
         Raises:
-            HistoryError: no epoch has ended yet.
+            InvalidFit: no epoch has ended yet.
         """
         if not self._rows:
-            raise HistoryError("CleanScores: no epoch yet; pass it to fit(callbacks=[...]).")
+            raise InvalidFit("CleanScores: no epoch yet; pass it to fit(callbacks=[...]).")
         arrays: Any = {name: np.stack(epochs) for name, epochs in self._per_image.items()}
-        return History(self.curves, PerImage(**arrays))
+        return Fit(self.curves, PerImage(**arrays))
 
     def diagnose(self, name: str = "", reference: Reference | None = None) -> Diagnosis:
         """Verdict, why, onsets, gaps; `.as_json()` has all of it.
@@ -192,7 +193,7 @@ def _labels(given: Any) -> NDArray[np.int64]:
     if labels.ndim == 2 and labels.shape[1] > 1:
         return np.asarray(labels.argmax(-1), dtype=np.int64)
     if labels.ndim not in (1, 2) or not len(labels):
-        raise HistoryError(
+        raise InvalidFit(
             f"CleanScores: labels of shape {labels.shape}; give arrays of class numbers (n,) or "
             "one-hot (n, num_classes), not a data set."
         )
@@ -205,7 +206,7 @@ def _taken(images: Any, num_labels: int, chosen: Array | None = None) -> Any:
     def one(values: Any) -> Array:
         array = np.asarray(values)
         if array.ndim < 1 or len(array) != num_labels:
-            raise HistoryError(
+            raise InvalidFit(
                 f"CleanScores: inputs of shape {array.shape} for {num_labels} labels; give arrays "
                 "with one entry a label."
             )

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.diagnosis import calibration, comparison, diagnose, per_class, summary
-from pipeline.diagnosis.histories import History
-from pipeline.diagnosis.per_class import ClassTables
+from overfit_atlas import comparison, per_class, summary
+from overfit_atlas.per_class import ClassTables
+from overfit_atlas.scoring.fits import Fit
+from overfit_atlas.scoring.scores import Predictions, cross_entropy
+from pipeline.diagnosis import diagnose
 from pipeline.diagnosis.record import Diagnosis
-from pipeline.diagnosis.scores import Predictions, cross_entropy
 from pipeline.params import Evaluate
 
 SPLITS = ("probe", "val", "test")
@@ -43,7 +44,7 @@ class Evaluated:
 
 def evaluate(
     predictions: Mapping[str, Mapping[str, Predictions]],
-    histories: Mapping[str, Sequence[History]],
+    histories: Mapping[str, Sequence[Fit]],
     class_names: Sequence[str],
     settings: Evaluate,
 ) -> dict[str, Evaluated]:

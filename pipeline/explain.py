@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from overfit_atlas.errors import AtlasError
 from pipeline import models
-from pipeline.errors import AtlasError
 
 Maps = npt.NDArray[np.float32]
 LOGITS = "logits"

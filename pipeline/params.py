@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.rules import Rules
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -193,6 +194,7 @@ class Train(Record):
         "none"
     )
     early_stopping: Count | None = None
+    best_by: Literal["calibrated_loss", "loss", "accuracy", "last"] = "calibrated_loss"
 
     @field_validator("seeds")
     @classmethod
@@ -251,16 +253,24 @@ class Compare(Record):
 
 
 class Evaluate(Record):
-    """How scores are summarised and overfitting is judged."""
+    """How scores are summarised and a training is judged; see `overfit_atlas.rules.Rules`."""
 
-    weights: Literal["best", "last"] = "best"
+    read_test: bool = True
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    num_draws: Annotated[int, Field(ge=100, le=100_000)] = 400
     num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 1000
     smoothing: Count = 3
-    patience: Count = 3
-    z: Positive = 2.0
-    floor: NonNegative = 0.01
+    wide_gap: Positive = 0.15
+    wide_gap_nats: Positive = 0.3
+    material_loss: Positive = 0.05
+    material_nats: Positive = 0.01
+    material_accuracy: Positive = 0.01
     target_accuracy: Fraction | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """The same as the light core takes it."""
+        return Rules(**self.model_dump(exclude={"read_test"}))
 
 
 class Report(Record):

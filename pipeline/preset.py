@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
-from pipeline.errors import AtlasError
 from pipeline.params import ParamsError, Record
 from pipeline.stages import cli
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from overfit_atlas.scoring.fits import InvalidFit
 from pipeline.clean_scores import CleanScores, Options
-from pipeline.diagnosis.histories import HistoryError
 from pipeline.params import Evaluate
 
 DIGITS = load_digits()
@@ -201,7 +201,7 @@ def test_a_loss_that_is_not_finite_is_recorded_and_not_judged():
 
 
 def test_before_the_first_epoch_there_is_nothing_to_say():
-    with pytest.raises(HistoryError, match="no epoch yet"):
+    with pytest.raises(InvalidFit, match="no epoch yet"):
         CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL).report()
 
 
@@ -214,7 +214,7 @@ def test_before_the_first_epoch_there_is_nothing_to_say():
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(x, y, message):
-    with pytest.raises(HistoryError, match=message):
+    with pytest.raises(InvalidFit, match=message):
         CleanScores(x, y, X_VAL, Y_VAL)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from overfit_atlas.scoring.scores import Predictions
 from pipeline import evaluation
-from pipeline.diagnosis.scores import Predictions
 from pipeline.params import Evaluate
 
 LABELS = np.array([0, 1, 2, 0, 1, 2] * 10)

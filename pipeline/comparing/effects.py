@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.estimates import Estimate, over_seeds
 from pipeline.comparing.scoring import Scores
-from pipeline.diagnosis.estimates import Estimate, over_seeds
 
 Floats = NDArray[np.float64]
 GAPS = {"gap_loss": "loss", "gap_accuracy": "accuracy"}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.scoring.scores import Predictions
 from pipeline.comparing import scoring
 from pipeline.comparing.class_scores import Resampled
 from pipeline.comparing.outcome import Outcome, Plan
@@ -14,7 +15,6 @@ from pipeline.comparing.scoring import MOMENTS, Moment
 from pipeline.comparing.variant import Variant
 from pipeline.data.prepared import Prepared, Split
 from pipeline.diagnosis.diagnose import best_reference, diagnose, diagnose_predictions
-from pipeline.diagnosis.scores import Predictions
 from pipeline.diagnosis.verdict import Reference
 from pipeline.params import Evaluate
 from pipeline.training.task import FitResult

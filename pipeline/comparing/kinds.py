@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pipeline.diagnosis.estimates import Estimate
+from overfit_atlas.estimates import Estimate
 
 Kind = Literal["cures", "masks", "harms", "improves", "no effect"]
 

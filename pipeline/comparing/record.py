@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
 from pipeline.comparing.data_size import FEWEST_SIZES
 from pipeline.comparing.variant import SPOILING, Variant
-from pipeline.errors import AtlasError
 from pipeline.params import ParamsError, Record, Seed
 
 FOLDER = Path("experiments/compare")

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.scoring import scores
 from pipeline.comparing import class_scores, ensembles
 from pipeline.comparing.class_scores import Resampled
-from pipeline.diagnosis import scores
 from pipeline.training.task import FitResult
 
 Floats = NDArray[np.float64]

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from overfit_atlas.estimates import Estimate, Json, over_seeds
 from pipeline.comparing import data_size
 from pipeline.comparing.effects import Pair, as_row
 from pipeline.comparing.kinds import Kind, kind
 from pipeline.comparing.outcome import Outcome
 from pipeline.comparing.scoring import MOMENTS, Moment, Scores
-from pipeline.diagnosis.estimates import Estimate, Json, over_seeds
 from pipeline.params import Evaluate
 
 METRICS = (

@@ -1,6 +1,6 @@
 """Data sets: where they come from (`catalog`), as fetched (`raw`), as trained on (`prepared`)."""
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 
 class DataError(AtlasError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.params import Regularised
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from overfit_atlas.errors import AtlasError
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
-from pipeline.errors import AtlasError
 from pipeline.params import Models
 
 Tables = Mapping[str, pd.DataFrame]

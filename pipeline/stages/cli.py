@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 if TYPE_CHECKING:
     import psutil

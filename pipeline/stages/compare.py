@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.comparing import judged, record, tables
@@ -24,7 +25,6 @@ from pipeline.comparing.scoring import MOMENTS
 from pipeline.comparing.variant import Variant, Where
 from pipeline.data import prepared, spoil
 from pipeline.data.prepared import Prepared, Split
-from pipeline.errors import AtlasError
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
 from pipeline.stages import cli, registered

@@ -8,10 +8,10 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
+from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
 from pipeline.comparing import record
 from pipeline.comparing.record import Comparison, ComparisonError
-from pipeline.errors import AtlasError
 from pipeline.files import write_text
 from pipeline.stages import cli
 

@@ -1,6 +1,6 @@
 """Diagnose any training: `python -m pipeline.stages.diagnose SOURCE`.
 
-SOURCE is a Keras history (JSON of `History.history`, or a CSVLogger file), a table of curves of
+SOURCE is a Keras history (JSON of `Fit.history`, or a CSVLogger file), a table of curves of
 this project (`results/curves/cnn.csv`), a folder of such files (several fits of one model), or the
 id of an MLflow run at the tracking address.
 """
@@ -16,11 +16,11 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from overfit_atlas.scoring.fits import Fit, InvalidFit, PerImage
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.diagnosis import histories, words
+from pipeline.diagnosis import words
 from pipeline.diagnosis.diagnose import diagnose
-from pipeline.diagnosis.histories import History, HistoryError, PerImage
 from pipeline.diagnosis.record import Diagnosis
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
@@ -53,42 +53,42 @@ def _params(arguments: argparse.Namespace) -> Params:
     return parameters.parse({}, given)
 
 
-def read(source: str, per_image: Path | None = None) -> list[History]:
+def read(source: str, per_image: Path | None = None) -> list[Fit]:
     """The histories at `source`, one a fit.
 
     Raises:
-        HistoryError: there is nothing, or nothing that can be read.
+        InvalidFit: there is nothing, or nothing that can be read.
         TrackingError: no such run.
     """
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
         if not files:
-            raise HistoryError(f"{path}: no file ending in {' or '.join(SUFFIXES)}.")
+            raise InvalidFit(f"{path}: no file ending in {' or '.join(SUFFIXES)}.")
         return [
-            History(one.curves.assign(seed=seed), one.per_image, seed)
+            Fit(one.curves.assign(seed=seed), one.per_image, seed)
             for seed, one in enumerate(one for file in files for one in _read_file(file, {}))
         ]
     if path.is_file():
         return _read_file(path, _per_image(per_image) if per_image else {})
     if RUN_ID.fullmatch(source):
         return [histories.from_metrics(tracking.metric_history(source))]
-    raise HistoryError(
+    raise InvalidFit(
         f"{source}: neither a file nor a folder nor an MLflow run id (32 digits and letters a-f)."
     )
 
 
-def _read_file(path: Path, per_image: Mapping[int, PerImage]) -> list[History]:
+def _read_file(path: Path, per_image: Mapping[int, PerImage]) -> list[Fit]:
     try:
         if path.suffix == ".json":
             return [histories.from_keras(_columns(json.loads(path.read_text(encoding="utf-8"))))]
         table = pd.read_csv(path)
     except (UnicodeDecodeError, json.JSONDecodeError, pd.errors.ParserError) as error:
-        raise HistoryError(f"{path}: not a {path.suffix or 'CSV'} file ({error}).") from None
+        raise InvalidFit(f"{path}: not a {path.suffix or 'CSV'} file ({error}).") from None
     except pd.errors.EmptyDataError:
-        raise HistoryError(f"{path}: the file is empty.") from None
+        raise InvalidFit(f"{path}: the file is empty.") from None
     except (TypeError, ValueError) as error:
-        raise HistoryError(f"{path}: {error}") from None
+        raise InvalidFit(f"{path}: {error}") from None
     if {"split", "epoch"} <= set(table.columns):
         return histories.from_table(table, per_image)
     numbers = table.select_dtypes("number")
@@ -105,7 +105,7 @@ def _columns(document: Any) -> Mapping[str, Any]:
     if isinstance(document, list):
         document = pd.DataFrame(document).to_dict("list")
     if not isinstance(document, dict):
-        raise HistoryError(
+        raise InvalidFit(
             f"got a {type(document).__name__}; expected columns such as 'val_loss' with one number "
             "an epoch."
         )
@@ -121,13 +121,13 @@ def _per_image(folder: Path) -> dict[int, PerImage]:
             with np.load(path, allow_pickle=False) as arrays:
                 found[int(path.name.split(".")[0].removeprefix("seed-"))] = PerImage(**arrays)
         except (ValueError, TypeError, OSError, BadZipFile) as error:
-            raise HistoryError(f"{path}: not the per-image scores of a fit ({error}).") from None
+            raise InvalidFit(f"{path}: not the per-image scores of a fit ({error}).") from None
     if not found:
-        raise HistoryError(f"{folder}: no seed-N.per_image.npz in it.")
+        raise InvalidFit(f"{folder}: no seed-N.per_image.npz in it.")
     return found
 
 
-def _draw(diagnosis: Diagnosis, found: list[History], path: Path, language: str) -> None:
+def _draw(diagnosis: Diagnosis, found: list[Fit], path: Path, language: str) -> None:
     from pipeline.plots import curves
 
     table = pd.concat([history.curves for history in found], ignore_index=True)

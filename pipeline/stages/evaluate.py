@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.scoring.fits import Fit, PerImage, from_table
+from overfit_atlas.scoring.scores import Predictions
 from pipeline import evaluation, explain, prediction, tracking
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
-from pipeline.diagnosis.histories import History, PerImage, from_table
-from pipeline.diagnosis.scores import Predictions
-from pipeline.errors import AtlasError
 from pipeline.evaluation import SPLITS, Evaluated
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
@@ -73,7 +73,7 @@ def _fits(folder: Path) -> list[dict[str, object]]:
     return fits
 
 
-def read_histories(arguments: argparse.Namespace, name: str) -> list[History]:
+def read_histories(arguments: argparse.Namespace, name: str) -> list[Fit]:
     """One history a seed of model `name`, with its per-image scores."""
     table = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
     per_image = {}

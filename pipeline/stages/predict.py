@@ -17,12 +17,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from overfit_atlas.errors import AtlasError
 from pipeline import explain, prediction, tracking
 from pipeline.data import images, prepared, raw
 from pipeline.data.folder import SUFFIXES
 from pipeline.data.images import ImageError
 from pipeline.data.prepared import Manifest
-from pipeline.errors import AtlasError
 from pipeline.files import replacing, write_text
 from pipeline.params import Models
 from pipeline.stages import cli

@@ -16,10 +16,10 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from overfit_atlas.gap_map.overfit_map import MIN_POINTS
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import prepared
-from pipeline.diagnosis.overfit_map import MIN_POINTS
 from pipeline.files import replacing, write_json
 from pipeline.params import ParamsError
 from pipeline.stages import cli, registered

@@ -17,7 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 Space = Mapping[str, BaseDistribution]
 Point = dict[str, Any]

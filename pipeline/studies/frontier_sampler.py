@@ -14,8 +14,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.diagnosis import overfit_map, surface
-from pipeline.diagnosis.surface import Floats, Surface
+from overfit_atlas.gap_map import overfit_map, surface
+from overfit_atlas.gap_map.surface import Floats, Surface
 from pipeline.studies import designs
 from pipeline.studies.designs import Point, Space
 

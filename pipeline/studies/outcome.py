@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from pipeline.diagnosis import double_descent, overfit_map
-from pipeline.diagnosis.overfit_map import MapSettings, OverfitMap
+from overfit_atlas.gap_map import double_descent, overfit_map
+from overfit_atlas.gap_map.overfit_map import MapSettings, OverfitMap
 from pipeline.studies import tables
 from pipeline.studies.plan import Plan
 from pipeline.studies.summary import summary

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from overfit_atlas.estimates import finite_or_none
+from overfit_atlas.scoring.fits import Fit
 from pipeline.diagnosis import gaps, onset
 from pipeline.diagnosis.diagnose import diagnose
-from pipeline.diagnosis.estimates import finite_or_none
-from pipeline.diagnosis.histories import History
 from pipeline.diagnosis.verdict import Reference
 from pipeline.params import Evaluate
 from pipeline.training.task import FitResult
@@ -58,14 +58,14 @@ def best_loss(result: FitResult, settings: Evaluate) -> float:
     return float(loss.of_loss.curve[loss.best])
 
 
-def head(history: History, epochs: int) -> History:
+def head(history: Fit, epochs: int) -> Fit:
     """The first `epochs` epochs of a history, as if training had ended there."""
     curves = history.curves[history.curves["epoch"] <= epochs]
     per_image = history.per_image.head(epochs) if history.per_image else None
     return replace(history, curves=curves, per_image=per_image)
 
 
-def _scores(history: History, settings: Evaluate) -> dict[str, Any]:
+def _scores(history: Fit, settings: Evaluate) -> dict[str, Any]:
     loss = gaps.Fit.of(history, "loss", settings)
     accuracy = gaps.Fit.of(history, "accuracy", settings)
     last, best = loss.index("last"), loss.best

@@ -21,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 LOCK_SECONDS = 60.0
 HOST = "host"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.diagnosis.double_descent import DoubleDescent
-from pipeline.diagnosis.estimates import finite_or_none
-from pipeline.diagnosis.overfit_map import OverfitMap
+from overfit_atlas.estimates import finite_or_none
+from overfit_atlas.gap_map.double_descent import DoubleDescent
+from overfit_atlas.gap_map.overfit_map import OverfitMap
 from pipeline.studies.plan import Plan
 from pipeline.studies.tables import SLICE
 

@@ -12,8 +12,8 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.diagnosis import double_descent
-from pipeline.diagnosis.overfit_map import OverfitMap
+from overfit_atlas.gap_map import double_descent
+from overfit_atlas.gap_map.overfit_map import OverfitMap
 from pipeline.studies.plan import Plan
 from pipeline.studies.scoring import SCORES
 

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 LOCK_SECONDS = 20.0
 MOVABLE = (

@@ -56,8 +56,8 @@ def classes(run: Run, data: "Prepared", probabilities: np.ndarray) -> None:
     Args:
         probabilities: `(num_seeds, num_val, num_classes)`.
     """
-    from pipeline.diagnosis import per_class
-    from pipeline.diagnosis.scores import Predictions
+    from overfit_atlas import per_class
+    from overfit_atlas.scoring.scores import Predictions
     from pipeline.plots import confusion
 
     names = data.manifest.class_names

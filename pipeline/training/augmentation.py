@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 
 NAMES = (
     "flip",

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from overfit_atlas.errors import AtlasError
 from pipeline import models
-from pipeline.errors import AtlasError
 from pipeline.params import Params, Train
 from pipeline.training import augmentation, schedules
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from overfit_atlas.scoring import scores
 from pipeline.data.prepared import Split
-from pipeline.diagnosis import scores
 
 
 def clean(logits: np.ndarray, split: Split) -> tuple[dict[str, float], dict[str, np.ndarray]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.diagnosis.histories import History, PerImage
+from overfit_atlas.scoring.fits import Fit, PerImage
 from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
 from pipeline.training.clean import clean
@@ -112,7 +112,7 @@ def _result(state: State, task: FitTask, program: Program, num_traces: int) -> F
     per_image = PerImage(**{name: np.stack(epochs) for name, epochs in state.scores.items()})
     result = FitResult(
         seed=task.seed,
-        history=History(curves=curves, per_image=per_image, seed=task.seed),
+        history=Fit(curves=curves, per_image=per_image, seed=task.seed),
         best_epoch=state.best_epoch,
         seconds=state.seconds,
         num_parameters=program.num_parameters,

@@ -20,7 +20,7 @@ from math import cos, inf, pi
 
 import numpy as np
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.params import Schedule
 
 MIN_IMPROVEMENT = 1e-4

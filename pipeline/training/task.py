@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.diagnosis.histories import History
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.scoring.fits import Fit
 from pipeline.params import Regularised, Train
 
 
@@ -74,7 +74,7 @@ class FitResult:
     """
 
     seed: int
-    history: History
+    history: Fit
     best_epoch: int
     seconds: float
     num_parameters: int

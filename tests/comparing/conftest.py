@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.diagnosis import scores
-from pipeline.diagnosis.histories import History, PerImage
+from overfit_atlas.scoring import scores
+from overfit_atlas.scoring.fits import Fit, PerImage
 from pipeline.training.task import FitResult
 
 CLASSES, IMAGES = 3, 12
@@ -64,7 +64,7 @@ def fit() -> Any:
         curves = pd.DataFrame(rows)
         curves.insert(0, "seed", seed)
         per_image = PerImage(**{name: np.stack(each) for name, each in kept.items()})
-        history = History(curves, per_image, seed)
+        history = Fit(curves, per_image, seed)
         return FitResult(seed, history, best, 1.5, 100, val[best - 1], failed)
 
     return make

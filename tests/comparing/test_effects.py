@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from overfit_atlas.estimates import Estimate
 from pipeline.comparing.effects import Pair, as_row
 from pipeline.comparing.kinds import kind
 from pipeline.comparing.scoring import Scores
-from pipeline.diagnosis.estimates import Estimate
 
 
 def scores(val, probe, **values):

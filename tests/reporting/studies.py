@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.diagnosis import synthetic
+from tests.overfit_atlas import synthetic
 from tests.reporting.synthetic import SEEDS, curves
 
 WIDTHS, DROPOUTS = (4, 16, 64, 256), (0.0, 0.4, 0.8)

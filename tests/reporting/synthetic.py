@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from pipeline.data.prepared import Prepared
-from pipeline.diagnosis import scores, synthetic
 from pipeline.diagnosis.diagnose import diagnose
 from pipeline.diagnosis.verdict import Reference
+
+from overfit_atlas.scoring import scores
+from pipeline.data.prepared import Prepared
 from pipeline.params import Evaluate
+from tests.overfit_atlas import synthetic
 
 SEEDS = 3
 KINDS = {"dense": "overfit 2", "cnn": "memorising", "efficientnet": "underfit", "ensemble": "ideal"}

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from overfit_atlas.errors import AtlasError
 from pipeline.comparing import record
 from pipeline.comparing.record import ComparisonError
-from pipeline.errors import AtlasError
 from pipeline.stages import compare, comparisons
 
 YAML = """

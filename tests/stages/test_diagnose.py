@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.diagnosis import synthetic
-from pipeline.diagnosis.histories import HistoryError
+from overfit_atlas.scoring.fits import InvalidFit
 from pipeline.params import ParamsError
 from pipeline.stages import diagnose as stage
 from pipeline.tracking import TrackingError
 from scripts import make_images
+from tests.overfit_atlas import synthetic
 
 CASE = synthetic.make("overfit 2", 10007, num_seeds=3)
 
@@ -157,24 +157,24 @@ def test_a_history_saved_under_a_key_or_as_rows(tmp_path):
 def test_a_file_that_is_no_history_is_refused(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(HistoryError, match=message):
+    with pytest.raises(InvalidFit, match=message):
         stage.read(str(path))
 
 
 def test_what_is_no_source_is_refused(tmp_path):
-    with pytest.raises(HistoryError, match="neither a file nor a folder nor an MLflow run id"):
+    with pytest.raises(InvalidFit, match="neither a file nor a folder nor an MLflow run id"):
         stage.read(str(tmp_path / "nothing"))
-    with pytest.raises(HistoryError, match="no file ending in"):
+    with pytest.raises(InvalidFit, match="no file ending in"):
         stage.read(str(tmp_path))
 
 
 def test_per_image_scores_that_are_none_are_refused(tmp_path):
     curves = tmp_path / "cnn.csv"
     CASE.histories[0].curves.to_csv(curves, index=False)
-    with pytest.raises(HistoryError, match="no seed-N.per_image.npz"):
+    with pytest.raises(InvalidFit, match="no seed-N.per_image.npz"):
         stage.read(str(curves), tmp_path)
     (tmp_path / "seed-0.per_image.npz").write_bytes(b"PK nonsense")
-    with pytest.raises(HistoryError, match="not the per-image scores"):
+    with pytest.raises(InvalidFit, match="not the per-image scores"):
         stage.read(str(curves), tmp_path)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from overfit_atlas.errors import AtlasError
 from pipeline import models, params, prediction
 from pipeline.data import prepared
-from pipeline.errors import AtlasError
 from pipeline.params import Cnn
 from pipeline.stages import predict
 from pipeline.tracking import connection, stage_run

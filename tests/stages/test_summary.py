@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.stages import summary
 
 SCORES = {

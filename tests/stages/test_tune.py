@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.stages import tune
 
 PARAMS = {

@@ -8,9 +8,9 @@ import optuna
 import pandas as pd
 import pytest
 
+from overfit_atlas.scoring.fits import Fit, PerImage
 from pipeline import params
 from pipeline.data.prepared import Manifest
-from pipeline.diagnosis.histories import History, PerImage
 from pipeline.studies import storage
 from pipeline.studies.frontier_sampler import FrontierSampler
 from pipeline.studies.plan import Plan
@@ -86,7 +86,7 @@ def fit_of(task):
     curves = pd.DataFrame(rows).assign(penalty=np.nan, learning_rate=np.nan, seconds=np.nan)
     return FitResult(
         seed=task.seed,
-        history=History(curves, PerImage(**arrays), task.seed),
+        history=Fit(curves, PerImage(**arrays), task.seed),
         best_epoch=1,
         seconds=0.1,
         num_parameters=65 * width + 2 * (width + 1),

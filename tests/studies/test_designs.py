@@ -6,7 +6,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.studies import designs
 
 SPACE = {"width": IntDistribution(4, 512, log=True), "dropout": FloatDistribution(0.0, 0.8)}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from pipeline.diagnosis.verdict import Reference
+
 from pipeline.studies import scoring
 
 

@@ -1,7 +1,7 @@
 import pytest
 from optuna.trial import TrialState
 
-from pipeline.diagnosis import overfit_map
+from overfit_atlas.gap_map import overfit_map
 from pipeline.studies import tables
 from pipeline.studies.outcome import map_settings
 

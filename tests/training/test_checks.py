@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pipeline.errors import AtlasError
+from overfit_atlas.errors import AtlasError
 from pipeline.params import parse
 from pipeline.training.checks import check
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.diagnosis import forgetting
+from overfit_atlas.images import forgetting
 from pipeline.plots import confusion, examples, gradcam
 from pipeline.reporting.blocks import Block, Fold, Missing, Prose, Section
 from pipeline.reporting.context import Context

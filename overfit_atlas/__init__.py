@@ -1,0 +1,39 @@
+"""Judge any training of an image classifier: whether, when and how surely it overfits.
+
+The public names are few, and each is imported only when it is asked for:
+
+- `read(source)`: the fits in a log, whoever wrote it;
+- `judge(model)`: the verdict on one model, its kind, and how probable both are;
+- `compare(a, b)`: two models on the same images;
+- `CleanScores`: the Keras callback that scores a fit without dropout, augmentation and penalty;
+- `Fit`, `Judgement`, `Rules`: the records these take and give.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from overfit_atlas.clean_scores import CleanScores
+    from overfit_atlas.comparison import compare
+    from overfit_atlas.judgement import Judgement, judge
+    from overfit_atlas.readers import read
+    from overfit_atlas.rules import Rules
+    from overfit_atlas.scoring.fits import Fit
+
+__all__ = ["CleanScores", "Fit", "Judgement", "Rules", "compare", "judge", "read"]
+
+_HOMES = {
+    "CleanScores": "clean_scores",
+    "Fit": "scoring.fits",
+    "Judgement": "judgement",
+    "Rules": "rules",
+    "compare": "comparison",
+    "judge": "judgement",
+    "read": "readers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

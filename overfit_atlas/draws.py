@@ -1,0 +1,329 @@
+"""Images and seeds drawn anew together, once a model: what a verdict, and every interval, rests on.
+
+`of_images` takes per-image scores, `of_curves` what a plain history holds. Both give `Draws`: each
+quantity as measured, and as it came out in every draw. All scores are turned so that lower is
+better: accuracy enters as the error rate.
+
+- Damage is chosen and measured on different images: the best epoch comes from all folds but one,
+  the damage from the images of that one, in turn; folds and choices are fixed, so that a draw does
+  not choose anew (which would double the bias that choosing has).
+- Images get Poisson weights, seeds normal weights of the right variance. The variance between few
+  seeds is drawn towards that of the images (Smyth 2004), since two or three seeds say little of it.
+- Best epoch and onset are the lowest points of each draw's own curve.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from overfit_atlas.rules import Rules
+from overfit_atlas.scoring.calibration import folds
+from overfit_atlas.scoring.fits import Fit, Floats
+
+LOSS, CALIBRATED, ACCURACY = SCORES = ("loss", "calibrated_loss", "accuracy")
+NUM_FOLDS = 10
+PRIOR_SEEDS = 4.0
+"""Weight, in degrees of freedom, of the prior in the variance between seeds."""
+PRIOR_SHARE = 1.0
+"""The prior variance between seeds, as a multiple of the variance of a seed's mean over images."""
+BLOCK = 2_000_000
+"""Weights drawn at a time: 16 MB."""
+_OF_FIT = {LOSS: "loss", CALIBRATED: "calibrated", ACCURACY: "correct"}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What was measured, and what each draw makes of it.
+
+    Attributes:
+        values: quantity -> as measured. Quantities: `val/SCORE`, `probe/SCORE` at the last epoch;
+            `best/SCORE` at the best epoch; `gap/SCORE`; `damage/SCORE`; `fitted`: probe loss at the
+            last epoch minus that at the best one; `fall`: what half as many epochs again would take
+            off the validation loss; `first`: validation loss of the first epoch.
+        drawn: quantity -> `(num_draws,)`.
+        best_epochs: score -> lowest point of each draw's curve, index from 0 `(num_draws,)`.
+        best_of_mean: score -> lowest point of the mean curve over seeds, index from 0.
+        seed_best: score -> lowest point of each seed's curve, index from 0 `(num_seeds,)`.
+        prices: (stop by, pays in) -> what stopping at the one's best epoch costs in the other.
+        num_seeds, num_images, num_epochs: how much there was; num_images None where not known.
+    """
+
+    values: Mapping[str, float]
+    drawn: Mapping[str, Floats]
+    best_epochs: Mapping[str, NDArray[np.int64]]
+    best_of_mean: Mapping[str, int]
+    seed_best: Mapping[str, NDArray[np.int64]]
+    prices: Mapping[tuple[str, str], float]
+    num_seeds: int
+    num_images: int | None
+    num_epochs: int
+
+    def interval(self, name: str, confidence: float) -> tuple[float, float]:
+        """Ends of the interval of a quantity, from the quantiles of its draws."""
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(self.drawn[name], [tail, 1 - tail])
+        return float(low), float(high)
+
+    def scores(self) -> tuple[str, ...]:
+        """The scores of which the damage is known."""
+        return tuple(score for score in SCORES if f"damage/{score}" in self.values)
+
+
+def smoothed(curve: NDArray[np.floating], window: int) -> Floats:
+    """The mean over the last `window` epochs at each epoch, over the last axis; causal."""
+    totals = np.cumsum(curve, axis=-1, dtype=np.float64)
+    before = np.zeros_like(totals)
+    before[..., window:] = totals[..., :-window] if window < totals.shape[-1] else 0
+    counts = np.minimum(np.arange(1, totals.shape[-1] + 1), window)
+    means: Floats = (totals - before) / counts
+    return means
+
+
+def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
+    """The draws of one model from the per-image scores of its fits, one a seed.
+
+    Args:
+        fits: finite at every epoch, all scored on the same images.
+        seed: of the draws; equal arguments give equal numbers.
+    """
+    sets = {
+        score: [_Scored.of(fit, score, rules) for fit in fits]
+        for score in SCORES
+        if all(_is_known(fit, score) for fit in fits)
+    }
+    num_epochs = min(fit.num_epochs for fit in fits)
+    num_val = sets[LOSS][0].val.shape[1]
+    table = _Table(seed, rules.num_draws, len(fits))
+    quantities = {}
+    for score, seeds in sets.items():
+        quantities |= _of_score(score, seeds)
+    curves = {
+        score: np.stack([one.val[:num_epochs] for one in seeds]) for score, seeds in sets.items()
+    }
+    values, drawn = table.means(quantities)
+    paths = table.curves(curves, num_val)
+    _differences(values, drawn)
+    measured = {score: curve.mean((0, 2), dtype=np.float64) for score, curve in curves.items()}
+    values["fall"] = float(fall(measured[LOSS][None])[0])
+    drawn["fall"] = fall(paths[LOSS])
+    return Draws(
+        values=values,
+        drawn=drawn,
+        best_epochs={
+            score: np.argmin(smoothed(path, rules.smoothing), -1) for score, path in paths.items()
+        },
+        best_of_mean={
+            score: int(np.argmin(smoothed(curve, rules.smoothing)))
+            for score, curve in measured.items()
+        },
+        seed_best={
+            score: np.argmin(smoothed(curve.mean(2), rules.smoothing), -1)
+            for score, curve in curves.items()
+        },
+        prices=prices(measured, rules.smoothing),
+        num_seeds=len(fits),
+        num_images=num_val,
+        num_epochs=num_epochs,
+    )
+
+
+def prices(curves: Mapping[str, Floats], window: int) -> dict[tuple[str, str], float]:
+    """What stopping at one score's best epoch costs in the others, from mean curves by score."""
+    smooth = {score: smoothed(curve, window) for score, curve in curves.items()}
+    best = {score: int(np.argmin(curve)) for score, curve in smooth.items()}
+    return {
+        (chosen, paid): float(smooth[paid][best[chosen]] - smooth[paid][best[paid]])
+        for chosen in smooth
+        for paid in smooth
+        if chosen != paid
+    }
+
+
+def fall(curves: Floats) -> Floats:
+    """How far half as many epochs again would lower each curve `(..., num_epochs)`, by its trend.
+
+    The trend is the median of the slopes between all pairs of epochs of the last third (Theil-Sen),
+    which one restless epoch does not turn.
+    """
+    num_epochs = curves.shape[-1]
+    tail = curves[..., -max(num_epochs // 3, 3) :]
+    early, late = np.triu_indices(tail.shape[-1], 1)
+    slopes = (tail[..., late] - tail[..., early]) / (late - early)
+    fallen: Floats = -np.median(slopes, axis=-1) * (num_epochs / 2)
+    return fallen
+
+
+def _is_known(fit: Fit, score: str) -> bool:
+    return getattr(fit.per_image, f"val_{_OF_FIT[score]}", None) is not None
+
+
+def _differences(values: dict[str, float], drawn: dict[str, Floats]) -> None:
+    """Adds the gaps: validation and training images are drawn apart from each other."""
+    for score in SCORES:
+        if f"probe/{score}" in values:
+            name = f"gap/{score}"
+            values[name] = values[f"val/{score}"] - values[f"probe/{score}"]
+            drawn[name] = drawn[f"val/{score}"] - drawn[f"probe/{score}"]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One score of one seed, lower is better: `val` and `probe` `(num_epochs, num_images)`."""
+
+    val: NDArray[np.float32]
+    probe: NDArray[np.float32] | None
+    window: int
+
+    @classmethod
+    def of(cls, fit: Fit, score: str, rules: Rules) -> "_Scored":
+        val, probe = (
+            getattr(fit.per_image, f"{split}_{_OF_FIT[score]}", None) for split in ("val", "probe")
+        )
+        if score == ACCURACY:
+            val, probe = ~np.asarray(val), None if probe is None else ~np.asarray(probe)
+        to_float = [None if one is None else np.asarray(one, np.float32) for one in (val, probe)]
+        assert to_float[0] is not None
+        return cls(to_float[0], to_float[1], rules.smoothing)
+
+    @cached_property
+    def fold(self) -> NDArray[np.int64]:
+        return folds(self.val.shape[1], min(NUM_FOLDS, self.val.shape[1]))
+
+    @cached_property
+    def choices(self) -> NDArray[np.int64]:
+        """For each fold the best epoch, from 0, by the images of all other folds."""
+        num_folds = int(self.fold.max()) + 1
+        total = self.val.sum(1, dtype=np.float64)
+        chosen = np.zeros(num_folds, dtype=np.int64)
+        for one in range(num_folds):
+            inside = self.fold == one
+            others = total - self.val[:, inside].sum(1, dtype=np.float64)
+            chosen[one] = np.argmin(smoothed(others, self.window))
+        return chosen
+
+    @cached_property
+    def best_epoch(self) -> NDArray[np.int64]:
+        """The epoch, from 0, that is each validation image's best one `(num_images,)`."""
+        return self.choices[self.fold]
+
+    @cached_property
+    def at_best(self) -> NDArray[np.float32]:
+        """Each validation image's score at the epoch which the other folds chose."""
+        return self.val[self.best_epoch, np.arange(self.val.shape[1])]
+
+
+def _of_score(score: str, seeds: Sequence[_Scored]) -> dict[str, tuple[str, NDArray[np.float32]]]:
+    """Quantity -> the split its images are of, and its values `(num_seeds, num_images)`."""
+    found = {
+        f"val/{score}": ("val", np.stack([one.val[-1] for one in seeds])),
+        f"best/{score}": ("val", np.stack([one.at_best for one in seeds])),
+        f"damage/{score}": ("val", np.stack([one.val[-1] - one.at_best for one in seeds])),
+    }
+    if score == LOSS:
+        found["first"] = ("val", np.stack([one.val[0] for one in seeds]))
+    probes = [one.probe for one in seeds if one.probe is not None]
+    if len(probes) == len(seeds):
+        found[f"probe/{score}"] = ("probe", np.stack([probe[-1] for probe in probes]))
+        if score == LOSS:
+            changes = [
+                probe[-1] - probe[one.choices].mean(0)
+                for one, probe in zip(seeds, probes, strict=True)
+            ]
+            found["fitted"] = ("probe", np.stack(changes))
+    return found
+
+
+class _Table:
+    """The weights of images and seeds in each draw, the same for every quantity."""
+
+    def __init__(self, seed: int, num_draws: int, num_seeds: int) -> None:
+        self._seed = seed
+        self._num_draws = num_draws
+        generator = np.random.default_rng([seed, 2, num_seeds])
+        self._seeds = _seed_weights(generator, num_draws, num_seeds)
+
+    def _images(self, split: str, size: int) -> "Sequence[NDArray[np.float32]]":
+        """Blocks of weights `(up to all draws, size)` whose rows sum to 1.
+
+        They are the same for every model of as many images, so that models are paired.
+        """
+        generator = np.random.default_rng([self._seed, int(split == "probe"), size])
+        rows = max(BLOCK // size, 1)
+        blocks = []
+        for start in range(0, self._num_draws, rows):
+            count = min(rows, self._num_draws - start)
+            weights = generator.poisson(1.0, (count, size)).astype(np.float32)
+            weights[weights.sum(1) == 0] = 1
+            blocks.append(weights / weights.sum(1, keepdims=True))
+        return blocks
+
+    def means(
+        self, quantities: Mapping[str, tuple[str, NDArray[np.float32]]]
+    ) -> tuple[dict[str, float], dict[str, Floats]]:
+        """Each quantity's mean over images and seeds, as measured and in every draw."""
+        values, drawn = {}, {}
+        for split in ("val", "probe"):
+            own = {name: array for name, (where, array) in quantities.items() if where == split}
+            if not own:
+                continue
+            stacked = np.concatenate(list(own.values()))
+            blocks = self._images(split, stacked.shape[1])
+            by_seed = np.concatenate([block @ stacked.T for block in blocks]).astype(np.float64)
+            parts = np.split(by_seed, len(own), axis=1)
+            for (name, array), part in zip(own.items(), parts, strict=True):
+                values[name] = float(array.mean(dtype=np.float64))
+                drawn[name] = part.mean(1) + self._between_seeds(array)
+        return values, drawn
+
+    def _between_seeds(self, array: NDArray[np.float32]) -> Floats:
+        """What other seeds would add to each draw, from the seeds' means `(num_draws,)`."""
+        num_seeds, num_images = array.shape
+        if num_seeds < 2:
+            return np.zeros(self._num_draws)
+        means = array.mean(1, dtype=np.float64)
+        apart = means - means.mean()
+        observed = float(np.square(apart).sum() / (num_seeds - 1))
+        prior = PRIOR_SHARE * float(array.var(1, dtype=np.float64).mean()) / num_images
+        moderated = (PRIOR_SEEDS * prior + (num_seeds - 1) * observed) / (
+            PRIOR_SEEDS + num_seeds - 1
+        )
+        if observed <= 0:
+            return np.zeros(self._num_draws)
+        return np.asarray(self._seeds @ apart * np.sqrt(moderated / observed))
+
+    def curves(self, curves: Mapping[str, NDArray[np.float32]], size: int) -> dict[str, Floats]:
+        """Each score's mean curve in every draw `(num_draws, num_epochs)`.
+
+        Args:
+            curves: `(num_seeds, num_epochs, num_images)`.
+        """
+        found = {}
+        blocks = self._images("val", size)
+        for score, array in curves.items():
+            num_seeds, num_epochs, _ = array.shape
+            flat = array.reshape(num_seeds * num_epochs, size)
+            drawn = np.concatenate([block @ flat.T for block in blocks]).astype(np.float64)
+            drawn = drawn.reshape(-1, num_seeds, num_epochs)
+            means = array.mean(2, dtype=np.float64)
+            found[score] = drawn.mean(1) + self._seeds @ (means - means.mean(0))
+        return found
+
+
+def _seed_weights(generator: Generator, num_draws: int, num_seeds: int) -> Floats:
+    """Weights `(num_draws, num_seeds)` of the seeds' deviations from their mean.
+
+    Their variance is that of a mean over seeds, s^2 / num_seeds, with the heavier tails of a t
+    distribution, since s^2 comes from few seeds.
+    """
+    if num_seeds < 2:
+        return np.zeros((num_draws, num_seeds))
+    normal = generator.standard_normal((num_draws, num_seeds))
+    normal -= normal.mean(1, keepdims=True)
+    freedom = num_seeds - 1 + PRIOR_SEEDS
+    tails = np.sqrt(freedom / generator.chisquare(freedom, num_draws))
+    weights: Floats = normal * tails[:, None] / np.sqrt(num_seeds * (num_seeds - 1))
+    return weights

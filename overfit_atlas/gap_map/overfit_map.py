@@ -1,0 +1,303 @@
+"""Where a model overfits, over width and dropout: a surface of the gap, and its frontier.
+
+`fit` takes one row a fit (columns `COLUMNS`) and gives an `OverfitMap`, which answers: how large
+is the gap anywhere, where does it cross the threshold (the frontier, with a band), how much
+dropout does each width need, from which width does the undropped net overfit, and where is the gap
+small only because the fit is bad.
+
+The gap is modelled as asinh(gap / threshold): linear below the threshold, and logarithmic far above
+it, where fits differ by a factor rather than by an amount and so does their noise. It is monotone,
+so the frontier is the same line on both scales.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.estimates import Estimate, over_seeds, proportion
+from overfit_atlas.gap_map import surface
+from overfit_atlas.gap_map.frontier import OverfitsFrom, band, least_dropout, overfits_from
+from overfit_atlas.gap_map.surface import Floats, Surface
+
+COLUMNS = (
+    "width",
+    "dropout",
+    "seed",
+    "gap_loss",
+    "gap_loss_se",
+    "gap_accuracy",
+    "gap_accuracy_se",
+    "probe_accuracy",
+)
+"""One row a fit: clean scores at the end of its budget; `_se` are standard errors over images (NaN
+where not known: the band then speaks of these images only)."""
+
+LEVEL = float(np.arcsinh(1.0))
+"""The threshold on the scale of the surface."""
+NUM_WIDTHS, NUM_DROPOUTS = 41, 26
+MIN_POINTS = 4
+Bools = NDArray[np.bool_]
+Crossing = Literal["crosses", "everywhere below", "everywhere above"]
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What is asked of the map.
+
+    Attributes:
+        threshold: nats of gap that count as overfitting.
+        num_images: how many probe images, and as many validation images, a fit was scored on.
+        reference: the probe accuracy that can be reached on this data set; None: the map's best.
+        chance: the accuracy of guessing.
+        log_width: False where width is an ordinal, such as the variant of an EfficientNet.
+    """
+
+    threshold: float
+    num_images: int
+    confidence: float = 0.95
+    num_resamples: int = 1000
+    seed: int = 0
+    reference: float | None = None
+    chance: float = 0.0
+    log_width: bool = True
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """How well the surface foretells points it has not seen, in units of the gap.
+
+    `error` is the root mean square error at left-out points, `noise` the part of it that is the
+    spread of the seeds there; `agreement` the fraction of points foretold on their side of the
+    threshold; `coverage` the fraction inside their prediction interval.
+    """
+
+    error: float
+    noise: float
+    agreement: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class OverfitMap:
+    """The gap over width and dropout. `points` has one row a point: means over its seeds."""
+
+    settings: MapSettings
+    fits: pd.DataFrame
+    points: pd.DataFrame
+    gap: Surface
+
+    @cached_property
+    def widths(self) -> Floats:
+        """The widths of the lattice: a ladder of whole numbers with the examined ones on it."""
+        own = self.points["width"].to_numpy(float)
+        space = np.geomspace if self.settings.log_width else np.linspace
+        return _axis(own, np.round(space(own.min(), own.max(), NUM_WIDTHS)))
+
+    @cached_property
+    def dropouts(self) -> Floats:
+        """The dropout rates of the lattice, the examined ones among them."""
+        own = self.points["dropout"].to_numpy(float)
+        return _axis(own, np.round(np.linspace(own.min(), own.max(), NUM_DROPOUTS), 4))
+
+    def table(self) -> pd.DataFrame:
+        """The surface, one row a lattice point.
+
+        Columns: width, dropout, gap_loss, gap_loss_low, gap_loss_high (interval of the surface),
+        probability (share of resampled maps with the gap at the threshold or above), underfit.
+        """
+        low, high = band(self._draws, self.settings.confidence)
+        return self.lattice.assign(
+            gap_loss=self._unscaled(self._values),
+            gap_loss_low=self._unscaled(low),
+            gap_loss_high=self._unscaled(high),
+            probability=np.mean(self._draws >= LEVEL, axis=0).ravel(),
+            underfit=self.underfit(self.lattice),
+        )
+
+    def frontier(self) -> pd.DataFrame:
+        """For each width the least dropout that keeps the gap below the threshold, with its band.
+
+        Columns: width, examined, and those of `least_dropout`; then underfit: at that
+        dropout (or at the largest, where none suffices) the fit is bad.
+        """
+        found = least_dropout(
+            self._values, self._draws, self.dropouts, LEVEL, self.settings.confidence
+        )
+        at = pd.DataFrame({"width": self.widths, "dropout": found["dropout"]})
+        found.insert(0, "width", self.widths)
+        found.insert(1, "examined", np.isin(self.widths, self.points["width"]))
+        return found.assign(underfit=self.underfit(at.fillna(self.dropouts[-1])))
+
+    def overfits_from(self) -> OverfitsFrom:
+        """The least width at which the net with the least dropout reaches the threshold."""
+        settings, undropped = self.settings, self._draws[:, :, 0]
+        return overfits_from(
+            self._values[:, 0], undropped, self.widths, LEVEL, settings.confidence,
+            settings.log_width,
+        )  # fmt: skip
+
+    def crossing(self) -> Crossing:
+        """Whether the region that was examined has a frontier."""
+        if self._values.max() < LEVEL:
+            return "everywhere below"
+        return "everywhere above" if self._values.min() >= LEVEL else "crosses"
+
+    def underfit(self, at: pd.DataFrame) -> Bools:
+        """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
+
+        Their probe accuracy is below the reference by more than its interval, or guessing lies in
+        it, and the interval of their gap in accuracy includes 0. Between points, both margins are
+        interpolated.
+        """
+        marked = np.ones(len(at), bool)
+        for column in ("shortfall", "closeness"):
+            margin = _averaged(self.points, self.points[column].to_numpy(), self.settings)
+            exact = replace(margin, variances=np.zeros(len(margin.means)))
+            marked &= self._predict(exact, at) > 0
+        return marked
+
+    def smooth(self, column: str, at: pd.DataFrame) -> Floats:
+        """Another column of `fits`, smoothed in the same way, at the rows of `at`."""
+        values = self.fits[column].to_numpy(float)
+        return self._predict(_averaged(self.fits, values, self.settings), at)
+
+    def _predict(self, averages: surface.Averages, at: pd.DataFrame) -> Floats:
+        found = surface.fit(averages, self.gap.low, self.gap.low + self.gap.span)
+        return found.predict(_coordinates(at, self.settings))[0]
+
+    def leave_one_out(self) -> LeaveOneOut:
+        """The errors of the surface at each point, all seeds of that point left out."""
+        known, variances = self.gap.averages.means, self.gap.variances
+        mean, deviation = surface.leave_one_out(self.gap)
+        error = self._unscaled(mean) - self._unscaled(known)
+        slope = self.settings.threshold * np.cosh(known)
+        allowed = _quantile(self.settings) * np.hypot(deviation, np.sqrt(variances))
+        return LeaveOneOut(
+            error=_root_mean_square(error),
+            noise=_root_mean_square(slope * np.sqrt(variances)),
+            agreement=float(np.mean((mean >= LEVEL) == (known >= LEVEL))),
+            coverage=float(np.mean(np.abs(mean - known) <= allowed)),
+        )
+
+    @cached_property
+    def lattice(self) -> pd.DataFrame:
+        """Every width with every dropout: the rows of `table`."""
+        width, dropout = np.meshgrid(self.widths, self.dropouts, indexing="ij")
+        return pd.DataFrame({"width": width.ravel(), "dropout": dropout.ravel()})
+
+    @cached_property
+    def _values(self) -> Floats:
+        mean, _ = self.gap.predict(_coordinates(self.lattice, self.settings))
+        return mean.reshape(len(self.widths), len(self.dropouts))
+
+    @cached_property
+    def _draws(self) -> Floats:
+        """Resampled surfaces on the lattice: (num_resamples, widths, dropouts)."""
+        generator = np.random.default_rng(self.settings.seed)
+        num = self.settings.num_resamples
+        # All points are judged on the same images, so other images would shift all of them.
+        shift = generator.standard_normal((num, 1)) * self.points["image_error"].to_numpy()
+        errors = self.gap.resampled_errors(num, generator) + shift
+        drawn = self.gap.draws(_coordinates(self.lattice, self.settings), errors, generator)
+        return drawn.reshape(len(drawn), len(self.widths), len(self.dropouts))
+
+    def _unscaled(self, values: Floats) -> Floats:
+        return np.asarray(self.settings.threshold * np.sinh(values).ravel())
+
+
+def fit(fits: pd.DataFrame, settings: MapSettings) -> OverfitMap:
+    """The map of `fits`, one row a fit; fits without a finite gap (they failed) are left out.
+
+    Raises:
+        AtlasError: a column is missing, or fewer than four points are left to lay a surface on.
+    """
+    missing = [name for name in COLUMNS if name not in fits]
+    if missing:
+        raise AtlasError(f"map: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}.")
+    kept = fits[np.isfinite(fits["gap_loss"])].reset_index(drop=True)
+    if len(kept[["width", "dropout"]].drop_duplicates()) < MIN_POINTS:
+        raise AtlasError(
+            f"map: {len(kept)} fits with a finite gap at fewer than {MIN_POINTS} points; a surface "
+            "needs more widths or dropouts (tune.widths, tune.dropouts, tune.points)."
+        )
+    places = _coordinates(kept, settings)
+    values = scaled(kept["gap_loss"], settings.threshold)
+    gap = surface.fit(surface.averaged(places, values), places.min(0), places.max(0))
+    return OverfitMap(settings, kept, _points(kept, settings), gap)
+
+
+def scaled(gap: ArrayLike, threshold: float) -> Floats:
+    """Gaps on the scale of the surface, where the threshold is `LEVEL`."""
+    return np.asarray(np.arcsinh(np.asarray(gap, float) / threshold))
+
+
+def _points(fits: pd.DataFrame, settings: MapSettings) -> pd.DataFrame:
+    """One row a point, in the order of the surface's own; intervals as those of the verdict.
+
+    `shortfall` and `closeness` are above 0 where the rule of `OverfitMap.underfit` holds.
+    """
+    reference = settings.reference
+    if reference is None:
+        reference = float(fits.groupby(["width", "dropout"])["probe_accuracy"].mean().max())
+    rows = []
+    for (width, dropout), seeds in fits.groupby(["width", "dropout"]):
+        loss, gap = (_gap(seeds, name, settings) for name in ("gap_loss", "gap_accuracy"))
+        probe = proportion(seeds["probe_accuracy"], settings.num_images, settings.confidence)
+        row = {"width": width, "dropout": dropout, "num_seeds": len(seeds)}
+        row |= {"gap_loss": loss.value, "gap_loss_low": loss.low, "gap_loss_high": loss.high}
+        row |= {"image_error": (loss.se_images or 0.0) / np.hypot(settings.threshold, loss.value)}
+        row |= {"gap_accuracy": gap.value, "probe_accuracy": probe.value}
+        short = max(reference - (probe.high or 1.0), settings.chance - (probe.low or 0.0))
+        row |= {"shortfall": _margin(short, probe)}
+        row |= {"closeness": _margin(min(-(gap.low or 0.0), gap.high or 0.0), gap)}
+        row |= {"underfit": short > 0 and gap.includes_zero}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _gap(seeds: pd.DataFrame, name: str, settings: MapSettings) -> Estimate:
+    errors = [float(error) for error in seeds[f"{name}_se"]]
+    return over_seeds(seeds[name].to_numpy(), errors, settings.confidence, settings.num_images)
+
+
+def _margin(difference: float, estimate: Estimate) -> float:
+    """A difference in units of the interval's half width, squeezed into -1..1.
+
+    Only the sign counts, and squeezed values keep theirs when they are interpolated.
+    """
+    if estimate.low is None or estimate.high is None:
+        return 1.0
+    half = max((estimate.high - estimate.low) / 2, 1e-12)
+    return float(np.tanh(difference / half))
+
+
+def _averaged(table: pd.DataFrame, values: Floats, settings: MapSettings) -> surface.Averages:
+    kept = np.isfinite(values)
+    return surface.averaged(_coordinates(table, settings)[kept], values[kept])
+
+
+def _coordinates(table: pd.DataFrame, settings: MapSettings) -> Floats:
+    width = table["width"].to_numpy(float)
+    width = np.log2(width) if settings.log_width else width
+    return np.column_stack([width, table["dropout"].to_numpy(float)])
+
+
+def _axis(own: Floats, ladder: ArrayLike) -> Floats:
+    """`ladder`, and the examined values where they are few enough to be read one by one."""
+    distinct = np.unique(own)
+    shown = distinct if len(distinct) <= NUM_DROPOUTS else distinct[:0]
+    return np.union1d(np.asarray(ladder, float), shown)
+
+
+def _quantile(settings: MapSettings) -> float:
+    return NormalDist().inv_cdf((1 + settings.confidence) / 2)
+
+
+def _root_mean_square(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))

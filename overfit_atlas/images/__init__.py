@@ -1,0 +1,1 @@
+"""What single images say: which were learned and forgotten again."""

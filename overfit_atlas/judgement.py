@@ -1,0 +1,202 @@
+"""The verdict on one model, its kind, and how probable both are: `judge`.
+
+Each draw (`draws`, `curve_draws`) goes through the table of `verdicts`; the shares of draws become
+probabilities (`recalibration`); the likeliest verdict is said, and the likeliest kind within it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from overfit_atlas import curve_draws, draws, recalibration, verdicts
+from overfit_atlas.draws import Draws
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.facts import Facts
+from overfit_atlas.findings import damages, onsets
+from overfit_atlas.record import Judgement, Stops
+from overfit_atlas.rules import (
+    FEWEST_EPOCHS,
+    FEWEST_IMAGES,
+    SIBLING,
+    UNDETERMINED,
+    Rules,
+)
+from overfit_atlas.scoring.fits import Fit
+from overfit_atlas.verdicts import RULINGS, VERDICTS, Known
+
+DEFAULT = Rules()
+UNKNOWN = Facts()
+
+
+def judge(
+    name: str,
+    fits: Sequence[Fit],
+    rules: Rules = DEFAULT,
+    facts: Facts = UNKNOWN,
+    siblings: Mapping[str, Draws] | None = None,
+) -> Judgement:
+    """The verdict on model `name` from its fits, one a seed, with everything behind it.
+
+    Fits whose loss stopped being finite are counted and left out.
+
+    Args:
+        facts: what is known of the data beside the scores: class shares, images, copies.
+        siblings: draws of other models of the same data, by name (`drawn`); without them, and
+            without `rules.target_accuracy`, a model that is too simple cannot be told.
+
+    Raises:
+        AtlasError: no fits.
+    """
+    if not fits:
+        raise AtlasError(f"judge {name=}: got no fits; give one a seed.")
+    whole = [fit for fit in fits if fit.failed is None]
+    found = drawn(whole, rules, facts) if whole and _long_enough(whole) else None
+    made = judged(name, found, rules, facts, siblings or {})
+    whole_facts = {"num_failed": len(fits) - len(whole), "num_fits": len(fits)}
+    if found is None:
+        reason = "failed" if not whole else "epochs"
+        made = replace(made, kind=reason)
+    return replace(
+        made,
+        fits=tuple(fits),
+        stops=Stops.of(whole),
+        **whole_facts,
+    )
+
+
+def drawn(fits: Sequence[Fit], rules: Rules = DEFAULT, facts: Facts = UNKNOWN) -> Draws:
+    """The draws of one model, from scores of single images where all fits have them."""
+    if all(fit.per_image is not None for fit in fits):
+        return draws.of_images(fits, rules)
+    return curve_draws.of_curves(fits, rules, facts.num_images)
+
+
+def judged(
+    name: str,
+    found: Draws | None,
+    rules: Rules,
+    facts: Facts,
+    siblings: Mapping[str, Draws],
+) -> Judgement:
+    """The judgement of draws; `undetermined` where there are none, or too few images."""
+    if found is None:
+        return Judgement(name=name, verdict="undetermined", rules=rules, facts=facts)
+    known = knowledge(found, rules, facts, siblings)
+    num_images = found.num_images or facts.num_images
+    if num_images is not None and num_images < FEWEST_IMAGES:
+        made = Judgement(name=name, verdict="undetermined", kind="images", rules=rules, facts=facts)
+    else:
+        made = _said(name, verdicts.through(found.drawn, known), rules, facts)
+    found_damages = damages(found, rules)
+    sibling = better_sibling(found, rules, siblings)[0]
+    reached = rules.target_accuracy
+    if sibling in siblings:
+        reached = 1 - siblings[sibling].values["val/accuracy"]
+    return replace(
+        made,
+        draws=found,
+        known=known,
+        damage=found_damages,
+        onset=onsets(found, found_damages, rules),
+        sibling=sibling,
+        sibling_accuracy=reached,
+    )
+
+
+def _long_enough(whole: Sequence[Fit]) -> bool:
+    return min(fit.num_epochs for fit in whole) >= FEWEST_EPOCHS
+
+
+def _said(name: str, ruled: "np.ndarray", rules: Rules, facts: Facts) -> Judgement:
+    """The likeliest verdict and, within it, the likeliest kind."""
+    counts = np.bincount(ruled, minlength=len(RULINGS)).astype(float)
+    by_verdict = [
+        sum(counts[place] for place, one in enumerate(RULINGS) if one.verdict == verdict)
+        for verdict in VERDICTS
+    ]
+    shares = (np.array(by_verdict) + 0.5) / (len(ruled) + 0.5 * len(VERDICTS))
+    probabilities = dict(zip(VERDICTS, recalibration.verdicts(shares).tolist(), strict=True))
+    first, second = sorted(probabilities, key=lambda one: -probabilities[one])[:2]
+    within = {
+        one.kind: float(counts[place]) for place, one in enumerate(RULINGS) if one.verdict == first
+    }
+    # "By heart" stands in the table twice: where nothing was learned, and where the gap is wide.
+    total = sum(within.values())
+    kinds = {kind: count / total for kind, count in within.items()} if total else {}
+    kind = max(kinds, key=lambda one: kinds[one], default="")
+    sure = probabilities[first] >= UNDETERMINED
+    clear = kinds.get(kind, 0.0) >= UNDETERMINED
+    return Judgement(
+        name=name,
+        verdict=first if sure else "undetermined",
+        kind=(kind if clear else "unclear") if sure else "",
+        probability=probabilities[first],
+        kind_probability=kinds.get(kind) if sure and kind else None,
+        probabilities=probabilities,
+        kinds={one: share for one, share in kinds.items() if one},
+        likeliest=(first, second),
+        rules=rules,
+        facts=facts,
+    )
+
+
+def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, Draws]) -> Known:
+    """What the table of verdicts has to know besides the draws."""
+    lowest = [
+        one.values[f"best/{score}"]
+        for one in (found, *siblings.values())
+        for score in ("loss", "calibrated_loss")
+        if f"best/{score}" in one.values
+    ]
+    wide = rules.wide_gap_nats
+    if facts.entropy is not None:
+        learnable = max(facts.entropy - min(lowest), 0.0)
+        wide = max(rules.wide_gap * learnable, rules.material_nats)
+    return Known(
+        rules=rules,
+        entropy=facts.entropy,
+        majority=facts.majority,
+        wide=wide,
+        clean=facts.clean,
+        comparable=facts.comparable,
+        simple=better_sibling(found, rules, siblings)[1],
+        copies=facts.copies,
+        num_images=found.num_images or facts.num_images,
+    )
+
+
+def better_sibling(
+    found: Draws, rules: Rules, siblings: Mapping[str, Draws]
+) -> tuple[str | None, bool]:
+    """The best of the other models, or "target", and whether it is surely better on both sides.
+
+    Better by material in accuracy, on probe and on val, with a probability of `SIBLING` each.
+    """
+    names = ("val/accuracy", "probe/accuracy")
+    if any(name not in found.drawn for name in names):
+        return None, False
+    target = rules.target_accuracy
+    if target is not None:
+        errors = {name: np.float64(1 - target) for name in names}
+        return "target", _surely_better(found, errors, rules)
+    rivals = {
+        name: one for name, one in siblings.items() if all(part in one.drawn for part in names)
+    }
+    if not rivals:
+        return None, False
+    better = [
+        name
+        for name, one in rivals.items()
+        if _surely_better(found, {part: one.drawn[part] for part in names}, rules)
+    ]
+    best = min(better or rivals, key=lambda name: rivals[name].values["val/accuracy"])
+    return best, bool(better)
+
+
+def _surely_better(found: Draws, errors: Mapping[str, object], rules: Rules) -> bool:
+    return all(
+        recalibration.share(found.drawn[name] - np.asarray(other) >= rules.material_accuracy)
+        >= SIBLING
+        for name, other in errors.items()
+    )

@@ -1,0 +1,51 @@
+"""From shares of draws to probabilities that hold on real fits.
+
+A share of draws knows of images and seeds, and of nothing else; how often it is right was measured
+on real fits with known truth (`python -m benchmarks.truth tune` fits these numbers and prints
+them). A logistic recalibration changes no order: p' = sigmoid(a + b logit(p)).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from overfit_atlas.scoring.fits import Floats
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """logit(p') = intercept + slope * logit(p)."""
+
+    intercept: float = 0.0
+    slope: float = 1.0
+
+    def __call__(self, share: ArrayLike) -> Floats:
+        """The probability that belongs to a share of draws, elementwise."""
+        p = np.asarray(share, dtype=np.float64)
+        odds = self.intercept + self.slope * np.log(p / (1 - p))
+        probability: Floats = 1 / (1 + np.exp(-odds))
+        return probability
+
+
+MATERIAL: Mapping[str, Logistic] = {
+    "loss": Logistic(),
+    "calibrated_loss": Logistic(),
+    "accuracy": Logistic(),
+}
+VERDICT_SLOPE = 1.0
+"""Exponent on the shares of the verdicts before they are made to sum to 1 again."""
+
+
+def share(holds: ArrayLike) -> float:
+    """The share of draws in which something holds, never quite 0 or 1."""
+    draws = np.asarray(holds, dtype=bool)
+    return float((draws.sum() + 0.5) / (len(draws) + 1))
+
+
+def verdicts(shares: ArrayLike) -> Floats:
+    """Probabilities of the verdicts from their shares of draws `(num_verdicts,)`."""
+    powered = np.power(np.asarray(shares, dtype=np.float64), VERDICT_SLOPE)
+    probabilities: Floats = powered / powered.sum()
+    return probabilities

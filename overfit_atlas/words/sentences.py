@@ -1,0 +1,207 @@
+"""A judgement in sentences: title, why, the three questions, notes, and what to try."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from overfit_atlas.rules import FEWEST_EPOCHS, FEWEST_IMAGES
+from overfit_atlas.words import text
+from overfit_atlas.words.message import Message
+
+if TYPE_CHECKING:
+    from overfit_atlas.record import Judgement
+
+CURES = ("more_data", "augmentation", "dropout", "weight_decay", "smaller")
+REMEDIES: dict[str, tuple[str, ...]] = {
+    "good fit": ("keep",),
+    "overfit": ("early_stopping", *CURES),
+    "overfit, wrong more often": ("early_stopping", "check_labels", *CURES),
+    "overfit, too sure": ("temperature", "label_smoothing", "early_stopping", *CURES),
+    "overfit, by heart": CURES,
+    "overfit, by heart, labels": ("check_labels", "check_split"),
+    "underfit": ("longer", "wider", "less_regularisation", "learning_rate"),
+    "underfit, too short": ("longer", "learning_rate"),
+    "underfit, too simple": ("wider", "less_regularisation", "longer"),
+    "underfit, guessing": ("learning_rate", "check_labels", "wider"),
+    "data": ("check_scaling", "check_split", "check_batch_norm"),
+    "undetermined": ("more_validation", "more_seeds", "longer"),
+    "undetermined, failed": ("learning_rate", "check_images"),
+    "undetermined, epochs": ("longer",),
+    "undetermined, images": ("more_validation",),
+}
+
+
+def title(made: "Judgement", language: str) -> str:
+    """Verdict and kind in words, with "probably" where it is not sure."""
+
+    def named(verdict: str) -> str:
+        return text(f"verdict.name.{_key(verdict)}", language)
+
+    if made.verdict == "undetermined":
+        if not made.likeliest or made.kind:
+            return named(made.verdict)
+        first, second = (named(one) for one in made.likeliest)
+        return text("verdict.between", language, first=first, second=second)
+    said = named(made.verdict)
+    if made.kind:
+        kind = text(f"verdict.kind.{_key(made.kind)}", language)
+        said = text("verdict.with_kind", language, verdict=said, kind=kind)
+    return text(f"verdict.{'plainly' if made.plainly else 'probably'}", language, verdict=said)
+
+
+def why(made: "Judgement") -> Message:
+    """The sentence that says what was found, with its numbers."""
+    return Message(f"verdict.why.{_why_key(made)}", _values(made))
+
+
+def _why_key(made: "Judgement") -> str:
+    verdict, kind = _key(made.verdict), _key(made.kind)
+    if made.verdict == "undetermined":
+        return kind or "undetermined"
+    if made.verdict == "good fit":
+        return verdict if made.estimate("gap/loss") else "good_fit_without_gap"
+    if kind == "unclear" and made.kinds.get("unclear", 0) < max(made.kinds.values(), default=1):
+        return f"{verdict}_kind_unclear"
+    if by_labels(made):
+        return "overfit_by_heart_labels"
+    if kind == "too_simple" and made.sibling == "target":
+        return "underfit_too_simple_target"
+    if kind == "wrong_more_often" and made.estimate("damage/calibrated_loss") is None:
+        return "overfit_wrong_more_often_curves"
+    return f"{verdict}_{kind}"
+
+
+def by_labels(made: "Judgement") -> bool:
+    """Whether the model knows its training images and is no better than chance on others."""
+    accuracy = made.estimate("val/accuracy")
+    majority = made.facts.majority
+    if made.kind != "by heart" or accuracy is None or majority is None:
+        return False
+    return accuracy.low is not None and accuracy.low <= majority
+
+
+def _values(made: "Judgement") -> dict[str, Any]:
+    """Everything a sentence may mention; what is not known is NaN and not mentioned."""
+    first, second = made.likeliest or ("", "")
+    found: dict[str, Any] = {
+        "wide": made.known.wide if made.known else float("nan"),
+        "copies": made.facts.copies,
+        "entropy": made.facts.entropy or float("nan"),
+        "majority": made.facts.majority or float("nan"),
+        "num_failed": made.num_failed,
+        "num_seeds": made.num_seeds,
+        "num_images": made.draws.num_images if made.draws else made.facts.num_images,
+        "num_epochs": min((fit.num_epochs for fit in made.fits), default=0),
+        "needed": FEWEST_IMAGES if made.kind == "images" else FEWEST_EPOCHS,
+        "sibling": made.sibling or "",
+        "first": first,
+        "second": second,
+        "first_probability": made.probabilities.get(first, 0.0),
+        "second_probability": made.probabilities.get(second, 0.0),
+        "kinds": ", ".join(sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]),
+        "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
+        "more": "",
+    }
+    for name in ("val/accuracy", "probe/accuracy", "val/loss", "gap/loss", "fall"):
+        estimate = made.estimate(name)
+        found[name.replace("gap/loss", "gap").replace("/", "_")] = (
+            float("nan") if estimate is None else estimate.value
+        )
+    for score, damage in made.damage.items():
+        found[f"{score.replace('calibrated_loss', 'calibrated')}_damage"] = damage.value
+    found["accuracy_damage"] = -100 * found.get("accuracy_damage", float("nan"))
+    found["accuracy_fall"] = -found["accuracy_damage"]
+    return found
+
+
+def questions(made: "Judgement") -> dict[str, Message]:
+    """The three questions, answered with numbers: learned, gap, longer."""
+    return {"learned": _learned(made), "gap": _gap(made), "longer": _longer(made)}
+
+
+def _learned(made: "Judgement") -> Message:
+    values = _values(made)
+    if made.estimate("val/accuracy") is None:
+        return Message("verdict.question.learned_loss", values)
+    if made.estimate("probe/accuracy") is None:
+        return Message("verdict.question.learned_val", values)
+    if made.sibling_accuracy is not None:
+        more = {"sibling_accuracy": made.sibling_accuracy}
+        return Message("verdict.question.learned_sibling", values | more)
+    return Message("verdict.question.learned", values)
+
+
+def _gap(made: "Judgement") -> Message:
+    found = made.estimate("gap/loss")
+    if found is None or not made.facts.comparable or made.known is None:
+        return Message("verdict.question.gap_unknown")
+    ends = {"gap": found.value, "low": found.low, "high": found.high, "wide": made.known.wide}
+    return Message("verdict.question.gap", ends)
+
+
+def _longer(made: "Judgement") -> Message:
+    if "loss" not in made.onset:
+        return Message("verdict.question.longer_unknown")
+    onset, damage = made.onset["loss"], made.damage["loss"]
+    values = {"best_epoch": onset.best_epoch, "low": onset.low, "high": onset.high}
+    return Message(
+        "verdict.question.longer",
+        values
+        | {
+            "damage": damage.value,
+            "material": damage.material,
+            "probability": damage.probability,
+        },
+    )
+
+
+def notes(made: "Judgement") -> Iterator[Message]:
+    """What makes the verdict less certain."""
+    values = _values(made)
+    judged = made.num_seeds > 0
+    told = {
+        "one_seed": made.num_seeds == 1,
+        "one_split": judged and made.num_seeds > 1 and made.facts.one_split,
+        "failed": judged and made.num_failed > 0,
+        "no_per_image": any(fit.per_image is None for fit in made.fits),
+        "no_probe": any(not fit.has_probe for fit in made.fits),
+        "no_classes": judged and made.facts.entropy is None,
+        "no_reference": judged and made.sibling is None,
+        "penalty": made.facts.penalty,
+        "not_comparable": not made.facts.comparable,
+    }
+    for key, is_so in told.items():
+        if is_so:
+            yield Message(f"verdict.note.{key}", values)
+    price = made.draws.prices.get(("loss", "accuracy"), 0.0) if made.draws else 0.0
+    if price >= made.rules.material_accuracy:
+        yield Message("verdict.question.longer_accuracy", values | {"price": 100 * price})
+
+
+def remedies(made: "Judgement") -> tuple[str, ...]:
+    """Keys of what is usually worth trying (`verdict.remedy.*`)."""
+    if by_labels(made):
+        return REMEDIES["overfit, by heart, labels"]
+    kind = f"{made.verdict}, {made.kind}"
+    return REMEDIES.get(kind, REMEDIES[made.verdict])
+
+
+def report(made: "Judgement", language: str) -> str:
+    """The judgement as paragraphs for the terminal."""
+    lines = [text("verdict.report.verdict", language, name=made.name, title=title(made, language))]
+    lines += ["", made.why().text(language), ""]
+    if made.probability is not None:
+        lines.append(text("verdict.report.probability", language, probability=made.probability))
+    lines += [one.text(language) for one in questions(made).values()]
+    sections = {
+        "less_certain": [note.text(language) for note in made.notes()],
+        "try": [text(f"verdict.remedy.{name}", language) for name in made.remedies()],
+    }
+    for heading, entries in sections.items():
+        if entries:
+            lines += ["", text(f"verdict.report.{heading}", language)]
+            lines += [f"- {entry}" for entry in entries]
+    return "\n".join(lines)
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")

@@ -1,1 +1,0 @@
-"""What the scores of a fit mean: onset, verdict, classes, comparisons, and the map of the gap."""
