@@ -15,7 +15,7 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.estimates import Estimate, Json, over_seeds, wilson
 from overfit_atlas.resampling import Floats, Resampled
 from overfit_atlas.rules import Rules
-from overfit_atlas.scoring.scores import Predictions, cross_entropy
+from overfit_atlas.scoring.scores import Predictions
 
 
 class ComparisonError(AtlasError):
@@ -218,7 +218,7 @@ def compare_ensemble(
 
 def best_of(validation: Predictions) -> int:
     """The index of the fit with the lowest validation loss."""
-    return int(cross_entropy(validation.probabilities, validation.labels).mean(1).argmin())
+    return int(validation.calibrated_losses.mean(1).argmin())
 
 
 def disagreement(members: Predictions) -> float | None:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from overfit_atlas.draws import ACCURACY, LOSS, Draws, fall, prices, smoothed
+from overfit_atlas.draws import ACCURACY, LOSS, Draws, fall, prices
 from overfit_atlas.rules import Rules
-from overfit_atlas.scoring.fits import Fit, Floats
+from overfit_atlas.scoring.fits import Fit, Floats, smoothed
 
 UNKNOWN_IMAGES = 1000
 """So many validation images are taken for granted where their number is not known."""
+FEWEST_ACCURACIES = 5
+FEWEST_SHARES, MOST_SHARES = 10, 100_000
+"""How many images accuracies are tried to be shares of."""
 SPREAD_OF_LOSS = 1.0
 """Standard deviation of the loss over images, as a multiple of its mean."""
 SHARED = 0.75
@@ -33,6 +36,7 @@ def of_curves(
         num_images: in val, where it is known.
     """
     generator = np.random.default_rng([seed, len(fits)])
+    num_images = num_images or images_behind([fit.series("val", "accuracy") for fit in fits])
     num_epochs = min(fit.num_epochs for fit in fits)
     error = {LOSS: _mean(fits, "val", "loss", num_epochs)}
     accuracy = _mean(fits, "val", "accuracy", num_epochs)
@@ -48,7 +52,8 @@ def of_curves(
         drawn |= {f"{name}/{score}": draws for name, (_, draws) in own.items()}
     loss = _Curve(error[LOSS], None, LOSS, num_images or UNKNOWN_IMAGES, rules.smoothing)
     paths = loss.paths(generator, rules.num_draws)
-    values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
+    if num_epochs >= 3:
+        values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
     values["first"] = float(error[LOSS][0])
     drawn["first"] = np.full(rules.num_draws, error[LOSS][0])
     _training(fits, loss.best, num_epochs, (values, drawn))
@@ -77,8 +82,30 @@ def of_curves(
         prices=prices(error, rules.smoothing),
         num_seeds=len(fits),
         num_images=num_images,
-        num_epochs=num_epochs,
+        epochs=min((fit.epochs for fit in fits), key=len),
+        per_image=False,
     )
+
+
+def images_behind(accuracies: Sequence[Floats]) -> int | None:
+    """How many images accuracies are shares of, as far as their digits tell; None where not.
+
+    An accuracy of n images is a whole number over n. The least n that fits all accuracies to their
+    last digit is taken, where so few fit by chance that it says something.
+    """
+    values = np.unique(np.concatenate(accuracies))
+    if len(values) < FEWEST_ACCURACIES or not np.isfinite(values).all():
+        return None
+    texts = [f"{value:.12g}".partition(".")[2] for value in values]
+    rounding = 0.5 * 10.0 ** -max(map(len, texts))
+    for count in range(FEWEST_SHARES, MOST_SHARES):
+        tolerance = count * rounding * 1.01 + 1e-9
+        by_chance = (2 * tolerance) ** len(values)
+        if tolerance >= 0.5 or by_chance * count > 0.01:
+            return None
+        if np.all(np.abs(values * count - np.round(values * count)) <= tolerance):
+            return count
+    return None
 
 
 def _mean(fits: Sequence[Fit], split: str, metric: str, num_epochs: int) -> Floats:
@@ -147,13 +174,11 @@ class _Curve:
         second = np.abs(np.diff(self.curve, 2))
         return float(1.4826 * np.median(second) / np.sqrt(6))
 
-    def ends(self) -> tuple[float, float]:
-        """The level at the best epoch and at the end, each the mean of neighbouring epochs."""
+    def ends(self) -> tuple[Floats, Floats]:
+        """The epochs around the best one, and the last ones: their means are the two levels."""
         size = min(max(self.window, len(self.curve) // 10), max(len(self.curve) // 4, 1))
-        half = size // 2
-        around = slice(max(self.best - half, 0), self.best + half + 1)
-        last = self.curve[-min(size, len(self.curve) - self.best) :]
-        return float(self.curve[around].mean()), float(last.mean())
+        around = slice(max(self.best - size // 2, 0), self.best + size // 2 + 1)
+        return self.curve[around], self.curve[-size:]
 
     def luck(self) -> float:
         """How much lower than its true level the lowest of so many restless epochs looks."""
@@ -174,11 +199,12 @@ class _Curve:
 
     def quantities(self, generator: Generator, num_draws: int) -> dict[str, tuple[float, Floats]]:
         """val, best and damage: as measured, and drawn."""
-        low, end = self.ends()
-        rise = max(end - low, 0.0) if self.best < len(self.curve) - 1 else 0.0
-        rise = rise - min(self.luck(), rise)
+        around, last_ones = self.ends()
+        low = float(around.mean())
+        rise = float(last_ones.mean()) - low - self.luck()
         seeds = 0.0 if self.seeds is None else float(self.seeds[-1])
-        spread = np.sqrt(self.of_images(rise) ** 2 + self.unrest**2 * 2 / self.window + seeds**2)
+        restless = self.unrest * np.sqrt(1 / len(around) + 1 / len(last_ones))
+        spread = np.sqrt(self.of_images(rise) ** 2 + restless**2 + seeds**2)
         normal = generator.standard_normal((2, num_draws))
         level = self._level_error()
         last = float(self.curve[-1])

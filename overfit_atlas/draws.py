@@ -4,9 +4,10 @@
 quantity as measured, and as it came out in every draw. All scores are turned so that lower is
 better: accuracy enters as the error rate.
 
-- Damage is chosen and measured on different images: the best epoch comes from all folds but one,
-  the damage from the images of that one, in turn; folds and choices are fixed, so that a draw does
-  not choose anew (which would double the bias that choosing has).
+- Damage is chosen and measured on different images, and on different seeds where there are several:
+  the best epoch comes from all folds but one and all seeds but one, the damage from the images of
+  that fold and that seed, in turn; folds and choices are fixed, so that a draw does not choose anew
+  (which would double the bias that choosing has). Both ends are smoothed by the same window.
 - Images get Poisson weights, seeds normal weights of the right variance. The variance between few
   seeds is drawn towards that of the images (Smyth 2004), since two or three seeds say little of it.
 - Best epoch and onset are the lowest points of each draw's own curve.
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.calibration import folds
-from overfit_atlas.scoring.fits import Fit, Floats
+from overfit_atlas.scoring.fits import Fit, Floats, smoothed
+from overfit_atlas.scoring.scores import Predictions
 
 LOSS, CALIBRATED, ACCURACY = SCORES = ("loss", "calibrated_loss", "accuracy")
 NUM_FOLDS = 10
@@ -49,7 +51,9 @@ class Draws:
         best_of_mean: score -> lowest point of the mean curve over seeds, index from 0.
         seed_best: score -> lowest point of each seed's curve, index from 0 `(num_seeds,)`.
         prices: (stop by, pays in) -> what stopping at the one's best epoch costs in the other.
-        num_seeds, num_images, num_epochs: how much there was; num_images None where not known.
+        epochs: the numbers of the epochs `(num_epochs,)`.
+        num_seeds, num_images: how much there was; num_images None where not known.
+        per_image: whether the draws come from scores of single images, or from curves alone.
     """
 
     values: Mapping[str, float]
@@ -60,7 +64,13 @@ class Draws:
     prices: Mapping[tuple[str, str], float]
     num_seeds: int
     num_images: int | None
-    num_epochs: int
+    epochs: NDArray[np.int64]
+    per_image: bool = True
+
+    @property
+    def num_epochs(self) -> int:
+        """How many epochs all seeds have; 0 for a model without epochs of its own."""
+        return len(self.epochs)
 
     def interval(self, name: str, confidence: float) -> tuple[float, float]:
         """Ends of the interval of a quantity, from the quantiles of its draws."""
@@ -73,16 +83,6 @@ class Draws:
         return tuple(score for score in SCORES if f"damage/{score}" in self.values)
 
 
-def smoothed(curve: NDArray[np.floating], window: int) -> Floats:
-    """The mean over the last `window` epochs at each epoch, over the last axis; causal."""
-    totals = np.cumsum(curve, axis=-1, dtype=np.float64)
-    before = np.zeros_like(totals)
-    before[..., window:] = totals[..., :-window] if window < totals.shape[-1] else 0
-    counts = np.minimum(np.arange(1, totals.shape[-1] + 1), window)
-    means: Floats = (totals - before) / counts
-    return means
-
-
 def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
     """The draws of one model from the per-image scores of its fits, one a seed.
 
@@ -91,25 +91,23 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
         seed: of the draws; equal arguments give equal numbers.
     """
     sets = {
-        score: [_Scored.of(fit, score, rules) for fit in fits]
+        score: _Scored.of(fits, score, rules)
         for score in SCORES
         if all(_is_known(fit, score) for fit in fits)
     }
-    num_epochs = min(fit.num_epochs for fit in fits)
-    num_val = sets[LOSS][0].val.shape[1]
+    curves = {score: one.curves for score, one in sets.items()}
+    num_epochs, num_val = curves[LOSS].shape[1:]
     table = _Table(seed, rules.num_draws, len(fits))
     quantities = {}
-    for score, seeds in sets.items():
-        quantities |= _of_score(score, seeds)
-    curves = {
-        score: np.stack([one.val[:num_epochs] for one in seeds]) for score, seeds in sets.items()
-    }
+    for score, one in sets.items():
+        quantities |= _of_score(score, one)
     values, drawn = table.means(quantities)
     paths = table.curves(curves, num_val)
     _differences(values, drawn)
     measured = {score: curve.mean((0, 2), dtype=np.float64) for score, curve in curves.items()}
-    values["fall"] = float(fall(measured[LOSS][None])[0])
-    drawn["fall"] = fall(paths[LOSS])
+    if num_epochs >= 3:
+        values["fall"] = float(fall(measured[LOSS][None])[0])
+        drawn["fall"] = fall(paths[LOSS])
     return Draws(
         values=values,
         drawn=drawn,
@@ -127,8 +125,27 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
         prices=prices(measured, rules.smoothing),
         num_seeds=len(fits),
         num_images=num_val,
-        num_epochs=num_epochs,
+        epochs=min((fit.epochs for fit in fits), key=len),
     )
+
+
+def of_predictions(val: Predictions, probe: Predictions, rules: Rules, seed: int = 0) -> Draws:
+    """The draws of a model without epochs of its own, such as an ensemble: scores and gaps alone.
+
+    Args:
+        val, probe: what it predicts, once for each seed.
+    """
+    table = _Table(seed, rules.num_draws, val.num_seeds)
+    quantities = {}
+    for split, one in (("val", val), ("probe", probe)):
+        by_score = {LOSS: one.losses, CALIBRATED: one.calibrated_losses, ACCURACY: ~one.correct}
+        for score, values in by_score.items():
+            quantities[f"{split}/{score}"] = split, np.asarray(values, np.float32)
+            if split == "val":
+                quantities[f"best/{score}"] = quantities[f"val/{score}"]
+    values, drawn = table.means(quantities)
+    _differences(values, drawn)
+    return Draws(values, drawn, {}, {}, {}, {}, val.num_seeds, val.num_images, np.arange(0))
 
 
 def prices(curves: Mapping[str, Floats], window: int) -> dict[tuple[str, str], float]:
@@ -172,68 +189,104 @@ def _differences(values: dict[str, float], drawn: dict[str, Floats]) -> None:
 
 @dataclass(frozen=True)
 class _Scored:
-    """One score of one seed, lower is better: `val` and `probe` `(num_epochs, num_images)`."""
+    """One score of one model, lower is better, one array a seed `(num_epochs, num_images)`.
 
-    val: NDArray[np.float32]
-    probe: NDArray[np.float32] | None
+    Seeds may have trained for different times; the best epoch is sought where all have.
+    """
+
+    val: tuple[NDArray[np.float32], ...]
+    probe: tuple[NDArray[np.float32], ...] | None
     window: int
 
     @classmethod
-    def of(cls, fit: Fit, score: str, rules: Rules) -> "_Scored":
-        val, probe = (
-            getattr(fit.per_image, f"{split}_{_OF_FIT[score]}", None) for split in ("val", "probe")
-        )
-        if score == ACCURACY:
-            val, probe = ~np.asarray(val), None if probe is None else ~np.asarray(probe)
-        to_float = [None if one is None else np.asarray(one, np.float32) for one in (val, probe)]
-        assert to_float[0] is not None
-        return cls(to_float[0], to_float[1], rules.smoothing)
+    def of(cls, fits: Sequence[Fit], score: str, rules: Rules) -> "_Scored":
+        sides: dict[str, tuple[NDArray[np.float32], ...] | None] = {}
+        for split in ("val", "probe"):
+            found = [getattr(fit.per_image, f"{split}_{_OF_FIT[score]}", None) for fit in fits]
+            known = [np.asarray(one) for one in found if one is not None]
+            turned = [~one if score == ACCURACY else one for one in known]
+            whole = tuple(np.asarray(one, np.float32) for one in turned)
+            sides[split] = whole if len(whole) == len(fits) else None
+        val = sides["val"]
+        assert val is not None  # the caller has looked
+        return cls(val, sides["probe"], rules.smoothing)
+
+    @cached_property
+    def curves(self) -> NDArray[np.float32]:
+        """The validation scores of the epochs that all seeds have `(num_seeds, epochs, images)`."""
+        num_epochs = min(len(one) for one in self.val)
+        return np.stack([one[:num_epochs] for one in self.val])
 
     @cached_property
     def fold(self) -> NDArray[np.int64]:
-        return folds(self.val.shape[1], min(NUM_FOLDS, self.val.shape[1]))
+        num_images = self.val[0].shape[1]
+        return folds(num_images, min(NUM_FOLDS, num_images))
 
     @cached_property
     def choices(self) -> NDArray[np.int64]:
-        """For each fold the best epoch, from 0, by the images of all other folds."""
-        num_folds = int(self.fold.max()) + 1
-        total = self.val.sum(1, dtype=np.float64)
-        chosen = np.zeros(num_folds, dtype=np.int64)
-        for one in range(num_folds):
-            inside = self.fold == one
-            others = total - self.val[:, inside].sum(1, dtype=np.float64)
-            chosen[one] = np.argmin(smoothed(others, self.window))
-        return chosen
+        """The best epoch, from 0, of each seed and fold: by other images and other seeds.
 
-    @cached_property
-    def best_epoch(self) -> NDArray[np.int64]:
-        """The epoch, from 0, that is each validation image's best one `(num_images,)`."""
-        return self.choices[self.fold]
+        A single seed has no others: its own curve, from other images, must choose.
+        """
+        num_seeds, num_epochs, _ = self.curves.shape
+        inside = np.eye(int(self.fold.max()) + 1, dtype=np.float32)[self.fold]
+        by_fold = self.curves @ inside
+        others = by_fold.sum(-1, keepdims=True, dtype=np.float64) - by_fold
+        means = others / (len(self.fold) - inside.sum(0))
+        if num_seeds > 1:
+            means = (means.sum(0) - means) / (num_seeds - 1)
+        smooth = smoothed(np.moveaxis(means, 1, -1), self.window)
+        return np.asarray(smooth.argmin(-1))
 
-    @cached_property
     def at_best(self) -> NDArray[np.float32]:
-        """Each validation image's score at the epoch which the other folds chose."""
-        return self.val[self.best_epoch, np.arange(self.val.shape[1])]
+        """Each image's smoothed score at the epoch chosen without it `(num_seeds, num_images)`."""
+        return np.stack(
+            [
+                self._trailing(one, chosen[self.fold])
+                for one, chosen in zip(self.val, self.choices, strict=True)
+            ]
+        )
+
+    def at_end(self) -> NDArray[np.float32]:
+        """Each image's smoothed score at the last epoch `(num_seeds, num_images)`."""
+        return np.stack([one[-self.window :].mean(0) for one in self.val])
+
+    def change_of_probe(self) -> NDArray[np.float32]:
+        """Probe score at the last epoch minus that at the best ones `(num_seeds, num_images)`."""
+        return np.stack(
+            [
+                probe[-1] - probe[chosen].mean(0)
+                for probe, chosen in zip(self.probe or (), self.choices, strict=True)
+            ]
+        )
+
+    def _trailing(
+        self, scores: NDArray[np.float32], ends: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """The mean of each image over the `window` epochs that end where `ends` says."""
+        images = np.arange(scores.shape[1])
+        back = [np.maximum(ends - step, 0) for step in range(self.window)]
+        inside = [ends - step >= 0 for step in range(self.window)]
+        total = sum(
+            np.where(ok, scores[epoch, images], 0) for epoch, ok in zip(back, inside, strict=True)
+        )
+        return np.asarray(total / np.sum(inside, axis=0), dtype=np.float32)
 
 
-def _of_score(score: str, seeds: Sequence[_Scored]) -> dict[str, tuple[str, NDArray[np.float32]]]:
+def _of_score(score: str, one: _Scored) -> dict[str, tuple[str, NDArray[np.float32]]]:
     """Quantity -> the split its images are of, and its values `(num_seeds, num_images)`."""
+    at_best = one.at_best()
     found = {
-        f"val/{score}": ("val", np.stack([one.val[-1] for one in seeds])),
-        f"best/{score}": ("val", np.stack([one.at_best for one in seeds])),
-        f"damage/{score}": ("val", np.stack([one.val[-1] - one.at_best for one in seeds])),
+        f"val/{score}": ("val", np.stack([val[-1] for val in one.val])),
+        f"best/{score}": ("val", at_best),
+        f"damage/{score}": ("val", one.at_end() - at_best),
     }
     if score == LOSS:
-        found["first"] = ("val", np.stack([one.val[0] for one in seeds]))
-    probes = [one.probe for one in seeds if one.probe is not None]
-    if len(probes) == len(seeds):
-        found[f"probe/{score}"] = ("probe", np.stack([probe[-1] for probe in probes]))
+        found["first"] = ("val", np.stack([val[0] for val in one.val]))
+    if one.probe is not None:
+        found[f"probe/{score}"] = ("probe", np.stack([probe[-1] for probe in one.probe]))
         if score == LOSS:
-            changes = [
-                probe[-1] - probe[one.choices].mean(0)
-                for one, probe in zip(seeds, probes, strict=True)
-            ]
-            found["fitted"] = ("probe", np.stack(changes))
+            found["fitted"] = ("probe", one.change_of_probe())
     return found
 
 

@@ -90,10 +90,9 @@ def damages(found: Draws, rules: Rules) -> dict[str, Damage]:
     return made
 
 
-def onsets(
-    found: Draws, known: Mapping[str, Damage], rules: Rules, first_epoch: int = 1
-) -> dict[str, Onset]:
-    """Best epoch and onset of each score, epochs numbered from `first_epoch`."""
+def onsets(found: Draws, known: Mapping[str, Damage], rules: Rules) -> dict[str, Onset]:
+    """Best epoch and onset of each score, epochs by the numbers that the fits give them."""
+    epochs = found.epochs
     tail = (1 - rules.confidence) / 2
     made = {}
     for score, damage in known.items():
@@ -102,11 +101,11 @@ def onsets(
         middle = found.best_of_mean[score]
         made[score] = Onset(
             status=_status(found, damage, score, rules),
-            best_epoch=middle + first_epoch,
-            low=int(min(low, middle)) + first_epoch,
-            high=int(max(high, middle)) + first_epoch,
-            seeds=tuple(int(one) + first_epoch for one in found.seed_best[score]),
-            last_epoch=found.num_epochs - 1 + first_epoch,
+            best_epoch=int(epochs[middle]),
+            low=int(epochs[int(min(low, middle))]),
+            high=int(epochs[int(max(high, middle))]),
+            seeds=tuple(int(epochs[one]) for one in found.seed_best[score]),
+            last_epoch=int(epochs[-1]),
         )
     return made
 

@@ -17,6 +17,7 @@ from overfit_atlas.findings import damages, onsets
 from overfit_atlas.record import Judgement, Stops
 from overfit_atlas.rules import (
     FEWEST_EPOCHS,
+    FEWEST_EPOCHS_OF_CURVES,
     FEWEST_IMAGES,
     SIBLING,
     UNDETERMINED,
@@ -51,17 +52,15 @@ def judge(
     if not fits:
         raise AtlasError(f"judge {name=}: got no fits; give one a seed.")
     whole = [fit for fit in fits if fit.failed is None]
-    found = drawn(whole, rules, facts) if whole and _long_enough(whole) else None
+    found = drawn(whole, rules, facts) if whole else None
     made = judged(name, found, rules, facts, siblings or {})
-    whole_facts = {"num_failed": len(fits) - len(whole), "num_fits": len(fits)}
-    if found is None:
-        reason = "failed" if not whole else "epochs"
-        made = replace(made, kind=reason)
+    if all(np.isnan(fit.series("val", "loss")).all() for fit in fits):
+        made = replace(made, kind="loss")
     return replace(
         made,
         fits=tuple(fits),
         stops=Stops.of(whole),
-        **whole_facts,
+        num_failed=len(fits) - len(whole),
     )
 
 
@@ -79,15 +78,20 @@ def judged(
     facts: Facts,
     siblings: Mapping[str, Draws],
 ) -> Judgement:
-    """The judgement of draws; `undetermined` where there are none, or too few images."""
+    """The judgement of draws; `undetermined` where there are none, or too few to judge by."""
+    nothing = Judgement(name=name, verdict="undetermined", rules=rules, facts=facts)
     if found is None:
-        return Judgement(name=name, verdict="undetermined", rules=rules, facts=facts)
+        return replace(nothing, kind="failed")
     known = knowledge(found, rules, facts, siblings)
     num_images = found.num_images or facts.num_images
     if num_images is not None and num_images < FEWEST_IMAGES:
-        made = Judgement(name=name, verdict="undetermined", kind="images", rules=rules, facts=facts)
+        made = replace(nothing, kind="images")
+    elif 0 < found.num_epochs < fewest_epochs(found):
+        made = replace(nothing, kind="epochs")
     else:
         made = _said(name, verdicts.through(found.drawn, known), rules, facts)
+        if "probe/loss" not in found.values and made.verdict != "overfit":
+            made = replace(nothing, kind="gap", probabilities=made.probabilities)
     found_damages = damages(found, rules)
     sibling = better_sibling(found, rules, siblings)[0]
     reached = rules.target_accuracy
@@ -104,8 +108,9 @@ def judged(
     )
 
 
-def _long_enough(whole: Sequence[Fit]) -> bool:
-    return min(fit.num_epochs for fit in whole) >= FEWEST_EPOCHS
+def fewest_epochs(found: Draws) -> int:
+    """From how many epochs on a model is judged."""
+    return FEWEST_EPOCHS if found.per_image else FEWEST_EPOCHS_OF_CURVES
 
 
 def _said(name: str, ruled: "np.ndarray", rules: Rules, facts: Facts) -> Judgement:

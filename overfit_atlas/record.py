@@ -94,7 +94,6 @@ class Judgement:
     fits: tuple[Fit, ...] = ()
     stops: Stops = field(default_factory=Stops)
     num_failed: int = 0
-    num_fits: int = 0
 
     @property
     def plainly(self) -> bool:

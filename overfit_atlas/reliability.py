@@ -15,10 +15,10 @@ DEFAULT = Rules()
 
 
 def reliability_table(splits: Mapping[str, Predictions], rules: Rules = DEFAULT) -> pd.DataFrame:
-    """`reliability` of each split, seeds pooled, with the column split."""
+    """`reliability` of each split before the temperature, seeds pooled, with the column split."""
     tables = []
     for split, one in splits.items():
-        confidence = one.probabilities.max(-1)
+        confidence = one.raw.max(-1)
         table = reliability(confidence.ravel(), one.correct.ravel(), one.num_seeds, rules)
         table.insert(0, "split", split)
         tables.append(table)

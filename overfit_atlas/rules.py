@@ -44,6 +44,8 @@ class Rules:
 
 
 FEWEST_EPOCHS = 5
+FEWEST_EPOCHS_OF_CURVES = 7
+"""The same without scores of single images, where the unrest of the curve is all that tells."""
 FEWEST_IMAGES = 30
 PLAINLY = 0.9
 """From this probability on a verdict is said without "probably"."""

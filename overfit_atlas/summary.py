@@ -18,13 +18,17 @@ class Summary:
     """Means over seeds, with intervals over seeds and images.
 
     Attributes:
-        loss: cross-entropy (nats). accuracy: on the labels as trained. true_accuracy: on the
-            labels before noise, where they differ. ece: 15 equal-mass bins. brier: 0..2.
+        loss: cross-entropy (nats), before the temperature, as brier (0..2) and ece are.
+        calibrated_loss: after it, as delivered; on val no image saw its temperature.
+        accuracy: on the labels as trained. true_accuracy: on the labels before noise, where they
+            differ.
+        ece: 15 equal-mass bins; biased upward where images are few.
         macro_f1: mean over classes with images. worst_class_f1: the least of the classes' F1, each
             a mean over seeds; its interval is of the least as well, whichever class that is.
     """
 
     loss: Estimate
+    calibrated_loss: Estimate
     accuracy: Estimate
     true_accuracy: Estimate | None
     ece: Estimate
@@ -45,19 +49,19 @@ class Summary:
 
 def summarise(predictions: Predictions, rules: Rules) -> Summary:
     """All scores of `predictions`, the same way for probe, val and test."""
-    losses = scores.cross_entropy(predictions.probabilities, predictions.labels)
-    confidence = predictions.probabilities.max(-1)
+    raw = predictions.raw
     shares = [
         scores.calibration_errors(sure, right)
-        for sure, right in zip(confidence, predictions.correct, strict=True)
+        for sure, right in zip(raw.max(-1), predictions.correct, strict=True)
     ]
     macro, worst = _by_class(predictions, rules)
     return Summary(
-        loss=_mean(losses, rules),
+        loss=_mean(predictions.losses, rules),
+        calibrated_loss=_mean(predictions.calibrated_losses, rules),
         accuracy=_proportion(predictions.correct, rules),
         true_accuracy=_true_accuracy(predictions, rules),
         ece=_within(_mean(np.array(shares), rules), 1.0),
-        brier=_mean(scores.brier(predictions.probabilities, predictions.labels), rules),
+        brier=_mean(scores.brier(raw, predictions.labels), rules),
         macro_f1=macro,
         worst_class_f1=worst,
     )

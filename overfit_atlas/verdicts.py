@@ -97,7 +97,8 @@ def _better_than_train(drawn: Drawn, known: Known) -> Mask | bool:
 
 
 def _above_chance(drawn: Drawn, known: Known) -> Mask | bool:
-    if known.entropy is None or "probe/loss" not in drawn or not known.comparable:
+    needed = {"first", "probe/loss"}
+    if known.entropy is None or not known.comparable or not needed <= drawn.keys():
         return False
     limit = ABOVE_CHANCE * known.entropy
     always = (drawn["first"] > limit) & (drawn["best/loss"] > limit)
@@ -160,6 +161,8 @@ def _unclear(drawn: Drawn, known: Known) -> Mask | bool:
 
 
 def _too_short(drawn: Drawn, known: Known) -> Mask | bool:
+    if "fall" not in drawn:
+        return False
     rules = known.rules
     least = np.maximum(rules.material_loss * drawn["best/loss"], rules.material_nats)
     return drawn["fall"] >= least

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overfit_atlas import comparison, per_class, summary
+from overfit_atlas import comparison, draws, judgement, per_class, reliability, summary
+from overfit_atlas.facts import Facts
 from overfit_atlas.per_class import ClassTables
+from overfit_atlas.record import Judgement
+from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit
-from overfit_atlas.scoring.scores import Predictions, cross_entropy
-from pipeline.diagnosis import diagnose
-from pipeline.diagnosis.record import Diagnosis
-from pipeline.params import Evaluate
+from overfit_atlas.scoring.scores import Predictions
 
 SPLITS = ("probe", "val", "test")
 Json = dict[str, Any]
+Splits = Mapping[str, Predictions]
 
 
 @dataclass(frozen=True)
@@ -32,57 +33,88 @@ class Evaluated:
         metrics: scores by split, each with interval, seeds and images.
         classes: tables by class.
         reliability: confidence against accuracy, by split and bin.
-        diagnosis: the verdict, and the numbers behind it.
+        judgement: the verdict, and the numbers behind it.
     """
 
-    splits: Mapping[str, Predictions]
+    splits: Splits
     metrics: Json
     classes: ClassTables
     reliability: pd.DataFrame
-    diagnosis: Diagnosis
+    judgement: Judgement
+
+    @property
+    def held_out(self) -> str:
+        """The split that scores are reported on: test, or val where test was left alone."""
+        return _held_out(self.splits)
+
+
+def _held_out(splits: Splits) -> str:
+    return "test" if "test" in splits else "val"
 
 
 def evaluate(
-    predictions: Mapping[str, Mapping[str, Predictions]],
-    histories: Mapping[str, Sequence[Fit]],
+    predictions: Mapping[str, Splits],
+    fits: Mapping[str, Sequence[Fit]],
     class_names: Sequence[str],
-    settings: Evaluate,
+    rules: Rules,
 ) -> dict[str, Evaluated]:
-    """All models by name.
+    """All models by name, each judged with the others as its siblings.
 
     Args:
-        predictions: by model and split (probe, val, test).
-        histories: by model, one a seed; a model without one (an ensemble) is judged by its
-            predictions alone.
+        predictions: by model and split (probe, val, and test where it is read).
+        fits: by model, one a seed; a model without (an ensemble) is judged by its predictions.
     """
-    reference = diagnose.best_reference(histories, settings)
-    made = {}
-    for name, splits in predictions.items():
-        if name in histories:
-            judged = diagnose.diagnose(name, histories[name], settings, reference, len(class_names))
-        else:
-            judged = diagnose.diagnose_predictions(name, splits, settings, reference)
-        made[name] = Evaluated(
+    judged = judgements(predictions, fits, len(class_names), rules)
+    return {
+        name: Evaluated(
             splits=splits,
             metrics={
-                split: summary.summarise(one, settings).as_json() for split, one in splits.items()
+                split: summary.summarise(one, rules).as_json() for split, one in splits.items()
             },
-            classes=per_class.class_tables(splits, class_names, settings),
-            reliability=calibration.reliability_table(splits, settings),
-            diagnosis=judged,
+            classes=per_class.class_tables(
+                splits, class_names, rules, "test" if "test" in splits else "val"
+            ),
+            reliability=reliability.reliability_table(splits, rules),
+            judgement=judged[name],
         )
-    return made
+        for name, splits in predictions.items()
+    }
 
 
-def comparisons(models: Mapping[str, Evaluated], settings: Evaluate) -> Json:
-    """Each pair of models on the test images, keyed "A vs B"; A minus B.
+def judgements(
+    predictions: Mapping[str, Splits],
+    fits: Mapping[str, Sequence[Fit]],
+    num_classes: int,
+    rules: Rules,
+) -> dict[str, Judgement]:
+    """The verdict on each model; the draws of the others are what it could have reached."""
+    found = {}
+    for name, splits in predictions.items():
+        whole = [fit for fit in fits.get(name, ()) if fit.failed is None]
+        if whole:
+            found[name] = judgement.drawn(whole, rules)
+        elif name not in fits:
+            found[name] = draws.of_predictions(splits["val"], splits["probe"], rules)
+    judged = {}
+    for name, splits in predictions.items():
+        facts = Facts.of_labels(splits["val"].labels, num_classes)
+        siblings = {other: one for other, one in found.items() if other != name}
+        if name in fits:
+            judged[name] = judgement.judge(name, fits[name], rules, facts, siblings)
+        else:
+            judged[name] = judgement.judged(name, found[name], rules, facts, siblings)
+    return judged
+
+
+def comparisons(models: Mapping[str, Evaluated], rules: Rules) -> Json:
+    """Each pair of models on the held-out images, keyed "A vs B"; A minus B.
 
     Where one has more seeds than the other, the first of them count: seeds are paired in order.
     """
     found = {}
     for a, b in combinations(models, 2):
-        ours, theirs = _paired(models[a].splits["test"], models[b].splits["test"])
-        found[f"{a} vs {b}"] = comparison.compare(ours, theirs, settings).as_json()
+        ours, theirs = _paired(*(models[name].splits[models[name].held_out] for name in (a, b)))
+        found[f"{a} vs {b}"] = comparison.compare(ours, theirs, rules).as_json()
     return found
 
 
@@ -94,28 +126,35 @@ def _paired(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
 
 
 def _first(predictions: Predictions, count: int) -> Predictions:
-    return replace(predictions, probabilities=predictions.probabilities[:count])
+    kept = {
+        name: None if array is None else array[:count]
+        for name, array in (
+            ("probabilities", predictions.probabilities),
+            ("logits", predictions.logits),
+            ("calibrated", predictions.calibrated),
+            ("temperatures", predictions.temperatures),
+        )
+    }
+    return replace(predictions, **kept)
 
 
 def ensemble_comparison(
     ensemble: Mapping[str, Predictions],
     members: Mapping[str, Predictions],
     equal_cost: Predictions | None,
-    settings: Evaluate,
+    rules: Rules,
 ) -> Json:
-    """The ensemble on test against its mean member, its best by validation, and one of its cost."""
+    """The ensemble against its mean member, its best by validation, and one of its cost."""
     best = comparison.best_of(members["val"])
+    held_out = _held_out(ensemble)
     return comparison.compare_ensemble(
-        ensemble["test"], members["test"], best, settings, equal_cost
+        ensemble[held_out], members[held_out], best, rules, equal_cost
     ).as_json()
 
 
 def champion(models: Mapping[str, Evaluated]) -> tuple[str, int]:
-    """The model and the index of its seed with the lowest validation loss."""
-    losses = {
-        name: cross_entropy(one.splits["val"].probabilities, one.splits["val"].labels).mean(1)
-        for name, one in models.items()
-    }
+    """The model and the index of its seed with the lowest calibrated loss on validation."""
+    losses = {name: one.splits["val"].calibrated_losses.mean(1) for name, one in models.items()}
     best = min(losses, key=lambda name: float(losses[name].min()))
     return best, int(np.argmin(losses[best]))
 

@@ -18,9 +18,9 @@ NUM_FOLDS = 5
 LOWEST, HIGHEST = 0.05, 20.0
 PRIOR_IMAGES = 5.0
 """The prior is log-normal about T = 1: it adds ln(T)^2 / 2 nats, so many times as an image."""
-STARTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-STEPS, STEPS_OF_FOLDS = 8, 4
+STEPS = 12
 LONGEST_STEP = 0.7  # in ln T
+ENOUGH = 1e-3  # in ln T; the next step would be about its square
 FOLD_SEED = 20
 
 
@@ -39,35 +39,37 @@ class Calibrated:
     temperature: Floats
 
 
-def cross_fitted(logits: ArrayLike, labels: ArrayLike) -> Calibrated:
+def cross_fitted(logits: ArrayLike, labels: ArrayLike, start: float = 1.0) -> Calibrated:
     """The calibrated loss of every image and epoch, and the temperature of every epoch.
 
     The images are dealt into `NUM_FOLDS` folds, the same at every epoch; the temperature of a fold
-    comes from the others.
+    comes from the others, by two steps of Newton's method from the temperature of all.
 
     Args:
         logits: `(num_epochs, num_images, num_classes)`; logarithms of probabilities do as well.
         labels: `(num_images,)`.
+        start: a temperature that may be near, such as that of the epoch before: it saves steps.
     """
-    values, truth = np.asarray(logits, dtype=np.float32), np.asarray(labels)
-    shifted = values - _picked(values, truth)[..., None]
-    fold = folds(len(truth), NUM_FOLDS)
-    everyone = np.ones(len(truth), dtype=bool)
-    of_all = _descend(shifted, _start(shifted), STEPS)
+    shifted, of_all = _fitted(logits, labels, start)
+    fold = folds(shifted.shape[1], NUM_FOLDS)
+    inside = np.eye(NUM_FOLDS, dtype=np.float64)[fold]
     loss = np.empty(shifted.shape[:2], dtype=np.float32)
+    slopes, curvatures = _derivatives(shifted, of_all)
+    first = _without(of_all, slopes @ inside, curvatures @ inside)
     for one in range(NUM_FOLDS):
-        inside = fold == one
-        others = ~inside if (~inside).any() else everyone
-        own = _descend(shifted[:, others], of_all, STEPS_OF_FOLDS)
-        loss[:, inside] = _losses(shifted[:, inside], own)
-    return Calibrated(loss, np.exp(of_all.astype(np.float64)))
+        own, others = fold == one, fold != one
+        moved = first[:, one]
+        if others.any():
+            moved = _stepped(
+                moved, *(part.sum(1) for part in _derivatives(shifted[:, others], moved))
+            )
+        loss[:, own] = _losses(shifted[:, own], moved)
+    return Calibrated(loss, np.exp(of_all))
 
 
 def temperatures(logits: ArrayLike, labels: ArrayLike) -> Floats:
     """The temperature of each epoch `(num_epochs,)`, fitted on all images; see `cross_fitted`."""
-    values, truth = np.asarray(logits, dtype=np.float32), np.asarray(labels)
-    shifted = values - _picked(values, truth)[..., None]
-    return np.exp(_descend(shifted, _start(shifted), STEPS).astype(np.float64))
+    return np.exp(_fitted(logits, labels, 1.0)[1])
 
 
 def calibrated_loss(logits: ArrayLike, labels: ArrayLike, temperature: ArrayLike) -> Floats:
@@ -103,43 +105,63 @@ def _losses(shifted: NDArray[np.float32], log_temperature: Floats) -> NDArray[np
     return losses
 
 
-def _start(shifted: NDArray[np.float32]) -> Floats:
-    """ln T of the best of a few temperatures, for each epoch."""
-    tried = np.log(STARTS)
-    worth = [_objective(shifted, np.full(len(shifted), one)) for one in tried]
-    best: Floats = tried[np.argmin(worth, axis=0)]
-    return best
+def _fitted(
+    logits: ArrayLike, labels: ArrayLike, start: float
+) -> tuple[NDArray[np.float32], Floats]:
+    """The logits less that of the label, and ln T of each epoch, fitted on all images.
 
-
-def _objective(shifted: NDArray[np.float32], log_temperature: Floats) -> Floats:
-    totals = _losses(shifted, log_temperature).sum(-1, dtype=np.float64)
-    value: Floats = totals + PRIOR_IMAGES * np.square(log_temperature) / 2
-    return value
-
-
-def _descend(shifted: NDArray[np.float32], start: Floats, steps: int) -> Floats:
-    """ln T by Newton's method on the sum of losses and prior, all epochs at once.
-
-    With b = 1/T, d and v the mean and variance of the shifted logits under the softmax, the
-    derivatives by ln T are -b d and b d + b^2 v; where the curvature is not positive, that of
-    b^2 v alone serves (Gauss-Newton).
+    Newton's method on the sum of losses and prior, all epochs at once.
     """
-    log_temperature = np.asarray(start, dtype=np.float64).copy()
-    for _ in range(steps):
-        inverse = np.exp(-log_temperature)
-        divided = shifted * inverse.astype(np.float32)[:, None, None]
-        weights = np.exp(divided - divided.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        weighted = weights * divided
-        means = weighted.sum(-1)
-        variances = np.einsum("...k,...k->...", weighted, divided) - np.square(means)
-        slope = -means.sum(-1, dtype=np.float64) + PRIOR_IMAGES * log_temperature
-        flat = variances.sum(-1, dtype=np.float64) + PRIOR_IMAGES
-        curved = flat + means.sum(-1, dtype=np.float64)
-        curvature = np.where(curved > 0.3 * flat, curved, flat)
-        step = np.clip(-slope / curvature, -LONGEST_STEP, LONGEST_STEP)
-        moved = np.clip(log_temperature + step, np.log(LOWEST), np.log(HIGHEST))
-        if np.abs(moved - log_temperature).max(initial=0.0) < 1e-4:
-            return np.asarray(moved)
+    values, truth = np.asarray(logits, dtype=np.float32), np.asarray(labels)
+    shifted = values - _picked(values, truth)[..., None]
+    log_temperature = np.full(len(shifted), np.log(start))
+    for _ in range(STEPS):
+        parts = (part.sum(1) for part in _derivatives(shifted, log_temperature))
+        moved = _stepped(log_temperature, *parts)
+        done = np.abs(moved - log_temperature).max(initial=0.0) < ENOUGH
         log_temperature = moved
-    return log_temperature
+        if done:
+            break
+    return shifted, log_temperature
+
+
+def _derivatives(shifted: NDArray[np.float32], log_temperature: Floats) -> tuple[Floats, Floats]:
+    """Of each image's loss by ln T, the first and the second `(num_epochs, num_images)`.
+
+    With m and v the mean and variance of the divided logits under the softmax they are -m and
+    m + v; the second is replaced by v below, where the sum would not be positive.
+    """
+    divided = shifted * np.exp(-log_temperature).astype(np.float32)[:, None, None]
+    weights = np.exp(divided - divided.max(-1, keepdims=True))
+    total = weights.sum(-1)
+    means = np.einsum("...k,...k->...", weights, divided) / total
+    np.square(divided, out=divided)
+    squares = np.einsum("...k,...k->...", weights, divided) / total
+    variances = np.maximum(squares - np.square(means), 0)
+    return -means.astype(np.float64), variances.astype(np.float64)
+
+
+def _stepped(log_temperature: Floats, slope: Floats, flat: Floats) -> Floats:
+    """One step of Newton's method; `slope` and `flat` are sums over images without the prior.
+
+    The curvature is `flat` less the slope; where that is not clearly positive, `flat` alone.
+    """
+    slope_all = slope + PRIOR_IMAGES * log_temperature
+    curved, flat = flat - slope + PRIOR_IMAGES, flat + PRIOR_IMAGES
+    curvature = np.where(curved > 0.3 * flat, curved, flat)
+    step = np.clip(-slope_all / curvature, -LONGEST_STEP, LONGEST_STEP)
+    moved: Floats = np.clip(log_temperature + step, np.log(LOWEST), np.log(HIGHEST))
+    return moved
+
+
+def _without(log_temperature: Floats, slopes: Floats, flats: Floats) -> Floats:
+    """ln T of each epoch without each fold `(num_epochs, num_folds)`: one step from that of all.
+
+    Args:
+        slopes, flats: sums over the images of each fold `(num_epochs, num_folds)`.
+    """
+    moved = [
+        _stepped(log_temperature, slopes.sum(1) - slopes[:, one], flats.sum(1) - flats[:, one])
+        for one in range(slopes.shape[1])
+    ]
+    return np.stack(moved, axis=1)

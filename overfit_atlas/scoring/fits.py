@@ -85,9 +85,14 @@ class Fit:
         return int(self.curves["epoch"].nunique())
 
     @cached_property
+    def epochs(self) -> NDArray[np.int64]:
+        """The numbers of the epochs, rising `(num_epochs,)`."""
+        return np.sort(self.curves["epoch"].unique()).astype(np.int64)
+
+    @cached_property
     def first_epoch(self) -> int:
         """The number of the first epoch: 1, or later for a history that begins later."""
-        return int(self.curves["epoch"].min())
+        return int(self.epochs[0])
 
     @cached_property
     def num_finite(self) -> int:
@@ -122,13 +127,23 @@ class Fit:
 
     @cached_property
     def _curves(self) -> dict[str, dict[str, Floats]]:
-        epochs = np.sort(self.curves["epoch"].unique())
+        epochs = self.epochs
         numbers = self.curves.select_dtypes("number").columns.difference(["seed", "epoch"])
         found: dict[str, dict[str, Floats]] = {}
         for split, rows in self.curves.groupby("split"):
             table = rows.set_index("epoch").reindex(epochs)
             found[str(split)] = {name: table[name].to_numpy(dtype=np.float64) for name in numbers}
         return found
+
+
+def smoothed(curve: NDArray[np.floating], window: int) -> Floats:
+    """The mean over the last `window` epochs at each epoch, over the last axis; causal."""
+    totals = np.cumsum(curve, axis=-1, dtype=np.float64)
+    before = np.zeros_like(totals)
+    before[..., window:] = totals[..., :-window] if window < totals.shape[-1] else 0
+    counts = np.minimum(np.arange(1, totals.shape[-1] + 1), window)
+    means: Floats = (totals - before) / counts
+    return means
 
 
 def from_table(

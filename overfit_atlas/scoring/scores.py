@@ -18,14 +18,21 @@ class Predictions:
     """What a model, once for each seed, says of the images of one split.
 
     Attributes:
-        probabilities: `(num_seeds, num_images, num_classes)`.
+        probabilities: `(num_seeds, num_images, num_classes)`, as delivered: after the temperature.
         labels: `(num_images,)`, as trained: with injected noise where there is any.
         true_labels: the labels before noise, or None where they are the same.
+        logits: before the temperature, or None where there is none.
+        calibrated: loss of each image after the temperature (nats) `(num_seeds, num_images)`, where
+            it is not that of `probabilities`: on the images that the temperature was fitted on.
+        temperatures: what each seed's logits are divided by `(num_seeds,)`; None where unknown.
     """
 
     probabilities: NDArray[np.floating]
     labels: NDArray[np.integer]
     true_labels: NDArray[np.integer] | None = None
+    logits: NDArray[np.floating] | None = None
+    calibrated: NDArray[np.floating] | None = None
+    temperatures: NDArray[np.floating] | None = None
 
     @property
     def num_seeds(self) -> int:
@@ -41,6 +48,25 @@ class Predictions:
     def num_classes(self) -> int:
         """How many classes can be predicted."""
         return int(self.probabilities.shape[2])
+
+    @property
+    def raw(self) -> NDArray[np.floating]:
+        """Probabilities before the temperature, of the shape of `probabilities`."""
+        return self.probabilities if self.logits is None else softmax(self.logits)
+
+    @property
+    def losses(self) -> Floats:
+        """Raw loss of each image (nats) `(num_seeds, num_images)`."""
+        if self.logits is None:
+            return cross_entropy(self.probabilities, self.labels)
+        return cross_entropy_of_logits(self.logits, self.labels)
+
+    @property
+    def calibrated_losses(self) -> Floats:
+        """Loss of each image after the temperature (nats) `(num_seeds, num_images)`."""
+        if self.calibrated is not None:
+            return np.asarray(self.calibrated, dtype=np.float64)
+        return cross_entropy(self.probabilities, self.labels)
 
     @property
     def predicted(self) -> NDArray[np.intp]:

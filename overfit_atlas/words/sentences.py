@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from overfit_atlas.rules import FEWEST_EPOCHS, FEWEST_IMAGES
+from overfit_atlas.rules import FEWEST_EPOCHS, FEWEST_EPOCHS_OF_CURVES, FEWEST_IMAGES
 from overfit_atlas.words import text
 from overfit_atlas.words.message import Message
 
@@ -27,6 +27,8 @@ REMEDIES: dict[str, tuple[str, ...]] = {
     "undetermined, failed": ("learning_rate", "check_images"),
     "undetermined, epochs": ("longer",),
     "undetermined, images": ("more_validation",),
+    "undetermined, loss": ("log_loss",),
+    "undetermined, gap": ("log_training",),
 }
 
 
@@ -91,7 +93,7 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "num_seeds": made.num_seeds,
         "num_images": made.draws.num_images if made.draws else made.facts.num_images,
         "num_epochs": min((fit.num_epochs for fit in made.fits), default=0),
-        "needed": FEWEST_IMAGES if made.kind == "images" else FEWEST_EPOCHS,
+        "needed": _needed(made),
         "sibling": made.sibling or "",
         "first": first,
         "second": second,
@@ -111,6 +113,13 @@ def _values(made: "Judgement") -> dict[str, Any]:
     found["accuracy_damage"] = -100 * found.get("accuracy_damage", float("nan"))
     found["accuracy_fall"] = -found["accuracy_damage"]
     return found
+
+
+def _needed(made: "Judgement") -> int:
+    if made.kind == "images":
+        return FEWEST_IMAGES
+    per_image = made.draws is None or made.draws.per_image
+    return FEWEST_EPOCHS if per_image else FEWEST_EPOCHS_OF_CURVES
 
 
 def questions(made: "Judgement") -> dict[str, Message]:

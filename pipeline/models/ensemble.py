@@ -7,6 +7,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.models.layers import INPUT, LOGITS, PROBABILITIES, ModelError
+from pipeline.models.temperature import divided_logits
 
 if TYPE_CHECKING:
     import keras
@@ -46,12 +47,12 @@ def _check(members: Sequence[Any]) -> None:
 
 
 def _member(model: Any, number: int) -> Any:
-    """A copy of the model up to its logits, under a name of its own."""
+    """A copy of the model up to its logits over its temperature, under a name of its own."""
     import keras
 
     whole = type(model).from_config(model.get_config())
     whole.set_weights(model.get_weights())
-    return keras.Model(whole.input, whole.get_layer(LOGITS).output, name=f"member_{number}")
+    return keras.Model(whole.input, divided_logits(whole), name=f"member_{number}")
 
 
 def _mean(logits: list[Any]) -> Any:

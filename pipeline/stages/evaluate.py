@@ -4,17 +4,17 @@ The one stage that reads the test images: `python -m pipeline.stages.evaluate`.
 """
 
 import argparse
-import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
-from overfit_atlas.errors import AtlasError
-from overfit_atlas.scoring.fits import Fit, PerImage, from_table
+from overfit_atlas.scoring import calibration
 from overfit_atlas.scoring.scores import Predictions
-from pipeline import evaluation, explain, prediction, tracking
+from pipeline import evaluation, explain, ledger, prediction, tracking, trained
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
@@ -39,50 +39,84 @@ def main(arguments: argparse.Namespace) -> None:
     sections = ("evaluate",)
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
-        predictions = {name: predicted(params, arguments.models / name, data) for name in names}
-        histories = {name: read_histories(arguments, name) for name in names if name != "ensemble"}
+        splits = [name for name in SPLITS if name != "test" or params.evaluate.read_test]
+        stored = arguments.results / "predictions"
+        predictions = {
+            name: predicted(arguments.models / name, data, splits, stored / f"{name}.npz")
+            for name in names
+        }
+        curves = arguments.results / "curves"
+        fits = {
+            name: trained.read_fits(arguments.models / name, curves)
+            for name in names
+            if name != "ensemble"
+        }
         models = evaluation.evaluate(
-            predictions, histories, data.manifest.class_names, params.evaluate
+            predictions, fits, data.manifest.class_names, params.evaluate.rules
         )
+        if params.evaluate.read_test:
+            _note_reading(data, {name: arguments.models / name for name in names})
         _write(arguments, params, data, models)
-        _explain(arguments, params, data, models)
-        _log(run, arguments, params, data, models)
+        _explain(arguments, data, models)
+        _log(run, arguments, data, models)
 
 
-def predicted(params: Params, folder: Path, data: Prepared) -> Splits:
-    """The predictions of all seeds of the model in `folder` on every split."""
-    weights = params.evaluate.weights
-    paths = [folder / f"seed-{fit['seed']}.{weights}.keras" for fit in _fits(folder)]
-    return _splits(paths, data)
+def predicted(folder: Path, data: Prepared, splits: list[str], stored: Path) -> Splits:
+    """What all seeds of the model in `folder` say of the splits.
+
+    Taken from `stored`, what an earlier run wrote, where weights and images are the same: so that
+    another threshold costs no prediction.
+    """
+    found = _stored(stored, _key(folder, data), splits)
+    if found is None:
+        parts = [data.split(name).images for name in splits]
+        made = prediction.of_seeds(trained.weights(folder), parts)
+        found = dict(zip(splits, made, strict=True))
+    return {name: _scored(one, data, name) for name, one in found.items()}
 
 
-def _splits(paths: list[Path], data: Prepared) -> Splits:
-    parts = [data.split(name) for name in SPLITS]
-    found = prediction.of_seeds(paths, [part.images for part in parts])
-    return {
-        part.name: Predictions(probabilities, part.labels, part.true_labels)
-        for part, probabilities in zip(parts, found, strict=True)
-    }
+def _key(folder: Path, data: Prepared) -> str:
+    """What predictions and maps depend on: the weights and the images."""
+    return f"{ledger.digest(trained.weights(folder))} {data.manifest.content_hash}"
 
 
-def _fits(folder: Path) -> list[dict[str, object]]:
+def _scored(one: prediction.Predicted, data: Prepared, name: str) -> Predictions:
+    """Predictions of one split; on val the calibrated loss is cross-fitted."""
+    split = data.split(name)
+    calibrated = None
+    if name == "val" and not np.array_equal(one.temperatures, np.ones(len(one.temperatures))):
+        calibrated = calibration.cross_fitted(one.logits, split.labels).loss
+    return Predictions(
+        probabilities=one.probabilities,
+        labels=split.labels,
+        true_labels=split.true_labels,
+        logits=one.logits,
+        calibrated=calibrated,
+        temperatures=one.temperatures,
+    )
+
+
+def _stored(path: Path, key: str, splits: list[str]) -> dict[str, prediction.Predicted] | None:
     try:
-        fits: list[dict[str, object]] = json.loads((folder / "fits.json").read_text())
-    except FileNotFoundError:
-        raise AtlasError(f"{folder}: no fits.json; run `dvc repro train@{folder.name}`.") from None
-    return fits
-
-
-def read_histories(arguments: argparse.Namespace, name: str) -> list[Fit]:
-    """One history a seed of model `name`, with its per-image scores."""
-    table = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
-    per_image = {}
-    for fit in _fits(arguments.models / name):
-        seed = int(str(fit["seed"]))
-        path = arguments.models / name / f"seed-{seed}.per_image.npz"
         with np.load(path, allow_pickle=False) as arrays:
-            per_image[seed] = PerImage(**arrays)
-    return from_table(table, per_image)
+            if str(arrays["key"]) != key:
+                return None
+            return {
+                name: prediction.Predicted(arrays[f"{name}_logits"], arrays["temperatures"])
+                for name in splits
+            }
+    except (OSError, KeyError, ValueError, BadZipFile):
+        return None
+
+
+def _note_reading(data: Prepared, folders: Mapping[str, Path]) -> None:
+    """Count this reading of the test images, and say how many there have been."""
+    digests = {
+        name: ledger.digest(sorted(path.glob("*.best.keras"))) for name, path in folders.items()
+    }
+    path = cli.root() / ledger.PATH
+    ledger.note(path, data.manifest.content_hash, digests)
+    print(ledger.counted(path, data.manifest.content_hash).sentence(), flush=True)
 
 
 def _write(
@@ -90,8 +124,8 @@ def _write(
 ) -> None:
     results = arguments.results
     write_json(results / "metrics.json", {name: one.metrics for name, one in models.items()})
-    diagnoses = {name: one.diagnosis.as_json() for name, one in models.items()}
-    write_json(results / "diagnosis.json", diagnoses)
+    judged = {name: one.judgement.as_json() for name, one in models.items()}
+    write_json(results / "diagnosis.json", judged)
     write_json(results / "comparison.json", _comparison(arguments, params, data, models))
     tables = {
         "per_class": {name: one.classes.scores for name, one in models.items()},
@@ -108,35 +142,41 @@ def _write(
     with replacing(results / "predictions") as folder:
         folder.mkdir()
         for name, one in models.items():
-            np.savez(folder / f"{name}.npz", allow_pickle=False, **_arrays(data, one))
+            arrays = _arrays(data, one)
+            arrays["key"] = np.array(_key(arguments.models / name, data))
+            np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
 
 
 def _comparison(
     arguments: argparse.Namespace, params: Params, data: Prepared, models: Mapping[str, Evaluated]
 ) -> dict[str, object]:
     found: dict[str, object] = {
-        "split": "test",
-        "pairs": evaluation.comparisons(models, params.evaluate),
+        "split": "test" if params.evaluate.read_test else "val",
+        "pairs": evaluation.comparisons(models, params.evaluate.rules),
     }
     members = params.models.ensemble.base
     if "ensemble" in models and members in models:
         path = arguments.models / "ensemble" / "equal_cost.keras"
-        equal_cost = _splits([path], data)["test"] if path.exists() else None
+        equal_cost = None
+        if path.exists():
+            held_out = models["ensemble"].held_out
+            made = prediction.of_seeds([path], [data.split(held_out).images])[0]
+            equal_cost = _scored(made, data, held_out)
         found["ensemble"] = evaluation.ensemble_comparison(
-            models["ensemble"].splits, models[members].splits, equal_cost, params.evaluate
+            models["ensemble"].splits, models[members].splits, equal_cost, params.evaluate.rules
         )
     return found
 
 
 def _predicted_table(data: Prepared, model: Evaluated) -> pd.DataFrame:
-    """Test images by true and predicted class, of the first seed: what `dvc plots` draws."""
+    """Held-out images by true and predicted class, of the first seed: what `dvc plots` draws."""
     names = np.array(data.manifest.class_names)
-    test = model.splits["test"]
+    held_out = model.splits[model.held_out]
     return pd.DataFrame(
         {
-            "id": data.test.ids,
-            "actual": names[test.labels],
-            "predicted": names[test.predicted[0]],
+            "id": data.split(model.held_out).ids,
+            "actual": names[held_out.labels],
+            "predicted": names[held_out.predicted[0]],
         }
     )
 
@@ -147,28 +187,45 @@ def _arrays(data: Prepared, model: Evaluated) -> dict[str, np.ndarray]:
         split = data.split(name)
         arrays |= {
             f"{name}_probabilities": np.asarray(one.probabilities, dtype=np.float32),
+            f"{name}_logits": np.asarray(one.logits, dtype=np.float32),
             f"{name}_labels": np.asarray(split.labels),
             f"{name}_true_labels": np.asarray(split.true_labels),
             f"{name}_ids": np.asarray(split.ids),
         }
+    arrays["temperatures"] = np.asarray(model.splits["val"].temperatures)
     return arrays
 
 
 def _explain(
-    arguments: argparse.Namespace, params: Params, data: Prepared, models: Mapping[str, Evaluated]
+    arguments: argparse.Namespace, data: Prepared, models: Mapping[str, Evaluated]
 ) -> None:
-    """Grad-CAM of the surest mistakes and right answers of each model that has maps."""
+    """Grad-CAM of the surest mistakes and right answers of each model that has maps.
+
+    Maps of an earlier run stay where weights and images are the same.
+    """
     with replacing(arguments.results / "gradcam") as folder:
         folder.mkdir()
         for name, model in models.items():
+            earlier = arguments.results / "gradcam" / f"{name}.npz"
+            key = f"{_key(arguments.models / name, data)} {model.held_out}"
+            if _same_key(earlier, key):
+                shutil.copy(earlier, folder)
+                continue
             seed = _best_seed(model)
-            fits = _fits(arguments.models / name)
-            path = f"seed-{fits[seed]['seed']}.{params.evaluate.weights}.keras"
+            path = trained.weights(arguments.models / name)[seed]
             try:
-                arrays = _maps(arguments.models / name / path, data, model, seed)
+                arrays = _maps(path, data, model, seed)
             except explain.ExplainError:
-                continue  # fully connected: there are no places to show
-            np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
+                arrays = {}  # fully connected: there are no places to show
+            np.savez(folder / f"{name}.npz", allow_pickle=False, key=np.array(key), **arrays)
+
+
+def _same_key(path: Path, key: str) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return str(arrays["key"]) == key
+    except (OSError, KeyError, ValueError, BadZipFile):
+        return False
 
 
 def _best_seed(model: Evaluated) -> int:
@@ -178,10 +235,10 @@ def _best_seed(model: Evaluated) -> int:
 def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, np.ndarray]:
     keras_model = prediction.load(path)
     layer = explain.default_layer(keras_model)
-    test = model.splits["test"]
-    chosen = evaluation.shown_examples(test, seed, NUM_EXAMPLES)
-    images, labels = np.asarray(data.test.images[np.sort(chosen)]), test.labels[np.sort(chosen)]
-    predicted = test.predicted[seed][np.sort(chosen)]
+    held_out, split = model.splits[model.held_out], data.split(model.held_out)
+    chosen = np.sort(evaluation.shown_examples(held_out, seed, NUM_EXAMPLES))
+    images, labels = np.asarray(split.images[chosen]), held_out.labels[chosen]
+    predicted = held_out.predicted[seed][chosen]
     height, width, _ = data.manifest.image_shape
     maps = {
         f"maps_{kind}": explain.upscaled(
@@ -189,7 +246,7 @@ def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, 
         )
         for kind, classes in (("true", labels), ("predicted", predicted))
     }
-    sure = test.probabilities[seed][np.sort(chosen)]
+    sure = held_out.probabilities[seed][chosen]
     rows = np.arange(len(labels))
     return maps | {
         "images": images,
@@ -204,7 +261,6 @@ def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, 
 def _log(
     run: tracking.Run,
     arguments: argparse.Namespace,
-    params: Params,
     data: Prepared,
     models: Mapping[str, Evaluated],
 ) -> None:
@@ -214,8 +270,8 @@ def _log(
     for file in ("metrics.json", "diagnosis.json", "comparison.json"):
         run.log_file(arguments.results / file)
     best, seed = evaluation.champion(models)
-    fits = _fits(arguments.models / best)
-    path = arguments.models / best / f"seed-{fits[seed]['seed']}.{params.evaluate.weights}.keras"
+    fits = trained.facts(arguments.models / best)
+    path = arguments.models / best / f"seed-{fits[seed]['seed']}.best.keras"
     content = told.model(run, path, best, data.manifest.dataset)
     run.set_champion(content, data.manifest.dataset)
     run.log_tags({"champion": f"{best}, seed {fits[seed]['seed']}"})

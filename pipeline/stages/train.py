@@ -82,7 +82,6 @@ def _write(arguments: argparse.Namespace, results: list[FitResult]) -> None:
         for result in results:
             start = f"seed-{result.seed}"
             (folder / f"{start}.best.keras").write_bytes(result.best or b"")
-            (folder / f"{start}.last.keras").write_bytes(result.last or b"")
             np.savez(folder / f"{start}.per_image.npz", **vars(result.history.per_image))
         write_json(folder / "fits.json", [_facts(result) for result in results])
 
@@ -93,14 +92,19 @@ def _write_curves(arguments: argparse.Namespace, table: pd.DataFrame) -> None:
 
 
 def _best(arguments: argparse.Namespace, results: list[FitResult]) -> Path:
-    """The model of the seed that did best on validation."""
-    best = min(results, key=lambda result: result.history.series("val", "loss").min())
+    """The model of the seed that did best on validation, by calibrated loss."""
+    best = min(results, key=_calibrated_loss)
     folder: Path = arguments.models / arguments.model
     return folder / f"seed-{best.seed}.best.keras"
 
 
-def _facts(result: FitResult) -> dict[str, int]:
-    facts = ("seed", "best_epoch", "num_parameters")
+def _calibrated_loss(result: FitResult) -> float:
+    curve = result.history.series("val", "calibrated_loss")
+    return float(curve[result.best_epoch - 1])
+
+
+def _facts(result: FitResult) -> dict[str, float]:
+    facts = ("seed", "best_epoch", "num_parameters", "temperature")
     return {name: getattr(result, name) for name in facts}
 
 
@@ -120,7 +124,6 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
         with replacing(arguments.models / "ensemble") as folder:
             folder.mkdir()
             (folder / "seed-0.best.keras").write_bytes(made.model)
-            (folder / "seed-0.last.keras").write_bytes(made.model)
             if single:
                 (folder / "equal_cost.keras").write_bytes(single.best or b"")
             write_json(folder / "fits.json", made.facts)

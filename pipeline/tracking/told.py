@@ -14,6 +14,7 @@ from pipeline.tracking.runs import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from overfit_atlas.record import Judgement
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation import Evaluated
     from pipeline.training.task import FitResult
@@ -75,11 +76,11 @@ def evaluated(
     """A child run for one model: all scores, the verdict, curves with marks, and its classes."""
     from pipeline.plots import confusion, curves
 
-    with run.child(f"evaluate {name}", {"model": name, **model.diagnosis.tags()}) as child:
-        child.log_metrics(model.diagnosis.metrics())
+    with run.child(f"evaluate {name}", {"model": name, **model.judgement.tags()}) as child:
+        child.log_metrics(model.judgement.metrics())
         child.log_metrics(_flat(model))
         child.log_curves(table)
-        drawn = curves.learning_curves({name: table}, "en", model.diagnosis.marks())
+        drawn = curves.learning_curves({name: table}, "en", model.judgement.marks())
         child.log_figure(drawn, "learning_curves.png")
         found = model.classes.confusions
         for split in model.splits:
@@ -105,3 +106,9 @@ def model(run: Run, saved: Path, name: str, dataset: str) -> str:
     from pipeline import prediction
 
     return run.log_model(prediction.load(saved), name, dataset)
+
+
+def judged(run: Run, made: "Judgement") -> None:
+    """Verdict, kind and the numbers behind them."""
+    run.log_metrics(made.metrics())
+    run.log_tags(made.tags())

@@ -20,7 +20,7 @@ class State:
     """Everything the next epoch depends on, and all that was measured so far.
 
     Attributes:
-        rows: the curves so far, one dict a row (see `History.curves`).
+        rows: the curves so far, one dict a row (see `Fit.curves`).
         scores: per-image scores so far, `{field of PerImage: one array an epoch}`.
         variables, slots: the model's and the optimizer's variables at the end of the last epoch.
         best: the model's variables at the best epoch.
@@ -43,9 +43,15 @@ class State:
         """The number of finished epochs."""
         return int(self.rows[-1]["epoch"]) if self.rows else 0
 
-    def losses(self, split: str) -> list[float]:
-        """The loss of `split` for every finished epoch."""
-        return [row["loss"] for row in self.rows if row["split"] == split]
+    def series(self, split: str, score: str) -> list[float]:
+        """One score of `split` for every finished epoch."""
+        return [row[score] for row in self.rows if row["split"] == split]
+
+    @property
+    def temperature(self) -> float:
+        """The last epoch's; 1 before the first, and where the last one has none."""
+        known = self.series("val", "temperature")
+        return known[-1] if known and np.isfinite(known[-1]) else 1.0
 
 
 def save(state: State, path: Path) -> None:

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from overfit_atlas.scoring import scores
+from overfit_atlas.scoring import calibration, scores
 from pipeline.data.prepared import Split
 
+Row = dict[str, float]
+PerImage = dict[str, np.ndarray]
 
-def clean(logits: np.ndarray, split: Split) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+
+def clean(logits: np.ndarray, split: Split) -> tuple[Row, PerImage]:
     """Scores of one split in inference mode: a row of the curves, and the images' own scores.
 
     Args:
@@ -27,6 +30,36 @@ def clean(logits: np.ndarray, split: Split) -> tuple[dict[str, float], dict[str,
     small = {"loss": loss, "confidence": confidence, "brier": brier}
     per_image = {name: _half(values) for name, values in small.items()}
     return row, per_image | {"correct": correct, "probabilities": probabilities}
+
+
+def calibrated(
+    logits: dict[str, np.ndarray], splits: dict[str, Split], start: float
+) -> dict[str, tuple[Row, PerImage]]:
+    """What one temperature, fitted on val, makes of probe and val: rows and per-image scores.
+
+    On val no image is judged by a temperature that saw it; the probe takes the one of all of val.
+
+    Args:
+        logits: of `probe` and `val` `(num_images, num_classes)`.
+        start: a temperature that may be near, such as that of the epoch before.
+    """
+    if all(np.isfinite(values).all() for values in logits.values()):
+        val = calibration.cross_fitted(logits["val"][None], splits["val"].labels, start)
+        temperature = float(val.temperature[0])
+        probe = calibration.calibrated_loss(
+            logits["probe"][None], splits["probe"].labels, val.temperature
+        )
+        found = {"probe": probe[0], "val": val.loss[0]}
+    else:
+        temperature = float("nan")
+        found = {name: np.full(len(splits[name].labels), np.nan) for name in logits}
+    return {
+        name: (
+            {"calibrated_loss": float(loss.mean()), "temperature": temperature},
+            {"calibrated": _half(loss)},
+        )
+        for name, loss in found.items()
+    }
 
 
 def _half(values: np.ndarray) -> np.ndarray:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overfit_atlas.scoring.fits import Fit, PerImage
+from overfit_atlas.scoring.fits import Fit, PerImage, smoothed
 from pipeline.training import checkpoints, schedules
 from pipeline.training.checkpoints import State
-from pipeline.training.clean import clean
-from pipeline.training.export import keras_bytes
+from pipeline.training.clean import calibrated, clean
+from pipeline.training.export import delivered, keras_bytes
 from pipeline.training.program import Program, Resident
-from pipeline.training.task import FitResult, FitTask, Progress, smoothed
+from pipeline.training.task import FitResult, FitTask, Progress
 
 EXPLODED = 1e6  # nats; the loss of a model that guesses among a million classes is 14
 
@@ -59,30 +59,44 @@ def _finished(state: State, task: FitTask) -> bool:
     patience = task.train.early_stopping
     if patience is None or not state.epoch:
         return False
-    losses = state.losses("val")
+    losses = state.series("val", "loss")
     return state.epoch - 1 - int(np.argmin(losses)) >= patience
 
 
 def _advance(state: State, task: FitTask, resident: Resident, program: Program) -> None:
     epoch = state.epoch + 1
     train = task.train
-    rate = schedules.rate(train.schedule, train.learning_rate, train.epochs, state.losses("val"))
+    rate = schedules.rate(
+        train.schedule, train.learning_rate, train.epochs, state.series("val", "loss")
+    )
     running = program.train_epoch(resident, epoch, task.seed, rate)
     extra = {"penalty": program.penalty(), "learning_rate": rate}
     rows = [{"epoch": epoch, "split": "running", **running, **extra}]
-    for split, images in (("probe", resident.probe_images), ("val", resident.val_images)):
-        row, per_image = clean(program.logits(images), resident.data.split(split))
-        rows.append({"epoch": epoch, "split": split, **row})
+    splits = {name: resident.data.split(name) for name in ("probe", "val")}
+    images = {"probe": resident.probe_images, "val": resident.val_images}
+    logits = {name: program.logits(images[name]) for name in splits}
+    fitted = calibrated(logits, splits, state.temperature)
+    for name, split in splits.items():
+        row, per_image = clean(logits[name], split)
+        more, of_images = fitted[name]
+        rows.append({"epoch": epoch, "split": name, **row, **more})
         probabilities = per_image.pop("probabilities")
-        for name, values in per_image.items():
-            state.scores.setdefault(f"{split}_{name}", []).append(values)
+        for score, values in (per_image | of_images).items():
+            state.scores.setdefault(f"{name}_{score}", []).append(values)
     state.failed = _failure(epoch, rows)
     state.rows += rows
-    losses = state.losses("val")
-    best = min(range(len(losses)), key=lambda t: smoothed(losses[: t + 1], task.smoothing))
-    if best + 1 == epoch or not state.best:
+    if _best(state, task) == epoch or not state.best:
         state.best, state.best_epoch = program.model.get_weights(), epoch
         state.probabilities = [probabilities]
+
+
+def _best(state: State, task: FitTask) -> int:
+    """The epoch, from 1, whose weights are delivered, of those so far."""
+    if task.train.best_by == "last" or state.failed:
+        return state.epoch if task.train.best_by == "last" else state.best_epoch
+    scores = np.array(state.series("val", task.train.best_by))
+    lower = -scores if task.train.best_by == "accuracy" else scores
+    return 1 + int(np.argmin(smoothed(lower, task.smoothing)))
 
 
 def _failure(epoch: int, rows: list[dict[str, Any]]) -> str | None:
@@ -114,6 +128,7 @@ def _result(state: State, task: FitTask, program: Program, num_traces: int) -> F
         seed=task.seed,
         history=Fit(curves=curves, per_image=per_image, seed=task.seed),
         best_epoch=state.best_epoch,
+        temperature=state.series("val", "temperature")[state.best_epoch - 1],
         seconds=state.seconds,
         num_parameters=program.num_parameters,
         probabilities=state.probabilities[0],
@@ -122,6 +137,5 @@ def _result(state: State, task: FitTask, program: Program, num_traces: int) -> F
     )
     if not task.keep_weights:
         return result
-    last = keras_bytes(program.model)
     program.model.set_weights(state.best)
-    return replace(result, best=keras_bytes(program.model), last=last)
+    return replace(result, best=keras_bytes(delivered(program.model, result.temperature)))

@@ -36,8 +36,8 @@ class FitTask:
     Attributes:
         data: the folder of prepared arrays.
         data_hash: their content hash, part of the checkpoint's name.
-        smoothing: trailing window, in epochs, of the validation loss that chooses the best epoch.
-        keep_weights: whether the result carries the best and last model as `.keras` files.
+        smoothing: trailing window, in epochs, of the validation score that chooses the best epoch.
+        keep_weights: whether the result carries the best epoch's model as a `.keras` file.
         checkpoints: where the state after each epoch is kept, or None for no resuming.
     """
 
@@ -65,11 +65,13 @@ class FitResult:
 
     Attributes:
         history: clean and running scores of every epoch, and the per-image scores behind them.
-        best_epoch: 1-based; the argmin of the smoothed clean validation loss.
+        best_epoch: 1-based; the best of the smoothed clean validation score that
+            `train.best_by` names.
+        temperature: fitted on val at that epoch; the delivered model divides its logits by it.
         seconds: wall time of the fit, scoring included, compilation included.
         failed: why the fit stopped early ("epoch 7: the training loss is nan"), or None.
         probabilities: of the validation images at the best epoch `(num_val, num_classes)`.
-        best, last: the model of that epoch as the bytes of a `.keras` file, where asked for.
+        best: the model of the best epoch as the bytes of a `.keras` file, where asked for.
         num_traces: how often the training epoch was traced for this fit (0 when reused).
     """
 
@@ -79,9 +81,9 @@ class FitResult:
     seconds: float
     num_parameters: int
     probabilities: np.ndarray
+    temperature: float = 1.0
     failed: str | None = None
     best: bytes | None = None
-    last: bytes | None = None
     num_traces: int = 0
 
 
@@ -99,17 +101,13 @@ class Progress:
     val_accuracy: float
 
 
-def smoothed(losses: "np.ndarray | list[float]", window: int) -> float:
-    """The mean of the last `window` values: causal, so it never looks past its own epoch."""
-    return float(np.mean(np.asarray(losses[-window:], dtype=np.float64)))
-
-
 @cache
 def _code_hash() -> str:
     """A hash of the code that trains, so that a checkpoint of other code is never continued."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for folder in ("data", "models", "tiny_images", "training"):
-        for source in sorted((package / folder).glob("*.py")):
+    ours = [package / name for name in ("data", "models", "tiny_images", "training")]
+    for folder in (*ours, package.parent / "overfit_atlas" / "scoring"):
+        for source in sorted(folder.glob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()

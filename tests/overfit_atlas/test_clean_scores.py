@@ -2,12 +2,13 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
+from overfit_atlas.clean_scores import CleanScores, Options, live
+from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import InvalidFit
-from pipeline.clean_scores import CleanScores, Options
-from pipeline.params import Evaluate
 
 DIGITS = load_digits()
 ORDER = np.random.default_rng(0).permutation(len(DIGITS.target))
@@ -55,7 +56,7 @@ def dropped():
 
 def test_clean_val_loss_is_keras_own_less_the_penalty(dropped):
     _, clean, keras_history = dropped
-    history = clean.history
+    history = clean.fit
     shown = history.series("val", "loss") + history.series("running", "penalty")
     assert shown == pytest.approx(keras_history["val_loss"], abs=1e-5)
     assert history.series("val", "accuracy") == pytest.approx(keras_history["val_accuracy"])
@@ -66,17 +67,17 @@ def test_clean_val_loss_is_keras_own_less_the_penalty(dropped):
 
 def test_dropout_makes_the_keras_gap_differ_from_the_clean_one(dropped):
     _, clean, keras_history = dropped
-    found = clean.diagnose("digits")
+    found = clean.judge()
     shown = keras_history["val_loss"][-1] - keras_history["loss"][-1]
-    assert found.running_gap["loss"].value == pytest.approx(shown, abs=1e-5)
-    assert found.gap["loss/last"].value > shown + 0.1
+    assert found.running_gap() == pytest.approx(shown, abs=1e-5)
+    assert found.estimate("gap/loss").value > shown + 0.1
 
 
 def test_the_scores_are_those_of_the_weights_after_the_epoch(dropped):
     model, clean, _ = dropped
     probabilities = model.predict(X_VAL, verbose=0)
     losses = -np.log(probabilities[np.arange(400), Y_VAL])
-    assert clean.history.per_image.val_loss[-1] == pytest.approx(losses, rel=2e-3, abs=1e-3)
+    assert clean.fit.per_image.val_loss[-1] == pytest.approx(losses, rel=2e-3, abs=1e-3)
 
 
 def test_the_probe_is_as_large_and_as_mixed_as_validation():
@@ -88,42 +89,44 @@ def test_the_probe_is_as_large_and_as_mixed_as_validation():
     assert len(small._labels["probe"]) == 600
 
 
-def test_shuffled_labels_are_memorised_and_the_gap_is_one_less_the_share_of_a_class():
+def test_random_labels_are_learned_by_heart_and_the_sentence_names_the_labels():
     rng = np.random.default_rng(0)
     train = X_TRAIN[:150], rng.integers(0, 10, 150)
     val = X_VAL, rng.integers(0, 10, 400)
     clean, _ = fitted(net(512, rate=2e-2), train, val, epochs=45, batch_size=50)
-    found = clean.diagnose()
-    assert (found.verdict, found.judgement.why.key) == ("memorising", "verdict.memorising.noise")
-    assert found.gap["accuracy/last"].value == pytest.approx(1 - 1 / 10, abs=0.05)
+    found = clean.judge()
+    assert (found.verdict, found.kind) == ("overfit", "by heart")
+    assert found.why().key == "verdict.why.overfit_by_heart_labels"
+    assert "labels" in found.why().text("en") and "ラベル" in found.why().text("ja")
+    assert found.estimate("gap/accuracy").value == pytest.approx(1 - 1 / 10, abs=0.05)
 
 
-def test_a_copy_of_the_training_images_has_no_gap():
+def test_a_copy_of_the_training_images_is_no_validation():
     copy = X_TRAIN[:400], Y_TRAIN[:400]
     clean, _ = fitted(net(), copy, copy, epochs=8)
-    found = clean.diagnose()
-    assert found.gap["loss/last"].value == pytest.approx(0, abs=1e-9)
-    assert found.gap["accuracy/last"].value == 0
-    assert found.verdict == "good fit"
+    found = clean.judge()
+    assert found.estimate("gap/loss").value == pytest.approx(0, abs=1e-3)
+    assert (found.verdict, found.kind) == ("data", "copies")
+    assert "100.0%" in found.why().text("en")
 
 
 def test_a_wide_net_on_a_hundred_images_overfits():
     few = X_TRAIN[:100], Y_TRAIN[:100]
     clean, _ = fitted(net(512, rate=2e-2), few, (X_VAL, Y_VAL), epochs=30, batch_size=50)
-    found = clean.diagnose()
+    found = clean.judge()
     assert found.verdict == "overfit"
-    assert found.onsets["loss"].status == "confirmed"
+    assert found.onset["loss"].status == "confirmed"
     assert "overfit" in clean.report() and "過学習" in clean.report("ja")
 
 
 def test_a_net_of_width_one_underfits():
-    settings = Evaluate(target_accuracy=0.9)
+    rules = Rules(target_accuracy=0.9)
     clean, _ = fitted(
-        net(1), (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=8, options=Options(settings=settings)
+        net(1), (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=8, options=Options(rules=rules)
     )
-    found = clean.diagnose()
+    found = clean.judge()
     assert found.verdict == "underfit"
-    assert found.gap["accuracy/last"].includes_zero
+    assert found.estimate("gap/accuracy").includes_zero
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_logits_and_probabilities_give_the_same_scores(activation, declared, giv
     reference = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
     reference.set_model(net())
     reference.on_epoch_end(0)
-    found, expected = (one.history.series("val", "loss")[0] for one in (clean, reference))
+    found, expected = (one.fit.series("val", "loss")[0] for one in (clean, reference))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -162,8 +165,8 @@ def test_a_sigmoid_is_a_model_of_two_classes():
     clean.on_epoch_end(0)
     says = model.predict(X_VAL, verbose=0)[:, 0]
     expected = -np.log(np.where(odd == 1, says, 1 - says)).mean()
-    assert clean.history.series("val", "loss")[0] == pytest.approx(expected, rel=1e-5)
-    assert clean.diagnose().evidence.chance == 0.5
+    assert clean.fit.series("val", "loss")[0] == pytest.approx(expected, rel=1e-5)
+    assert clean.facts.majority == pytest.approx(max(odd.mean(), 1 - odd.mean()))
 
 
 def test_inputs_may_be_a_dict_of_arrays():
@@ -178,7 +181,7 @@ def test_inputs_may_be_a_dict_of_arrays():
     clean = CleanScores(halves(X_TRAIN), Y_TRAIN, halves(X_VAL), Y_VAL)
     clean.set_model(model)
     clean.on_epoch_end(0)
-    assert clean.history.per_image.val_loss.shape == (1, 400)
+    assert clean.fit.per_image.val_loss.shape == (1, 400)
 
 
 def test_a_second_fit_begins_anew():
@@ -186,8 +189,35 @@ def test_a_second_fit_begins_anew():
     clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
     for epochs in (2, 1):
         model.fit(X_TRAIN, Y_TRAIN, epochs=epochs, batch_size=600, verbose=0, callbacks=[clean])
-    assert clean.history.num_epochs == 1
+    assert clean.fit.num_epochs == 1
     assert len(clean.curves) == 3
+    assert [len(fits) for fits in clean.models.values()] == [1, 1]
+    assert [name.endswith("continued") for name in clean.models] == [False, True]
+
+
+def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
+    clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
+    for width in (1, 1, 64):
+        model = net(width)
+        model.fit(X_TRAIN, Y_TRAIN, epochs=12, batch_size=50, verbose=0, callbacks=[clean])
+    small, large = clean.models
+    assert [len(fits) for fits in clean.models.values()] == [2, 1]
+    made = clean.judge(small)
+    assert (made.verdict, made.kind, made.sibling) == ("underfit", "too simple", large)
+    assert set(clean.to_frame()["model"]) == {small, large}
+    assert "too simple" in clean._repr_html_()
+
+
+def test_the_line_after_each_epoch_says_which_way_validation_goes():
+    curves = pd.DataFrame(
+        {
+            "epoch": range(1, 13),
+            "split": "val",
+            "loss": [3, 2, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9],
+            "accuracy": np.linspace(0.1, 0.9, 12),
+        }
+    )
+    assert live(curves, 1) == "epoch 12: val loss rising since epoch 3, val accuracy still rising"
 
 
 def test_a_loss_that_is_not_finite_is_recorded_and_not_judged():
@@ -196,8 +226,8 @@ def test_a_loss_that_is_not_finite_is_recorded_and_not_judged():
     clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
     clean.set_model(model)
     clean.on_epoch_end(0)
-    assert clean.history.failed == "epoch 1: the loss is not finite"
-    assert clean.diagnose().verdict == "undetermined"
+    assert clean.fit.failed == "epoch 1: the loss is not finite"
+    assert clean.judge().verdict == "undetermined"
 
 
 def test_before_the_first_epoch_there_is_nothing_to_say():
@@ -236,22 +266,22 @@ def test_mlflow_gets_curves_metrics_and_verdict(tmp_path, monkeypatch):
     finally:
         mlflow.set_tracking_uri(before)
     assert [one.step for one in steps] == [1, 2]
-    assert [one.value for one in steps] == pytest.approx(clean.history.series("val", "loss"))
+    assert [one.value for one in steps] == pytest.approx(clean.fit.series("val", "loss"))
     assert logged.data.tags["verdict"] == "undetermined"
-    assert logged.data.metrics["gap/loss"] == pytest.approx(clean.diagnose().metrics()["gap/loss"])
+    assert logged.data.metrics["gap/loss"] == pytest.approx(clean.judge().metrics()["gap/loss"])
 
 
 def test_mlflow_without_a_run_is_refused_before_training():
-    from pipeline.tracking import TrackingError
+    from overfit_atlas.active_run import NoRun
 
     clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL, log_to_mlflow=True)
-    with pytest.raises(TrackingError, match="no MLflow run is active"):
+    with pytest.raises(NoRun, match="no MLflow run is active"):
         clean.on_train_begin()
 
 
 EXAMPLE = """
 import keras
-from pipeline.clean_scores import CleanScores
+from overfit_atlas.clean_scores import CleanScores
 
 model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10, "softmax")])
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -1,0 +1,142 @@
+"""The command `overfit-atlas`: judge what any training logged, and list the formats it reads.
+
+Exit status: 0 judged; 1 judged, and `--fail-on` holds; 2 refused, with one line on stderr; 64 the
+command line is wrong.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from overfit_atlas import logged, readers
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.facts import Facts
+from overfit_atlas.record import Judgement
+from overfit_atlas.rules import Rules
+from overfit_atlas.words import LANGUAGES, sentences
+
+JUDGED, FAILED, REFUSED, USAGE = 0, 1, 2, 64
+FAILABLE = ("overfit", "underfit", "data", "undetermined")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; its exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed)
+        sys.stdout.flush()
+        return status
+    except AtlasError as error:
+        return _refused(str(error))
+    except BrokenPipeError:  # as `| head` leaves it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return JUDGED
+    except OSError as error:
+        return _refused(f"{error.filename or 'file system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _refused(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return REFUSED
+
+
+def _diagnose(parsed: argparse.Namespace) -> int:
+    found = readers.read(*parsed.source, seeds=parsed.seeds)
+    rules = Rules(target_accuracy=parsed.target_accuracy)
+    facts = Facts(num_images=parsed.val_images, num_classes=parsed.classes)
+    judged = logged.judge_read(found, rules, facts, parsed.seeds)
+    print(found.said(parsed.language))
+    for made in judged:
+        print(f"\n{sentences.report(made, parsed.language)}")
+    if parsed.json:
+        record = {"read": found.as_json(), "judgements": [made.as_json() for made in judged]}
+        _write(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
+    return FAILED if any(_fails(made, parsed) for made in judged) else JUDGED
+
+
+def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:
+    """Whether the gate closes: by the probability of the verdict, or because none could be said."""
+    if parsed.fail_on is None:
+        return False
+    if parsed.fail_on == "undetermined":
+        return made.verdict == "undetermined"
+    return made.probabilities.get(parsed.fail_on, 0.0) >= parsed.at
+
+
+def _write(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _formats(parsed: argparse.Namespace) -> int:
+    for one in readers.formats():
+        needs = f" (needs overfit-atlas[{one.extra}])" if one.extra else ""
+        print(f"{one.name:<22} {one.what}{needs}")
+    return JUDGED
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals have an exit status of their own."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="overfit-atlas", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    diagnose = commands.add_parser("diagnose", help="judge a log, a folder of logs, or a run")
+    diagnose.set_defaults(run=_diagnose)
+    add = diagnose.add_argument
+    add("source", nargs="+", help="a file, a folder, or the id of an MLflow run")
+    add("--json", type=Path, metavar="OUT", help="also write the record of the judgement")
+    add("--seeds", action="store_true", help="all fits are seeds of one model")
+    add("--val-images", type=_count, metavar="N", help="how many validation images there are")
+    add("--classes", type=_classes, metavar="N", help="how many classes there are")
+    add("--target-accuracy", type=_share, metavar="A", help="what the task allows, 0 to 1")
+    add("--fail-on", choices=FAILABLE, help="exit with status 1 where this verdict is probable ...")
+    add("--at", type=_share, default=0.9, metavar="P", help="... at least so much (default 0.9)")
+    add("--language", choices=LANGUAGES, default="en", help="of what is printed")
+    formats = commands.add_parser("formats", help="list what can be read")
+    formats.set_defaults(run=_formats)
+    return parser
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _classes(text: str) -> int:
+    return _whole(text, 2)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= 10**9:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from {least} on")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number from 0 to 1")
+    return value

@@ -1,0 +1,76 @@
+"""The verdict on one trained model, after its training: `python -m pipeline.stages.judge NAME`.
+
+It reads what training left and no test image, and needs no TensorFlow. There is no reference yet:
+`evaluate` judges once more, with the other models beside.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from overfit_atlas import judgement
+from overfit_atlas.facts import Facts
+from overfit_atlas.record import Judgement
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.data import prepared
+from pipeline.data.prepared import Manifest
+from pipeline.files import replacing, write_json
+from pipeline.stages import cli
+from pipeline.tracking import told
+from pipeline.trained import read_fits
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Judge, write the record and the picture, and say it in one line."""
+    params = parameters.load(arguments.params)
+    data = prepared.read(arguments.data)
+    manifest = data.manifest
+    fits = read_fits(arguments.models / arguments.model, arguments.results / "curves")
+    facts = Facts.of_labels(data.val.labels, manifest.num_classes)
+    made = judgement.judge(arguments.model, fits, params.evaluate.rules, facts)
+    print(line(made, params.report.language), flush=True)
+    write_json(arguments.results / "judged" / f"{arguments.model}.json", made.as_json())
+    picture = arguments.results / "judged" / f"{arguments.model}.png"
+    _draw(arguments.results / "curves" / f"{arguments.model}.csv", made, picture)
+    _track(params, manifest, made)
+
+
+def line(made: Judgement, language: str) -> str:
+    """The verdict in one line, with its probability and the best epochs."""
+    title = made.title(language)
+    sure = "" if made.probability is None else f" (P {made.probability:.2f}, no reference yet)"
+    onset = made.onset.get("loss")
+    best = f"; loss best at epoch {onset.best_epoch} ({onset.low} to {onset.high})" if onset else ""
+    gap = made.estimate("gap/loss")
+    wide = f"; gap {gap.value:.2f} nats" if gap else ""
+    return f"{made.name}: {title}{sure}{best}{wide}"
+
+
+def _draw(curves: Path, made: Judgement, to: Path) -> None:
+    from pipeline.plots import curves as plots
+
+    figure = plots.learning_curves({made.name: pd.read_csv(curves)}, "en", made.marks())
+    with replacing(to) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _track(params: parameters.Params, manifest: Manifest, made: Judgement) -> None:
+    sections = ("evaluate",)
+    with tracking.stage_run(params, f"judge@{made.name}", manifest.dataset, sections) as run:
+        told.judged(run, made)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser("Judge one trained model.")
+    known = [name for name in parameters.Models.model_fields if name != "ensemble"]
+    parser.add_argument("model", choices=known, help="a key of models in params.yaml")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for tables")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())
