@@ -5,7 +5,7 @@ epoch to epoch, how seeds differ where there are several, and, where the number 
 is known, the binomial error of the accuracy. It is wider than that of `draws.of_images`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,7 @@ def of_curves(
         values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
     values["first"] = float(error[LOSS][0])
     drawn["first"] = np.full(rules.num_draws, error[LOSS][0])
-    _training(fits, loss.best, num_epochs, (values, drawn))
+    _training(fits, error, rules.smoothing, (values, drawn))
     best = {
         score: np.argmin(
             smoothed(
@@ -127,20 +127,22 @@ def _lowest(fit: Fit, score: str, window: int) -> int:
 
 def _training(
     fits: Sequence[Fit],
-    best: int,
-    num_epochs: int,
+    error: Mapping[str, Floats],
+    window: int,
     found: tuple[dict[str, float], dict[str, Floats]],
 ) -> None:
     """Adds what is known of the training images: their loss, its change, and the gaps."""
     values, drawn = found
-    split = fits[0].fitted
+    split, num_epochs = fits[0].fitted, len(error[LOSS])
     loss = _mean(fits, split, "loss", num_epochs)
     if np.isfinite(loss).all():
         values["probe/loss"] = float(loss[-1])
-        values["fitted"] = float(loss[-1] - loss[best])
+        for score, curve in error.items():
+            best = int(np.argmin(smoothed(curve, window)))
+            values[f"fitted/{score}"] = float(loss[-1] - loss[best])
+            drawn[f"fitted/{score}"] = np.full_like(drawn["val/loss"], loss[-1] - loss[best])
         values["gap/loss"] = values["val/loss"] - values["probe/loss"]
         drawn["probe/loss"] = np.full_like(drawn["val/loss"], loss[-1])
-        drawn["fitted"] = np.full_like(drawn["val/loss"], values["fitted"])
         drawn["gap/loss"] = drawn["val/loss"] - loss[-1]
     accuracy = _mean(fits, split, "accuracy", num_epochs)
     if np.isfinite(accuracy).all():

@@ -106,7 +106,7 @@ def _above_chance(drawn: Drawn, known: Known) -> Mask | bool:
 
 
 def _no_better_than_chance(drawn: Drawn, known: Known) -> Mask:
-    """Accuracy not clearly above the majority's share, calibrated loss not below its entropy."""
+    """Accuracy not clearly above the majority's share, calibrated loss not clearly below chance."""
     no = np.zeros(len(drawn["val/loss"]), dtype=bool)
     if known.majority is None or "val/accuracy" not in drawn:
         return no
@@ -116,7 +116,9 @@ def _no_better_than_chance(drawn: Drawn, known: Known) -> Mask:
     right = 1 - drawn["val/accuracy"]
     guessed = right <= known.majority + slack
     if known.entropy is not None and "val/calibrated_loss" in drawn:
-        return np.asarray(guessed & (drawn["val/calibrated_loss"] > 0.99 * known.entropy))
+        calibrated = drawn["val/calibrated_loss"]
+        unsure = max(0.01 * known.entropy, 2 * float(np.std(calibrated)))
+        return np.asarray(guessed & (calibrated > known.entropy - unsure))
     constant = np.asarray(1 - drawn["best/accuracy"] <= known.majority + slack)
     return guessed & constant
 
@@ -130,34 +132,30 @@ def _learned_nothing_but_images(drawn: Drawn, known: Known) -> Mask | bool:
     )
 
 
-def _fits_better(drawn: Drawn) -> Mask | bool:
-    """Whether the training images are fitted better at the end than at the best epoch."""
-    return drawn["fitted"] < 0 if "fitted" in drawn else True
-
-
 def _material(drawn: Drawn, known: Known, score: str) -> Mask | bool:
+    """Material damage, while the training images are fitted better at the end than at the best."""
     if f"damage/{score}" not in drawn:
         return False
     rules = known.rules
+    better = drawn[f"fitted/{score}"] < 0 if f"fitted/{score}" in drawn else True
     if score == "accuracy":
-        return drawn["damage/accuracy"] >= rules.material_accuracy
+        return (drawn["damage/accuracy"] >= rules.material_accuracy) & better
     least = np.maximum(rules.material_loss * drawn[f"best/{score}"], rules.material_nats)
-    return drawn[f"damage/{score}"] >= least
+    return (drawn[f"damage/{score}"] >= least) & better
 
 
 def _wrong_more_often(drawn: Drawn, known: Known) -> Mask | bool:
-    calibrated = _material(drawn, known, "calibrated_loss")
-    return (calibrated | _material(drawn, known, "accuracy")) & _fits_better(drawn)
+    return _material(drawn, known, "calibrated_loss") | _material(drawn, known, "accuracy")
 
 
 def _too_sure(drawn: Drawn, known: Known) -> Mask | bool:
     if "damage/calibrated_loss" not in drawn:
         return False
-    return _material(drawn, known, "loss") & _fits_better(drawn)
+    return _material(drawn, known, "loss")
 
 
 def _unclear(drawn: Drawn, known: Known) -> Mask | bool:
-    return _material(drawn, known, "loss") & _fits_better(drawn)
+    return _material(drawn, known, "loss")
 
 
 def _too_short(drawn: Drawn, known: Known) -> Mask | bool:

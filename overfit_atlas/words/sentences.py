@@ -181,7 +181,7 @@ def notes(made: "Judgement") -> Iterator[Message]:
     for key, is_so in told.items():
         if is_so:
             yield Message(f"verdict.note.{key}", values)
-    price = made.draws.prices.get(("loss", "accuracy"), 0.0) if made.draws else 0.0
+    price = _price(made)
     if price >= made.rules.material_accuracy:
         yield Message("verdict.question.longer_accuracy", values | {"price": 100 * price})
 
@@ -190,8 +190,15 @@ def remedies(made: "Judgement") -> tuple[str, ...]:
     """Keys of what is usually worth trying (`verdict.remedy.*`)."""
     if by_labels(made):
         return REMEDIES["overfit, by heart, labels"]
-    kind = f"{made.verdict}, {made.kind}"
-    return REMEDIES.get(kind, REMEDIES[made.verdict])
+    usual = REMEDIES.get(f"{made.verdict}, {made.kind}", REMEDIES[made.verdict])
+    if _price(made) < made.rules.material_accuracy:
+        return usual
+    return tuple(name for name in usual if name != "early_stopping")
+
+
+def _price(made: "Judgement") -> float:
+    """What stopping at the best epoch by loss would cost in accuracy, 0..1."""
+    return made.draws.prices.get(("loss", "accuracy"), 0.0) if made.draws else 0.0
 
 
 def report(made: "Judgement", language: str) -> str:
