@@ -1,5 +1,5 @@
 # `make` or `make help` lists what can be made. Only Python 3.11 to 3.13, git and make are needed:
-# everything else is installed into .venv/ from requirements.lock, which pins versions and hashes.
+# everything else is installed into .venv/ from requirements/, where versions and hashes are pinned.
 
 PYTHON ?= python3
 PORT ?= 5000
@@ -7,17 +7,34 @@ NAME ?=
 
 VENV := .venv
 READY := $(VENV)/ready
-QUIETLY := --quiet --disable-pip-version-check --no-deps
+TESTED := $(VENV)/ready-to-test
+LOCKS := requirements
+QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
 
 # DVC runs `python` from PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-# Without compiled modules every stage would compile TensorFlow and MLflow anew.
+# Else every stage would compile TensorFlow and MLflow anew.
 unexport PYTHONDONTWRITEBYTECODE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# uv takes a third of pip's time. Where there is none, or it cannot install (it reads no pip.conf,
+# for one), pip does the same.
+install = python -m uv pip install --python $(VENV)/bin/python $(QUIETLY) $(1) 2> /dev/null \
+	|| { echo "uv cannot install here: pip does, which takes longer"; \
+		python -m pip install $(QUIETLY) $(1); }
+
+# A third of all modules, but most of those that stages import: compiled on all cores here, and not
+# on one while the first stages wait. The rest is compiled as it is imported.
+COMPILED := tensorflow keras mlflow dvc optuna pandas scipy numpy
+
+# A lock without addresses, held to the versions of the run's.
+lock = python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report bench compare preset clean
+.PHONY: help repro test ui dashboard report bench compare preset lock clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET"
@@ -29,7 +46,7 @@ repro: $(READY) ## Set up, train what is not up to date, print the table of resu
 	python -m dvc repro
 	@python -m pipeline.stages.summary
 
-test: $(READY) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline
+test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline
 	python -m ruff check .
 	python -m ruff format --check .
 	python -m mypy
@@ -65,19 +82,36 @@ preset: $(READY) ## Run the pipeline with one preset of experiments/presets, as 
 		ls experiments/presets | sed -n 's/\.yaml$$//p'; exit 1; }
 	python -m pipeline.preset $(NAME) --run
 
+lock: $(READY) ## Write requirements/ anew from pyproject.toml (newest versions: UPGRADE=--upgrade)
+	$(call lock,run,pyproject.toml --extra pipeline --group build)
+	$(call lock,lite,pyproject.toml --extra lite -c $(LOCKS)/run.lock)
+	$(call lock,test,--group test -c $(LOCKS)/run.lock)
+	$(call lock,docs,--group docs -c $(LOCKS)/run.lock)
+	$(call lock,installer,--group installer)
+
 clean: ## Remove what stages wrote and caches of tools; keep .venv, mlruns and DVC's cache
 	rm -rf data/raw data/prepared models results .checkpoints
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find overfit_atlas pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml
+$(READY): $(LOCKS)/installer.lock $(LOCKS)/run.lock pyproject.toml
+	@test -e .git || git rev-parse --git-dir > /dev/null 2>&1 || { \
+		echo "error: no git repository, which DVC needs; in an unpacked download first run:" \
+			"git init && git add . && git commit -m Start"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 		echo "error: $(PYTHON) is missing or not Python 3.11 to 3.13:" \
 			"install one, or name it: make PYTHON=python3.12"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) (about 3 GB, one to three minutes the first time) ..."
-	@python -m pip install $(QUIETLY) --no-compile --require-hashes -r requirements.lock
-	@python -m pip install $(QUIETLY) --no-build-isolation -e .
-	@python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true # some packages carry templates
+	@python -m pip install $(QUIETLY) --require-hashes -r $< 2> /dev/null || true # see `install`
+	@$(call install,--require-hashes -r $(LOCKS)/run.lock)
+	@$(call install,--no-build-isolation -e .)
+	@(cd $(VENV)/lib/python*/site-packages \
+		&& python -m compileall -q -j 0 -x '/tests?/' $(COMPILED)) > /dev/null 2>&1 || true # templates
+	@touch $@
+
+$(TESTED): $(READY) $(LOCKS)/test.lock
+	@echo "Installing what only the tests need ..."
+	@$(call install,--require-hashes -r $(LOCKS)/test.lock)
 	@touch $@

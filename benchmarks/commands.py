@@ -169,9 +169,8 @@ def fixed_cost(name: str, setting: Setting) -> Measured:
 
 def _repeated(name: str, once: Callable[[int], float], remark: str, setting: Setting) -> Measured:
     """`once` in every round; the remark also says how long processors worked."""
-    load, used, seconds = load_average(), processes.processor_seconds(), []
-    for number in setting.each_round(name):
-        seconds.append(once(number))
+    load, used = load_average(), processes.processor_seconds()
+    seconds = [once(number) for number in setting.each_round(name)]
     mean = (processes.processor_seconds() - used) / len(seconds)
     remark = f"{remark}; {mean:.2f} s of processor time"
     return setting.labelled(Measured(name, "s", seconds, remark=remark), load)

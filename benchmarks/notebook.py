@@ -82,9 +82,7 @@ def trained(**request: Any) -> dict[str, Any]:
 
 def sweep(folder: str, epochs: int, trials: list[dict[str, Any]]) -> dict[str, Any]:
     """Fits with different settings, one after another; the mean and number of final losses."""
-    losses = []
-    for trial in trials:
-        losses.append(trained(folder=folder, epochs=epochs, **trial)["loss"])
+    losses = [trained(folder=folder, epochs=epochs, **trial)["loss"] for trial in trials]
     return {"loss": float(np.mean(losses)), "num_fits": len(losses)}
 
 

@@ -30,8 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         if path.is_dir() and not path.is_symlink():
-            os.replace(path, folder / PREVIOUS)
-        os.replace(temporary, path)
+            path.replace(folder / PREVIOUS)
+        temporary.replace(path)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _sweep(path: Path) -> None:
         with suppress(OSError), _opened(folder) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (folder / PREVIOUS).exists() and not path.exists():
-                os.replace(folder / PREVIOUS, path)  # killed between the two renames
+                (folder / PREVIOUS).replace(path)  # killed between the two renames
             shutil.rmtree(folder)
 
 

@@ -1,16 +1,21 @@
-"""Every command the documents show exists."""
+"""Every command that documents show exists; git's hooks and hosts run what `make test` runs."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "experiments").rglob("*.md")]
 )
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
 
 def _code(document: Path) -> str:
@@ -32,10 +37,9 @@ def test_every_command_shown_exists(sources: Any, document: Path) -> None:
 
 
 def test_every_target_says_what_it_does() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    described = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    described = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
     assert described == TARGETS
-    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert phony and set(phony.group(1).split()) == TARGETS
 
 
@@ -47,11 +51,10 @@ SERVERS = {
 
 
 def test_every_server_that_is_shown_or_started_listens_on_this_machine_alone(sources: Any) -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     blocks = [block for document in DOCUMENTS for block in _blocks(document)]
     shown = [
         line
-        for text in (makefile, *blocks)
+        for text in (MAKEFILE, *blocks)
         for line in text.replace("\\\n", " ").splitlines()
         if not line.lstrip().startswith("#")
     ]
@@ -67,3 +70,51 @@ def test_every_server_that_is_shown_or_started_listens_on_this_machine_alone(sou
 def _blocks(document: Path) -> list[str]:
     text = document.read_text(encoding="utf-8")
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def _yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path)
+
+
+def test_hooks_are_the_checks_of_make_test() -> None:
+    recipe = re.search(r"^test: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert recipe
+    checks = [line.strip() for line in recipe.group(1).splitlines()]
+    assert len(checks) == 4
+    (repository,) = _yaml(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    hooks = repository["hooks"]
+    assert [f".venv/bin/{check}" for check in checks] == [hook["entry"] for hook in hooks]
+    assert {(hook["language"], hook["pass_filenames"]) for hook in hooks} == {("system", False)}
+
+
+def test_a_host_runs_the_very_checks_on_every_python_promised() -> None:
+    job = _yaml(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]
+    matrix = job["strategy"]["matrix"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    promised = SpecifierSet(project["requires-python"])
+    assert matrix["python"] == [f"3.{minor}" for minor in range(30) if f"3.{minor}" in promised]
+    assert {system.split("-")[0] for system in matrix["os"]} == {"ubuntu", "macos"}
+    assert _commands(job) == ["sh .ci/run"]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.rstrip().endswith("\nexec make test")
+
+
+def test_what_runs_at_night_exists() -> None:
+    job = _yaml(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
+    runs = {one["name"]: one["run"] for one in job["strategy"]["matrix"]["include"]}
+    assert _commands(job) == ["make .venv/ready-to-test", "${{ matrix.run }}"]
+    assert set(re.findall(r"^make (\S+)$", "\n".join(runs.values()), re.MULTILINE)) <= TARGETS
+    files = [word for run in runs.values() for word in run.split() if word.startswith("tests/")]
+    assert files and [file for file in files if not (ROOT / file).exists()] == []
+    read = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*.py")]
+    assert [name for name in job["env"] if name != "PYTHON" and name not in "".join(read)] == []
+
+
+def test_no_workflow_may_write_to_the_repository() -> None:
+    assert len(WORKFLOWS) == 2
+    assert [_yaml(path)["permissions"] for path in WORKFLOWS] == [{"contents": "read"}] * 2
+
+
+def _commands(job: Any) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import pytest
@@ -83,6 +84,40 @@ def test_imports_go_one_way(sources: Any) -> None:
     assert wrong == []
 
 
+def test_no_imports_go_in_a_circle(sources: Any) -> None:
+    """Neither those of a whole file nor those inside a function, which only hide a circle."""
+    imports = {module: _imported_by_name(sources, module) for module in sources.modules}
+    assert imports["pipeline.training.program"] >= {"pipeline.training.devices"}
+    assert _circle(imports) == []
+
+
+def test_a_circle_is_seen() -> None:
+    assert _circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert set(_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+
+
+def _circle(imports: dict[str, set[str]]) -> list[str]:
+    """The modules of one circle, or none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def _imported_by_name(sources: Any, module: str) -> set[str]:
+    """The modules of this project that a module names; `from package import module` names one."""
+    found = set()
+    for node in ast.walk(sources.tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in sources.modules else node.module for name in inner}
+    return found & sources.modules.keys() - {module}
+
+
 def test_no_verb_imports_a_verb(sources: Any) -> None:
     verbs = {module for module in sources.modules if _is_verb(sources, module)}
     assert "pipeline.stages.train" in verbs
@@ -132,6 +167,29 @@ def _loaded_by(modules: list[str]) -> set[str]:
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+def test_no_graph_is_made_by_autograph(sources: Any) -> None:
+    """It rewrites source code, fails on Python 3.13, and leaves files of killed workers behind."""
+    files = [name for name in sources.texts if name.endswith(".py")]
+    assert {name for name in files if _autographs(ast.parse(sources.texts[name]))} == set()
+    assert _autographs(ast.parse("@tf.function\ndef f(): pass"))
+    assert _autographs(ast.parse("tf.function(f, autograph=True)"))
+    assert not _autographs(ast.parse("partial(tf.function, autograph=False)"))
+
+
+def _autographs(tree: ast.Module) -> bool:
+    told = [
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        if any(ast.unparse(one) == "autograph=False" for one in node.keywords)
+        for part in (node.func, *node.args)
+    ]
+    return any(
+        isinstance(node, ast.Attribute) and ast.unparse(node) == "tf.function" and node not in told
+        for node in ast.walk(tree)
+    )
 
 
 def test_functions_and_files_stay_short(sources: Any) -> None:

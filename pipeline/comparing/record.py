@@ -124,7 +124,7 @@ def _require_allowed(key: str, model: str, where: str) -> None:
     spoiling = [f"preprocess.{name}" for name in SPOILING]
     if key in ("train.seeds", f"models.{model}.train", "train", f"models.{model}"):
         raise ComparisonError(f"{where}.{key}: {_INSTEAD.get(key, _ONE_KEY)}")
-    if key.startswith(("train.", f"models.{model}.")) and ".train." not in key or key in spoiling:
+    if (key.startswith(("train.", f"models.{model}.")) and ".train." not in key) or key in spoiling:
         return
     near = difflib.get_close_matches(key, [*spoiling, "ensemble"], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""

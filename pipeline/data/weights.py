@@ -32,7 +32,7 @@ def obtain(name: str, urls: Sequence[str], md5: str, mirror: str | None, folder:
 def _copy(source: Path, md5: str, target: Path) -> None:
     if not source.is_file():
         raise DataError(f"download.mirror: needs the file {source.name}; {source} is not there.")
-    if hashlib.md5(source.read_bytes()).hexdigest() != md5:
+    if hashlib.md5(source.read_bytes(), usedforsecurity=False).hexdigest() != md5:
         raise DataError(f"{source}: not the published file (its MD5 sum is another).")
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -157,7 +157,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, metric: str, language: str) -> None:
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
-    higher = metric.endswith("accuracy") and not metric.startswith("gap") or "onset" in metric
+    higher = (metric.endswith("accuracy") and not metric.startswith("gap")) or "onset" in metric
     way = "higher" if higher else "lower"
     axes.set_title(say(f"remedies.{way}"), fontsize=9.5, loc="center")
     axes.set_xlabel(say(f"effect.{metric}"))

@@ -9,13 +9,10 @@ only that of the CPU was measured.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-from pipeline.data.prepared import Prepared
-from pipeline.training.task import FitTask
 
 GPU_FILES = "nvidia[0-9]*"
 TPU_VARIABLE = "TPU_NAME"
@@ -89,63 +86,3 @@ def arithmetic() -> Arithmetic:
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     able = all(one.get("compute_capability", (0, 0)) >= FIRST_WITH_BFLOAT16 for one in details)
     return Arithmetic("mixed_bfloat16" if able else "float32", xla=True)
-
-
-def program(task: FitTask, data: Prepared, over: Any = None) -> Any:
-    """The compiled program of one kind of fit, on all devices of `over` (default: `strategy`)."""
-    from pipeline.training.program import Program
-
-    over = over or strategy()
-    if over is None:
-        return Program(task, data, arithmetic())
-    # Devices add up their gradients in the update, which XLA cannot take as one.
-    shared = replace(arithmetic(), xla=False)
-    with over.scope():
-        made: Program = _distributed(Program)(task, data, shared)
-    made.strategy = over  # type: ignore[attr-defined]
-    return made
-
-
-def _distributed(base: Any) -> Any:
-    """`base` (Program) with every batch shared out over the replicas of its `strategy`."""
-    import tensorflow as tf
-
-    class Distributed(base):  # type: ignore[misc]
-        strategy: Any
-
-        def _step(self, batch: Any, salt: Any, update: Any, terms: Any) -> Any:
-            def replica() -> Any:
-                context = tf.distribute.get_replica_context()
-                rank, count = context.replica_id_in_sync_group, context.num_replicas_in_sync
-                own, share = _share(batch, rank, count)
-                loss, hits = super(Distributed, self)._step(own, salt + rank, update, terms, share)
-                # A batch too small to share out was learnt from by all, but counts once.
-                counted = tf.logical_or(tf.size(batch[1]) >= count, tf.equal(rank, 0))
-                return loss * tf.cast(counted, loss.dtype), hits * tf.cast(counted, hits.dtype)
-
-            losses, hits = self.strategy.run(replica)
-            add = tf.distribute.ReduceOp.SUM
-            return (
-                self.strategy.reduce(add, losses, axis=None),
-                self.strategy.reduce(add, hits, axis=None),
-            )
-
-    return Distributed
-
-
-def _share(batch: Any, rank: Any, count: int) -> tuple[Any, Any]:
-    """Every `count`-th image of a batch from `rank` on, and what part of the batch that is.
-
-    A batch smaller than `count` is given whole to every replica.
-    """
-    import tensorflow as tf
-
-    images, labels = batch
-    size = tf.size(labels)
-    whole = size < count
-    first, stride = tf.where(whole, 0, rank), tf.where(whole, 1, count)
-    index = tf.range(first, size, stride)
-    share = tf.where(
-        whole, 1 / count, tf.cast(tf.size(index), tf.float32) / tf.cast(size, tf.float32)
-    )
-    return (tf.gather(images, index), tf.gather(labels, index)), share

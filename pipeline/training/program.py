@@ -7,7 +7,7 @@ speed comes from (`docs/performance.md`).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import tensorflow as tf
 from pipeline import models, tiny_images
 from pipeline.data.prepared import Prepared
 from pipeline.params import Train
-from pipeline.training import augmentation, balancing, losses, optimizers
+from pipeline.training import augmentation, balancing, devices, losses, optimizers
 from pipeline.training.devices import CPU, Arithmetic
 from pipeline.training.dropout import Rates
 from pipeline.training.task import FitTask
@@ -214,6 +214,60 @@ class Program:
         return tf.cast(loss, tf.float64) * tf.cast(count, tf.float64), tf.math.count_nonzero(
             hits, dtype=tf.int32
         )
+
+
+class Distributed(Program):
+    """A program of which each replica of a `tf.distribute` strategy learns its share of a batch."""
+
+    def __init__(self, task: FitTask, data: Prepared, arithmetic: Arithmetic, over: Any) -> None:
+        self._over = over
+        with over.scope():
+            super().__init__(task, data, arithmetic)
+
+    def _step(
+        self, batch: tuple[Any, Any], salt: Any, update: Any, terms: Any, share: Any = 1.0
+    ) -> Any:
+        def replica() -> Any:
+            context = tf.distribute.get_replica_context()
+            rank, count = context.replica_id_in_sync_group, context.num_replicas_in_sync
+            own, part = _share(batch, rank, count)
+            learn = super(Distributed, self)._step
+            loss, hits = learn(own, salt + rank, update, terms, share * part)
+            # A batch too small to share out was learnt from by all, but counts once.
+            counted = tf.logical_or(tf.size(batch[1]) >= count, tf.equal(rank, 0))
+            return loss * tf.cast(counted, loss.dtype), hits * tf.cast(counted, hits.dtype)
+
+        add = tf.distribute.ReduceOp.SUM
+        return tuple(self._over.reduce(add, sums, axis=None) for sums in self._over.run(replica))
+
+
+def on_devices(task: FitTask, data: Prepared, over: Any = None) -> Program:
+    """The compiled program of one kind of fit, on all devices of `over`.
+
+    Args:
+        over: a `tf.distribute` strategy; by default that of all devices this process sees.
+    """
+    over = over or devices.strategy()
+    if over is None:
+        return Program(task, data, devices.arithmetic())
+    # Devices add up their gradients in the update, which XLA cannot take as one.
+    return Distributed(task, data, replace(devices.arithmetic(), xla=False), over)
+
+
+def _share(batch: Any, rank: Any, count: int) -> tuple[Any, Any]:
+    """Every `count`-th image of a batch from `rank` on, and what part of the batch that is.
+
+    A batch smaller than `count` is given whole to every replica.
+    """
+    images, labels = batch
+    size = tf.size(labels)
+    whole = size < count
+    first, stride = tf.where(whole, 0, rank), tf.where(whole, 1, count)
+    index = tf.range(first, size, stride)
+    share = tf.where(
+        whole, 1 / count, tf.cast(tf.size(index), tf.float32) / tf.cast(size, tf.float32)
+    )
+    return (tf.gather(images, index), tf.gather(labels, index)), share
 
 
 _graph = partial(tf.function, autograph=False)

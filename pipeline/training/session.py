@@ -48,8 +48,8 @@ def _program(task: FitTask, resident: Any) -> Any:
     What differs by seed, length or rate of dropout is not compiled.
     """
     from pipeline import models
-    from pipeline.training import devices
     from pipeline.training.dropout import structure
+    from pipeline.training.program import on_devices
 
     manifest, train = resident.data.manifest, _compiled_settings(task)
     shape, num_classes = manifest.image_shape, manifest.num_classes
@@ -60,7 +60,7 @@ def _program(task: FitTask, resident: Any) -> Any:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)
             gc.collect()  # programs are cycles, and a stage seldom looks for any by itself
-        _programs[key] = devices.program(task, resident.data)
+        _programs[key] = on_devices(task, resident.data)
     _programs.move_to_end(key)
     _programs[key].begin(net)
     return _programs[key]

@@ -89,7 +89,7 @@ class _Cluster:
                     pure=False,
                     retries=RETRIES,
                     priority=-index,
-                )  # fmt: skip
+                )
                 for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
             ]
             position = {future.key: index for index, future in enumerate(submitted)}

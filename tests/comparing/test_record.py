@@ -24,7 +24,7 @@ def resolved(changes, seeds=(0, 1, 2)):
 
 
 def test_a_variant_is_the_baseline_with_its_own_overrides_on_top():
-    base, wide, twice, ensemble = record.parse(PLAIN).resolved((0, 1, 2))
+    base, wide, _, ensemble = record.parse(PLAIN).resolved((0, 1, 2))
     assert [base.name, wide.name] == ["baseline", "wide"]
     assert (base.section.units, wide.section.units) == ((512,), (4000,))
     assert base.train.epochs == wide.train.epochs == 3

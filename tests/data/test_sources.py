@@ -90,7 +90,7 @@ def test_a_mirror_of_cifar_is_read(tmp_path, made, name):
     archive = catalog.find(name).archives[0]
     made.write_tar(mirror / archive.name, members)
     dataset = pinned(catalog.find(name), mirror)
-    _, images, found = fetched(dataset, tmp_path, mirror=str(mirror))
+    _, images, _ = fetched(dataset, tmp_path, mirror=str(mirror))
     assert np.array_equal(images["test"], pixels)
     assert len(images["train"]) == 10 * len(layout.members["train"])
 

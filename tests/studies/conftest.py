@@ -39,7 +39,7 @@ def make_plan(tmp_path):
     """A plan with some settings changed: `make_plan({"tune.sampler": "sobol"})`."""
 
     def make(changes=None):
-        counts = {split: (NUM_IMAGES // 2,) * 2 for split in ("train", "val", "test", "probe")}
+        counts = dict.fromkeys(("train", "val", "test", "probe"), (NUM_IMAGES // 2,) * 2)
         manifest = Manifest("toy", ("cat", "dog"), (8, 8, 1), counts, (0.5,), (0.2,), "content" * 6)
         return Plan(params.parse({}, {**SETTINGS, **(changes or {})}), tmp_path, manifest)
 
@@ -70,19 +70,19 @@ def fit_of(task):
         correct = np.arange(NUM_IMAGES) < np.round(accuracy * NUM_IMAGES)[:, None]
         arrays |= {f"{split}_loss": values, f"{split}_correct": correct}
         arrays |= {f"{split}_confidence": np.full_like(values, 0.9)}
-        for epoch in range(epochs):
-            rows.append(
-                {
-                    "seed": task.seed,
-                    "epoch": epoch + 1,
-                    "split": split,
-                    "loss": values[epoch].mean(),
-                    "accuracy": correct[epoch].mean(),
-                    "true_accuracy": correct[epoch].mean(),
-                    "ece": 0.1,
-                    "brier": 0.2,
-                }
-            )
+        rows += [
+            {
+                "seed": task.seed,
+                "epoch": epoch + 1,
+                "split": split,
+                "loss": values[epoch].mean(),
+                "accuracy": correct[epoch].mean(),
+                "true_accuracy": correct[epoch].mean(),
+                "ece": 0.1,
+                "brier": 0.2,
+            }
+            for epoch in range(epochs)
+        ]
     curves = pd.DataFrame(rows).assign(penalty=np.nan, learning_rate=np.nan, seconds=np.nan)
     return FitResult(
         seed=task.seed,

@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def model():
 
 
 def _gradients(model, images):
-    @tf.function
+    @partial(tf.function, autograph=False)
     def traced(images):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.sin(model(images, training=True)))

@@ -19,7 +19,7 @@ from pipeline import models
 from pipeline.data import prepared
 from pipeline.params import Dense, Train
 from pipeline.training import devices
-from pipeline.training.program import Resident
+from pipeline.training.program import Resident, on_devices
 from pipeline.training.task import FitTask
 
 data = prepared.read(Path(sys.argv[1]))
@@ -29,7 +29,7 @@ task = FitTask("dense", Dense(units=(16,), l2=0.001), train, 3, Path(sys.argv[1]
 assert devices.strategy() is None
 found = []
 for over in (None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-    program = devices.program(task, data, over)
+    program = on_devices(task, data, over)
     program.begin(models.build("dense", task.section, data.manifest.image_shape, 10, 4))
     running = [program.train_epoch(resident, epoch, 3, 0.01) for epoch in (1, 2)]
     found.append((running, program.model.get_weights(), program.logits(resident.val_images)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -62,7 +63,7 @@ def test_a_layer_gives_what_keras_gives(noise_shape: tuple[int | None, ...] | No
     own = model(0.2)
     rates = Rates(own)
 
-    @tf.function
+    @partial(tf.function, autograph=False)
     def graph(inputs: tf.Tensor, training: bool) -> tf.Tensor:
         with rates.variable():
             return own(inputs, training=training)
