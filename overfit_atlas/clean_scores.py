@@ -116,7 +116,8 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _named(self) -> str:
         """The model's name. New nets of equal weights' shapes are seeds of one model; a net that
-        was fitted before goes on, which is no seed."""
+        was fitted before goes on, which is no seed.
+        """
         name = str(getattr(self.model, "name", "model"))
         if self.model in self._fitted:
             return self._free(f"{name}, continued")

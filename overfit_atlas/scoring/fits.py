@@ -3,13 +3,13 @@
 Tables in, records out; reads no file. `Fit` is one seed of one model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from overfit_atlas.errors import AtlasError
 
@@ -179,66 +179,3 @@ def from_table(
 
 def _seed(value: object) -> int:
     return int(str(value))
-
-
-def from_keras(history: Mapping[str, Sequence[float] | ArrayLike], seed: int = 0) -> Fit:
-    """The history of a Keras `History.history` or CSVLogger file: no clean training scores.
-
-    `loss` and the like become split `running`, `val_loss` and the like split `val`. The first
-    metric whose name has "acc" in it counts as accuracy.
-
-    Raises:
-        InvalidFit: there is no `val_loss`, or the columns differ in length.
-    """
-    columns = {str(name): np.asarray(values, dtype=float) for name, values in history.items()}
-    if "val_loss" not in columns:
-        raise InvalidFit(
-            f"history: no 'val_loss' (got {', '.join(columns) or 'nothing'}). "
-            "Train with validation_data or validation_split."
-        )
-    lengths = {name: column.shape for name, column in columns.items()}
-    if len(set(lengths.values())) > 1 or len(columns["val_loss"].shape) != 1:
-        raise InvalidFit(f"history: columns of different lengths {lengths}.")
-    if not len(columns["val_loss"]):
-        raise InvalidFit("history: no epochs.")
-    return Fit(pd.concat(_from_columns(columns, seed), ignore_index=True), None, seed)
-
-
-def _from_columns(columns: Mapping[str, Floats], seed: int) -> Iterator["pd.DataFrame"]:
-    epochs = np.arange(1, len(columns["val_loss"]) + 1)
-    names = (name for name in columns if "acc" in name and not name.startswith("val_"))
-    accuracy = next(names, "")
-    for split, prefix in (("running", ""), ("val", "val_")):
-        table = pd.DataFrame({"seed": seed, "epoch": epochs, "split": split})
-        for name, source in (("loss", "loss"), ("accuracy", accuracy)):
-            if accuracy or name == "loss":
-                table[name] = columns.get(prefix + source, np.full(len(epochs), np.nan))
-        if split == "running":
-            rate = columns.get("learning_rate", columns.get("lr"))
-            table["learning_rate"] = np.nan if rate is None else rate
-        yield table
-
-
-def from_metrics(metrics: "pd.DataFrame", seed: int = 0) -> Fit:
-    """The history of a tracked run, from every value of its metrics (columns metric, step, value).
-
-    Understands `val/loss`, `probe/loss`, ... and the names of Keras (`loss`, `val_loss`, ...). Of
-    several values of one step the last counts.
-
-    Raises:
-        InvalidFit: no validation loss by epoch among the metrics.
-    """
-    table = metrics.drop_duplicates(["metric", "step"], keep="last")
-    wide = table.pivot(index="step", columns="metric", values="value").sort_index()
-    if "val/loss" not in wide:
-        by_epoch = wide[wide["val_loss"].notna()] if "val_loss" in wide else wide.iloc[:0, :0]
-        return from_keras({str(name): by_epoch[name].to_numpy() for name in by_epoch}, seed)
-    rows = []
-    epochs = wide.index[wide["val/loss"].notna()]
-    for split in ("running", "probe", "val"):
-        known = [name for name in METRICS + ("penalty",) if f"{split}/{name}" in wide]
-        if known:
-            columns = wide.loc[epochs, [f"{split}/{name}" for name in known]]
-            part = columns.set_axis(known, axis=1).assign(split=split, seed=seed)
-            rows.append(part.rename_axis("epoch").reset_index())
-    return Fit(pd.concat(rows, ignore_index=True), None, seed)

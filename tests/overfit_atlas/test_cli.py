@@ -1,0 +1,105 @@
+"""The command: what it prints, what it writes, and its exit status."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from overfit_atlas import cli
+
+
+@pytest.fixture
+def log(tmp_path):
+    """A Keras CSVLogger file of a net whose validation loss turns at epoch 8 of 24."""
+    epochs = np.arange(24)
+    val = np.where(epochs < 8, 1.2 - 0.1 * epochs, 0.5 + 0.05 * (epochs - 7))
+    rows = [
+        f"{t},{0.9 - 0.3 * 0.8**t:.4f},{1.3 * 0.85**t:.4f},{0.8:.4f},{loss:.4f}"
+        for t, loss in zip(epochs, val, strict=True)
+    ]
+    path = tmp_path / "training.csv"
+    path.write_text("\n".join(["epoch,accuracy,loss,val_accuracy,val_loss", *rows]))
+    return path
+
+
+def test_a_log_is_judged_and_the_record_written(log, tmp_path, capsys):
+    out = tmp_path / "deep" / "record.json"
+    assert cli.main(["diagnose", str(log), "--json", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("read: train loss, train accuracy, val loss, val accuracy from 1 fit")
+    assert "overfit" in printed
+    record = json.loads(out.read_text())
+    [judged] = record["judgements"]
+    assert judged["verdict"] == "overfit" and judged["onset"]["loss"]["epoch"] in (7, 8, 9)
+    assert record["read"]["fits"][0]["epochs"] == 24
+    assert record["read"]["fits"][0]["last"]["val_loss"] == pytest.approx(1.3)
+    assert [path.name for path in out.parent.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ([], 0),
+        (["--fail-on", "overfit"], 1),
+        (["--fail-on", "overfit", "--at", "0.5"], 1),
+        (["--fail-on", "underfit"], 0),
+        (["--fail-on", "undetermined"], 0),
+    ],
+)
+def test_a_gate_for_continuous_integration(log, more, status):
+    assert cli.main(["diagnose", str(log), *more]) == status
+
+
+def test_japanese(log, capsys):
+    cli.main(["diagnose", str(log), "--language", "ja"])
+    assert "過学習" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, capsys):
+    assert cli.main(["diagnose", str(tmp_path / "none.csv")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1 and "none.csv" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["diagnose"], ["diagnose", "x", "--at", "2"], ["diagnose", "x", "--classes", "1"], ["no"]],
+)
+def test_a_wrong_command_line_has_a_status_of_its_own(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 64
+    assert "usage" in capsys.readouterr().err
+
+
+def test_formats_are_listed(capsys):
+    assert cli.main(["formats"]) == 0
+    assert "keras" in capsys.readouterr().out.lower()
+
+
+def test_it_runs_as_a_module(log):
+    done = subprocess.run(
+        [sys.executable, "-m", "overfit_atlas", "diagnose", str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "overfit" in done.stdout and done.stderr == ""
+
+
+def test_the_package_is_imported_in_no_time_and_without_pandas():
+    code = "import sys, overfit_atlas; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {
+        "pandas",
+        "scipy",
+        "keras",
+        "tensorflow",
+        "mlflow",
+        "matplotlib",
+        "sklearn",
+        "pipeline",
+    }
+    assert heavy & set(done.stdout.split()) == set()
