@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     say = partial(print, file=sys.stderr, flush=True)
     if parsed.command == "summaries":
-        say(summaries.write(parsed.folder, parsed.out))
+        print(summaries.described(summaries.write(parsed.folder, parsed.out)))
         return 0
     numbers = range(parsed.first, parsed.first + parsed.count)
     order = making.Order(parsed.part, numbers, parsed.data, parsed.folder, parsed.workers)

@@ -112,7 +112,7 @@ def _by_member(epochs: Sequence[_Epoch], take: Callable[[scores.Scores], Array])
 def _image_errors(found: Floats) -> Floats:
     """(3, epochs) from (3, epochs, num_truth)."""
     change = found - found[:, -1:]
-    return change.std(axis=-1, ddof=1) / np.float32(np.sqrt(found.shape[-1]))
+    return np.asarray(change.std(axis=-1, ddof=1) / np.float32(np.sqrt(found.shape[-1])))
 
 
 def _halved(values: Floats) -> NDArray[np.float16]:
@@ -121,8 +121,11 @@ def _halved(values: Floats) -> NDArray[np.float16]:
 
 
 def _curves(epochs: Sequence[_Epoch]) -> Curves:
-    sides = {"truth": ("loss", "accuracy", "calibrated", "temperature")}
-    sides |= dict.fromkeys(("val", "probe"), ("loss", "accuracy"))
+    sides = {
+        "truth": ("loss", "accuracy", "calibrated", "temperature"),
+        "val": ("loss", "accuracy"),
+        "probe": ("loss", "accuracy"),
+    }
     found = {}
     for side, names in sides.items():
         values = np.array([getattr(epoch, side) for epoch in epochs], np.float32)

@@ -86,8 +86,13 @@ def draw(setting: Setting, images: Images) -> Drawn:
     truth = generator.permutation(rest)[: setting.num_truth]
     train, val = generator.permutation(train), generator.permutation(val)
     places = _stratified(images.labels[train], np.arange(len(train)), setting.num_probe)
-    sides = [_side(setting, images, which, generator) for which in (train, val, truth)]
-    return Drawn(*sides, probe=np.sort(places), num_classes=images.num_classes)
+    return Drawn(
+        train=_side(setting, images, train, generator),
+        val=_side(setting, images, val, generator),
+        truth=_side(setting, images, truth, generator),
+        probe=np.sort(places),
+        num_classes=images.num_classes,
+    )
 
 
 def _stratified(labels: Labels, pool: Indices, size: int) -> Indices:

@@ -143,11 +143,12 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _relu(values: Floats) -> Floats:
-    return np.maximum(values, 0, out=values)
+    np.maximum(values, 0, out=values)
+    return values
 
 
 def _sigmoid(values: Floats) -> Floats:
-    return np.float32(1) / (1 + np.exp(-values))
+    return np.asarray(np.float32(1) / (1 + np.exp(-values)))
 
 
 Function = Callable[[Floats], Floats]

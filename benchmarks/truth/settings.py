@@ -121,7 +121,8 @@ def _candidate(part: Part, number: int, generator: np.random.Generator) -> Setti
 def _plain(part: Part, number: int, generator: np.random.Generator) -> Setting:
     optimizer = _one(OPTIMIZERS, generator)
     noise = _one(NOISES, generator)
-    width = round(_log_uniform(*_one(WIDTHS, generator), generator))
+    low, high = _one(WIDTHS, generator)
+    width = round(_log_uniform(low, high, generator))
     pooling = _one(POOLINGS, generator)
     dropout = 0.0 if generator.random() < 0.5 else float(generator.uniform(0.05, 0.7))
     plain = Setting(

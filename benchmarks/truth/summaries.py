@@ -15,16 +15,39 @@ TABLE = stored.HERE / "summaries.csv"
 OF_RECIPE = ("gap", "gap_best", "slope", "loss", "accuracy", "probe_loss", "probe_accuracy")
 
 
-def write(folder: Path, table: Path) -> str:
-    """Write the rows of all settings kept in `folder` to `table`; a sentence that says how many."""
+def write(folder: Path, table: Path) -> pd.DataFrame:
+    """Write the rows of all settings kept in `folder` to `table`, and return them.
+
+    Raises:
+        SystemExit: there are none.
+    """
     kept = [path for part in PARTS for path in stored.paths(folder, part)]
     if not kept:
         raise SystemExit(f"{folder}: no fits; `python -m benchmarks.truth fits` makes them.")
     rows = pd.DataFrame([row(stored.read(path)) for path in kept])
     with replacing(table) as temporary:
         rows.to_csv(temporary, index=False)
-    counts = ", ".join(f"{number} {part}" for part, number in rows["part"].value_counts().items())
-    return f"{table}: {counts}"
+    return rows
+
+
+def described(rows: pd.DataFrame) -> str:
+    """A table in Markdown: how many settings there are, and of how many each damage is material.
+
+    Shares are of the natural mix; the error of the truth is the median over settings whose rise is
+    between a quarter and four times material, seeds and images taken together, over material.
+    """
+    lines = ["| part | score | settings | material | in the natural mix | error of the truth |"]
+    lines.append("|---|---|---|---|---|---|")
+    for part, group in rows.groupby("part", sort=False):
+        for name in SCORES:
+            severity = group[f"{name}_rise"] / group[f"{name}_material"]
+            share = np.average(severity >= 1, weights=group["weight"])
+            errors = np.hypot(group[f"{name}_rise_error_seeds"], group[f"{name}_rise_error_images"])
+            near = severity.between(0.25, 4)
+            error = (errors / group[f"{name}_material"])[near].median()
+            cells = (part, name, len(group), int((severity >= 1).sum()), f"{share:.0%}")
+            lines.append(f"| {' | '.join(map(str, cells))} | {error:.2f} of material |")
+    return "\n".join(lines)
 
 
 def row(kept: StoredSetting) -> dict[str, object]:

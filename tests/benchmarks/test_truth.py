@@ -310,6 +310,18 @@ def test_the_recipe_is_judged_by_fresh_seeds_and_a_training_by_its_own_net(kept)
         truths.of_training(planted, 3)
 
 
+def test_the_mix_is_told_with_its_weights():
+    table = pd.DataFrame({"part": ["tune"] * 4, "weight": [1.0, 1.0, 2.0, 4.0]})
+    for name in truths.SCORES:
+        table[f"{name}_rise"] = [0.02, 0.05, 0.0, 0.004]
+        table[f"{name}_material"] = 0.01
+        table[f"{name}_rise_error_seeds"] = 0.003
+        table[f"{name}_rise_error_images"] = 0.004
+    lines = summaries.described(table).splitlines()
+    assert lines[2] == "| tune | loss | 4 | 2 | 25% | 0.50 of material |"
+    assert len(lines) == 5
+
+
 def test_the_table_has_a_row_a_setting_in_order(kept, tmp_path):
     for number, one in enumerate(kept):
         stored.write(stored.path(tmp_path, "report", number), one)
