@@ -77,7 +77,17 @@ def _joined(parts: Iterable[raw.Part]) -> Images:
 
 def draw(setting: Setting, images: Images) -> Drawn:
     """The images of `setting`: train and val from the official train part, each with equal shares
-    of the classes; truth from all that is left, the official test part among it."""
+    of the classes; truth from all that is left, the official test part among it.
+
+    Raises:
+        ValueError: there are too few images.
+    """
+    needed = setting.num_train + setting.num_val
+    if needed > images.num_train_part or needed + setting.num_truth > len(images.labels):
+        raise ValueError(
+            f"got {images.num_train_part} images of the train part and {len(images.labels)} in "
+            f"all, expected {needed} and {needed + setting.num_truth}: take the whole data set."
+        )
     generator = setting.generator(0)
     pool = generator.permutation(images.num_train_part)
     train = _stratified(images.labels, pool, setting.num_train)

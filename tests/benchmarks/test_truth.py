@@ -150,6 +150,16 @@ def test_sides_share_no_image_and_have_equal_shares_of_classes():
     np.testing.assert_array_equal(drawn.truth.labels, ids[2] % 10)
 
 
+@pytest.mark.parametrize(("num_val", "num_truth", "enough"), [(300, 200, True), (301, 0, False)])
+def test_too_few_images_are_refused(num_val, num_truth, enough):
+    recipe = tiny(0, num_train=100, num_val=num_val, num_truth=num_truth)
+    if enough:
+        assert len(images.draw(recipe, numbered()).truth.labels) == 200
+        recipe = replace(recipe, num_truth=201)
+    with pytest.raises(ValueError, match="got 400 images of the train part and 600 in all"):
+        images.draw(recipe, numbered())
+
+
 def test_a_probe_is_all_of_train_where_train_is_smaller():
     drawn = images.draw(tiny(0, num_train=50, num_val=80), numbered())
     assert drawn.probe.tolist() == list(range(50))
