@@ -115,8 +115,9 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
             active_run.require_run()
 
     def _named(self) -> str:
-        """The model's name. New nets of equal weights' shapes are seeds of one model; a net that
-        was fitted before goes on, which is no seed.
+        """The model's name; new nets with weights of the same shapes are seeds of one model.
+
+        A net that was fitted before goes on, which is no seed.
         """
         name = str(getattr(self.model, "name", "model"))
         if self.model in self._fitted:

@@ -236,7 +236,7 @@ class _Scored:
 
         A single seed has no others: its own curve, from other images, must choose.
         """
-        num_seeds, num_epochs, _ = self.curves.shape
+        num_seeds = len(self.curves)
         inside = np.eye(int(self.fold.max()) + 1, dtype=np.float32)[self.fold]
         by_fold = self.curves @ inside
         others = by_fold.sum(-1, keepdims=True, dtype=np.float64) - by_fold

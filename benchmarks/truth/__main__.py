@@ -1,4 +1,4 @@
-"""The truth bench: `python -m benchmarks.truth fits`, then `summaries`."""
+"""The truth bench: `python -m benchmarks.truth fits`, then `summaries`, `judge` and `report`."""
 
 import argparse
 import sys
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.truth import making, stored, summaries
+import pandas as pd
+
+from benchmarks.truth import judging, making, report, stored, summaries
 from benchmarks.truth.settings import PARTS
+from overfit_atlas.rules import Rules
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,6 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say = partial(print, file=sys.stderr, flush=True)
     if parsed.command == "summaries":
         print(summaries.described(summaries.write(parsed.folder, parsed.out)))
+        return 0
+    if parsed.command == "judge":
+        rows = judging.judge_all(parsed.folder, parsed.table, Rules())
+        say(f"{len(rows)} judgements in {parsed.table}")
+        return 0
+    if parsed.command == "report":
+        rows = pd.read_csv(parsed.table)
+        print(report.tables(rows[rows["part"] == parsed.part]))
         return 0
     numbers = range(parsed.first, parsed.first + parsed.count)
     order = making.Order(parsed.part, numbers, parsed.data, parsed.folder, parsed.workers)
@@ -40,7 +51,14 @@ def parser() -> argparse.ArgumentParser:
     )
     table = commands.add_parser("summaries", help="write what was true of each kept setting")
     table.add_argument("--out", type=Path, default=summaries.TABLE, help="the table, CSV")
-    for command in (fits, table):
+    judge = commands.add_parser("judge", help="judge every kept fit, and write what was said")
+    told = commands.add_parser("report", help="print how true the judgements are")
+    told.add_argument(
+        "--part", choices=PARTS, default="report", help="tune is what rules came from"
+    )
+    for command in (judge, told):
+        command.add_argument("--table", type=Path, default=judging.TABLE, help="the judgements")
+    for command in (fits, table, judge):
         command.add_argument("--folder", type=Path, default=stored.FOLDER, help="kept fits")
     return made
 

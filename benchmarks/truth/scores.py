@@ -51,7 +51,8 @@ def calibrated(logits: Floats, labels: Integers, start: float = 1.0) -> tuple[Fl
 
 def _below(logits: Floats, labels: Integers) -> tuple[Floats, Floats]:
     """How far each logit is below the image's largest, classes first (num_classes, num_images);
-    and how far that of the label is."""
+    and how far that of the label is.
+    """
     turned = np.ascontiguousarray(logits.T)
     turned -= turned.max(0)
     return turned, turned[labels, np.arange(len(labels))]

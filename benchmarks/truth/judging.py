@@ -1,0 +1,194 @@
+"""What the judge says of the kept fits, one row a judgement, beside what is true: `judge_all`.
+
+A row is one recipe (three seeds together) or one training (a seed alone). It holds what a change of
+thresholds or of recalibration needs, so that either is judged again from the table in seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.truth import stored
+from benchmarks.truth.settings import NUM_JUDGED
+from benchmarks.truth.stored import StoredSetting
+from overfit_atlas import draws, judgement, recalibration, verdicts
+from overfit_atlas.draws import ACCURACY, SCORES, Draws
+from overfit_atlas.facts import Facts
+from overfit_atlas.rules import Rules
+from overfit_atlas.scoring import calibration
+from overfit_atlas.scoring.fits import Fit, Floats, PerImage, smoothed
+from overfit_atlas.scoring.scores import cross_entropy_of_logits
+from overfit_atlas.verdicts import RULINGS, Known
+from pipeline.files import replacing
+
+NUM_CLASSES = 10
+TABLE = stored.HERE / "judged.csv.gz"
+MEANS = ("gap/loss", "val/accuracy", "val/loss", "fall")
+Truth = dict[str, Floats]
+
+
+def judge_all(folder: Path, table: Path, rules: Rules) -> pd.DataFrame:
+    """Judge every kept setting, write the rows to `table`, and return them.
+
+    Raises:
+        SystemExit: there are no fits.
+    """
+    rows = pd.DataFrame(
+        [row for path in sorted(folder.glob("*.npz")) for row in _rows(path, rules)]
+    )
+    if rows.empty:
+        raise SystemExit(f"{folder}: no fits; `python -m benchmarks.truth fits` makes them.")
+    with replacing(table) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g", compression="gzip")
+    return rows
+
+
+def _rows(path: Path, rules: Rules) -> Iterator[dict[str, object]]:
+    kept = stored.read(path)
+    fits = fits_of(kept)
+    fresh = range(NUM_JUDGED, len(kept.curves.truth_loss))
+    yield row(kept, fits, fresh, rules)
+    for seed in range(NUM_JUDGED):
+        yield row(kept, fits[seed : seed + 1], [seed], rules)
+
+
+def fits_of(kept: StoredSetting) -> list[Fit]:
+    """The judged fits of a setting as training leaves them."""
+    labels = kept.val_labels.astype(int)
+    fits = []
+    for seed, logits in enumerate(kept.val_logits.astype(np.float32)):
+        arrays = {
+            "val_loss": cross_entropy_of_logits(logits, labels),
+            "val_correct": logits.argmax(-1) == labels,
+            "val_calibrated": calibration.cross_fitted(logits, labels).loss,
+            "probe_loss": kept.probe_loss[seed].astype(np.float32),
+            "probe_correct": kept.probe_correct[seed],
+        }
+        nothing = np.zeros((len(logits), 1))
+        images = PerImage(**arrays, val_confidence=nothing, probe_confidence=nothing)
+        fits.append(Fit(_curves(arrays, seed), images, seed))
+    return fits
+
+
+def _curves(arrays: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
+    tables = []
+    for split in ("val", "probe"):
+        loss, correct = arrays[f"{split}_loss"], arrays[f"{split}_correct"]
+        means = {"loss": loss.mean(1), "accuracy": correct.mean(1)}
+        epochs = np.arange(1, len(loss) + 1)
+        tables.append(pd.DataFrame({"seed": seed, "epoch": epochs, "split": split, **means}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def row(
+    kept: StoredSetting, fits: Sequence[Fit], members: Sequence[int], rules: Rules
+) -> dict[str, object]:
+    """The judgement of `fits` beside the truth, which is the mean of `members`.
+
+    Columns: part, number, seeds, num_val, weight, true_verdict, true_kind; `ruled/...`: the draws
+    of each ruling; for each score `damage`, its `sd`, `share` of material draws, `low`, `high`,
+    `material`, `best` and its interval, and `true_...`; the same for the quantities of `MEANS`.
+    """
+    setting = kept.setting
+    facts = Facts.of_labels(kept.val_labels.astype(int), NUM_CLASSES)
+    found = draws.of_images(fits, rules)
+    known = judgement.knowledge(found, rules, facts, {})
+    truth, onsets = true_quantities(kept, members, rules)
+    ruled = np.bincount(verdicts.through(found.drawn, known), minlength=len(RULINGS))
+    true = RULINGS[verdicts.through(truth, true_knowledge(kept, truth, rules))[0]]
+    made: dict[str, object] = {
+        "part": setting.part,
+        "number": setting.number,
+        "seeds": len(fits),
+        "num_val": setting.num_val,
+        "weight": setting.weight,
+        "true_verdict": true.verdict,
+        "true_kind": true.kind,
+    }
+    made |= {f"ruled/{place}": int(count) for place, count in enumerate(ruled)}
+    for score in SCORES:
+        made |= _of_score(score, found, truth, (rules, onsets[score]))
+    made |= _delivered(kept, found, members)
+    for name in MEANS:
+        low, high = found.interval(name, rules.confidence)
+        made |= {name: found.values[name], f"{name}/low": low, f"{name}/high": high}
+        made[f"{name}/true"] = float(truth[name][0])
+    return made
+
+
+def _of_score(
+    score: str, found: Draws, truth: Truth, more: tuple[Rules, tuple[int, int]]
+) -> dict[str, float]:
+    rules, (onset, best) = more
+    drawn = found.drawn[f"damage/{score}"]
+    least = [rules.material(score, float(one)) for one in found.drawn[f"best/{score}"]]
+    low, high = found.interval(f"damage/{score}", rules.confidence)
+    first, last = np.quantile(found.best_epochs[score], [0.025, 0.975], method="inverted_cdf")
+    made = {
+        "damage": found.values[f"damage/{score}"],
+        "sd": float(drawn.std()),
+        "share": recalibration.share(drawn >= np.array(least)),
+        "low": low,
+        "high": high,
+        "best_low": float(first),
+        "best_high": float(last),
+        "true": float(truth[f"damage/{score}"][0]),
+        "material": rules.material(score, float(truth[f"best/{score}"][0])),
+        "true_best": float(best),
+        "true_onset": float(onset),
+    }
+    return {f"{score}/{name}": value for name, value in made.items()}
+
+
+def _delivered(kept: StoredSetting, found: Draws, members: Sequence[int]) -> dict[str, float]:
+    """True accuracy and calibrated loss of the weights that each rule for the best epoch gives."""
+    chosen = list(members)
+    accuracy = kept.curves.truth_accuracy[chosen].mean(0, dtype=np.float64)
+    calibrated = kept.curves.truth_calibrated[chosen].mean(0, dtype=np.float64)
+    epochs = {**found.best_of_mean, "last": len(accuracy) - 1}
+    made = {f"delivered/{rule}/accuracy": accuracy[epoch] for rule, epoch in epochs.items()}
+    return made | {f"delivered/{rule}/loss": calibrated[epoch] for rule, epoch in epochs.items()}
+
+
+def true_quantities(
+    kept: StoredSetting, members: Sequence[int], rules: Rules
+) -> tuple[Truth, dict[str, tuple[int, int]]]:
+    """The quantities of `Draws` from the mean curves of `members` on images that no side saw.
+
+    Beside them, by score, the true onset (the first epoch within half of material of the least) and
+    the best epoch, as indices from 0.
+    """
+    curves, chosen = kept.curves, list(members)
+    errors = {
+        "loss": curves.truth_loss,
+        "calibrated_loss": curves.truth_calibrated,
+        "accuracy": 1 - curves.truth_accuracy,
+    }
+    mean = {score: one[chosen].mean(0, dtype=np.float64) for score, one in errors.items()}
+    probe = curves.probe_loss[chosen].mean(0, dtype=np.float64)
+    probe_error = 1 - curves.probe_accuracy[chosen].mean(0, dtype=np.float64)
+    found: dict[str, float] = {"probe/loss": probe[-1], "probe/accuracy": probe_error[-1]}
+    epochs = {}
+    for score, curve in mean.items():
+        smooth = smoothed(curve, rules.smoothing)
+        best = int(smooth.argmin())
+        near = smooth <= smooth[best] + rules.material(score, float(smooth[best])) / 2
+        epochs[score] = int(np.flatnonzero(near)[0]), best
+        found |= {f"val/{score}": curve[-1], f"best/{score}": smooth[best]}
+        found |= {f"damage/{score}": smooth[-1] - smooth[best]}
+        found |= {f"fitted/{score}": probe[-1] - probe[best]}
+    found["gap/loss"] = mean["loss"][-1] - probe[-1]
+    found["gap/accuracy"] = mean[ACCURACY][-1] - probe_error[-1]
+    found["first"] = mean["loss"][0]
+    found["fall"] = float(draws.fall(mean["loss"][None])[0])
+    return {name: np.array([value], dtype=np.float64) for name, value in found.items()}, epochs
+
+
+def true_knowledge(kept: StoredSetting, truth: Truth, rules: Rules) -> Known:
+    """What the table of verdicts knows where everything is known: evenly many of each class."""
+    entropy = float(np.log(NUM_CLASSES))
+    lowest = min(float(truth["best/loss"][0]), float(truth["best/calibrated_loss"][0]))
+    wide = max(rules.wide_gap * max(entropy - lowest, 0.0), rules.material_nats)
+    return Known(rules, entropy, 1 / NUM_CLASSES, wide, num_images=kept.setting.num_truth)
