@@ -1,7 +1,8 @@
 """From shares of draws to probabilities that hold on real fits.
 
 A share of draws knows of images and seeds, and of nothing else; how often it is right was measured
-on real fits with known truth (`python -m benchmarks.truth report --part tune` prints the slopes). A logistic recalibration changes no order: p' = sigmoid(a + b logit(p)).
+on real fits with known truth (`python -m benchmarks.truth report --part tune` prints the slopes). A
+logistic recalibration changes no order: p' = sigmoid(a + b logit(p)).
 """
 
 from collections.abc import Mapping
