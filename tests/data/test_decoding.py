@@ -18,9 +18,9 @@ def fetched(tmp_path):
 
     def fetch():
         source = tmp_path / "photos"
-        class_names, entries = folder.scan(source)
-        origin = find("folder").origin(class_names)
-        raw.write_folder(tmp_path / "raw", origin, entries, source)
+        found = folder.scan(source)
+        origin = find("folder").origin(found.class_names, found.notes)
+        raw.write_folder(tmp_path / "raw", origin, found.entries, found.sources)
         return raw.read(tmp_path / "raw")
 
     return fetch

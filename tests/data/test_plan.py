@@ -19,6 +19,7 @@ def decoded(labels, official=None, digests=None, names=(), tmp_path=None):
         digests=digests or [bytes([i // 256, i % 256]) for i in range(size)],
         names=names,
         skipped=(),
+        coloured=np.zeros(size, bool),
     )
 
 

@@ -150,7 +150,9 @@ def test_main_writes_tables_and_figures(mini, tmp_path, capsys, monkeypatch):
     assert names == [
         "class_counts.csv",
         "class_counts.png",
+        "contradictions.csv",
         "duplicates.csv",
+        "odd_sizes.csv",
         "samples.png",
         "skipped.csv",
         "summary.json",
