@@ -67,7 +67,7 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
         _duplicate(decoded, ranks, class_names, pair)
         for pair in zip(later.tolist(), earlier.tolist(), strict=True)
     ]
-    copied = list(_copied(decoded.official, ranks, later, earlier))
+    copied = list(_copied(decoded))
     repeated = splits.num_repeated(decoded.digests, ranks)
     usable = np.ones(len(ranks), bool)
     usable[later] = False
@@ -118,18 +118,18 @@ def assigned(decoded: Decoded, settings: Preprocess, seed: int) -> NDArray[np.in
     return ranks
 
 
-def _copied(
-    official: NDArray[np.int8], ranks: NDArray[np.int8], later: Indices, earlier: Indices
-) -> Iterator[str]:
+def _copied(decoded: Decoded) -> Iterator[str]:
     """Sentences on parts of the source of which much is in an earlier part too.
 
     Raises:
         DataError: all of a part is.
     """
+    official = decoded.official
+    later, earlier = splits.duplicates(decoded.digests, official)
     for rank in (VAL, TEST):
         size, name = int(np.sum(official == rank)), SPLITS[rank]
         ours = official[later] == rank
-        num, where = int(ours.sum()), sorted({SPLITS[r] for r in ranks[earlier[ours]]})
+        num, where = int(ours.sum()), sorted({SPLITS[r] for r in official[earlier[ours]]})
         if num and num == size:
             raise DataError(
                 f"all {size} images of {name} are in {' and '.join(where)} as well: {name} is a "

@@ -87,6 +87,7 @@ def read(root: Folder, top: Folder) -> Found | None:
     found: list[Labelled] = []
     notes = []
     unclear: list[DataError] = []
+    used = set[str]()
     for table in _tables(root):
         try:
             meaning = _meaning(table, index)
@@ -98,12 +99,13 @@ def read(root: Folder, top: Folder) -> Found | None:
             count = sum(not one.file.problem for one in labelled)
             notes.append(f"labels of {count} images from {table.file.path} ({meaning.said})")
             found += labelled
+            used.add(table.file.path)
     if not found:
         if unclear:
             raise unclear[0]
         return None
     _refuse_contradictions(found)
-    rest, more = _unnamed(top, found)
+    rest, more = _unnamed([file for file in top.below() if file.path not in used], found)
     found = sorted({one.file.path: one for one in found}.values(), key=lambda one: one.order)
     return Found((*found, *rest), (*notes, *more))
 
@@ -283,10 +285,10 @@ def _refuse_contradictions(found: Sequence[Labelled]) -> None:
             )
 
 
-def _unnamed(top: Folder, found: Sequence[Labelled]) -> tuple[list[Labelled], list[str]]:
+def _unnamed(files: Sequence[File], found: Sequence[Labelled]) -> tuple[list[Labelled], list[str]]:
     """Images that no table names: as files without a label, and how many in which folder."""
     named = {one.file.path for one in found}
-    rest = [file for file in top.below() if file.path not in named]
+    rest = [file for file in files if file.path not in named]
     missing = [replace(file, problem=file.problem or NO_LABEL) for file in rest]
     counts: dict[str, int] = defaultdict(int)
     for file in missing:
