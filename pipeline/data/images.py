@@ -69,11 +69,12 @@ def inspect(source: Path | BytesIO, name: str) -> Looks:
         ImageError: not an image in a known format, or too large to be safe.
     """
     with _opened(source, name) as image:
+        wide = _is_wide(image)
+        # Before getexif: it may decode the image, which empties `tile`.
+        deep = not wide and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
         width, height = image.size
         if image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
             width, height = height, width
-        wide = _is_wide(image)
-        deep = not wide and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
         return Looks(width, height, _is_grey(image), wide, deep)
 
 

@@ -291,7 +291,7 @@ def _unnamed(files: Sequence[File], found: Sequence[Labelled]) -> tuple[list[Lab
     rest = [file for file in files if file.path not in named]
     missing = [replace(file, problem=file.problem or NO_LABEL) for file in rest]
     counts: dict[str, int] = defaultdict(int)
-    for file in missing:
+    for file in (*missing, *(one.file for one in found)):
         if file.problem == NO_LABEL:
             counts[file.path.rpartition("/")[0] or "the folder"] += 1
     notes = [

@@ -234,22 +234,8 @@ def test_bytes_of_any_kind_are_refused_or_an_image(content, start):
         assert str(error).startswith("x: ")
 
 
-def png_of_16_bits(rgb):
-    """A PNG with 16 bits for each of three channels, which Pillow reads and cannot write."""
-
-    def chunk(kind, content):
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
-
-    height, width, _ = rgb.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rgb)
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
-def test_colours_of_16_bits_are_told_and_their_peak_is_that_of_the_upper_8():
-    image = io.BytesIO(png_of_16_bits(np.full((4, 4, 3), 4095, np.uint16)))
+def test_colours_of_16_bits_are_told_and_their_peak_is_that_of_the_upper_8(made):
+    image = io.BytesIO(made.png_of_16_bits(np.full((4, 4, 3), 4095, np.uint16)))
     looks = images.inspect(image, "x")
     assert looks.deep and not looks.wide and images.peak(image, "x") == 4095 >> 8
     assert not images.inspect(io.BytesIO(png(np.zeros((4, 4, 3), np.uint8))), "x").deep
