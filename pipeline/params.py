@@ -26,6 +26,8 @@ Units = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
 Dataset = Literal[
     "fashion_mnist_mini", "digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "folder", "npz"
 ]
+Links = Literal["inside", "follow"]
+Layout = Literal["auto", "classes"]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(min_length=1)]
 Activation = Literal["relu", "elu", "gelu", "selu", "silu", "sigmoid", "tanh", "leaky_relu"]
 Augmentation = Literal[
@@ -61,6 +63,8 @@ class Download(Record):
     dataset: Dataset = "fashion_mnist_mini"
     path: str | None = None
     mirror: str | None = None
+    links: Links = "inside"
+    layout: Layout = "auto"
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> "Download":

@@ -93,7 +93,10 @@ def read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.d
         first = str(error).partition("\n")[0][:200]
         raise DataError(f"{name}: not a readable .npy array: {first}") from None
     if dtype.hasobject or any(size < 0 for size in shape):
-        raise DataError(f"{name}: holds Python objects ({dtype=!s}), which are never unpickled.")
+        raise DataError(
+            f"{name}: holds Python objects ({dtype=!s}), which are never unpickled. Save one plain "
+            "array: np.stack(list(x)) for images of one size, np.array(list(y)) for labels."
+        )
     return shape, fortran, dtype
 
 
@@ -156,12 +159,16 @@ def read_exactly(file: IO[bytes], num_bytes: int, name: str) -> bytes | bytearra
     return found
 
 
-def stream(file: IO[bytes], shape: tuple[int, ...], name: str) -> Iterator[Images]:
-    """uint8 rows of an open stream (a member of an archive), in blocks."""
-    step = rows_per_block(shape[1:])
+def stream(
+    file: IO[bytes], shape: tuple[int, ...], name: str, dtype: Any = np.uint8
+) -> Iterator[NDArray[Any]]:
+    """Rows of an open stream (a member of an archive), in blocks."""
+    kind = np.dtype(dtype)
+    step = rows_per_block(shape[1:], kind.itemsize)
     for start in range(0, shape[0], step):
         block = (min(step, shape[0] - start), *shape[1:])
-        yield np.frombuffer(read_exactly(file, prod(block), name), np.uint8).reshape(block)
+        found = read_exactly(file, prod(block) * kind.itemsize, name)
+        yield np.frombuffer(found, kind).reshape(block)
 
 
 def _read(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -33,10 +33,12 @@ class Dataset:
     citation: str = ""
     homepage: str = ""
 
-    def origin(self, class_names: tuple[str, ...] | None = None) -> Origin:
-        """What is kept of this record with the raw data."""
+    def origin(
+        self, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()
+    ) -> Origin:
+        """What is kept of this record with the raw data; `notes` say how it was read."""
         names = self.class_names if class_names is None else class_names
-        return Origin(self.name, names, self.licence, self.citation, self.homepage)
+        return Origin(self.name, names, self.licence, self.citation, self.homepage, notes)
 
 
 def find(name: str) -> Dataset:

@@ -19,6 +19,7 @@ from pipeline.params import Preprocess
 
 Shape = tuple[int, int, int]
 T = TypeVar("T")
+LEAST_KEPT, MOST_ENLARGED = 0.3, 8
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,26 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Odd:
+    """An image of which little is left in the common shape, or which is little to begin with."""
+
+    path: str
+    split: str
+    class_name: str
+    width: int
+    height: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Decoded:
     """All usable images; row i of each field belongs to the same image.
 
     images: uint8 (n, height, width, channels), on disk. official: the split it comes from, as its
     place in SPLITS (0, train, where the source has no splits). ids: place in the raw data, counted
-    over its splits. digests: equal for equal pixels. names: files, or empty for arrays.
+    over its splits. digests: equal for equal pixels. names: files, or empty for arrays. coloured:
+    whether an image has any colour, as far as one channel does not rule it out. bits: of wide grey
+    files. odd: of an unusual size.
     """
 
     images: arrays.Rows
@@ -47,6 +62,10 @@ class Decoded:
     digests: Sequence[bytes]
     names: Sequence[str]
     skipped: Sequence[Skipped]
+    coloured: NDArray[np.bool_]
+    bits: int = 16
+    odd: Sequence[Odd] = ()
+    notes: Sequence[str] = ()
 
 
 def decode(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
@@ -62,16 +81,18 @@ def decode(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
 
 @dataclass
 class _Sink:
-    """Takes images one block at a time: pixels to a file, digests to memory."""
+    """Takes images one block at a time: pixels to a file, digests and hues to memory."""
 
     path: Path
     shape: Shape
     digests: list[bytes] = field(default_factory=list)
+    coloured: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def fill(self, blocks: Iterator[arrays.Images]) -> arrays.Rows:
         with self.path.open("wb") as file:
             for block in blocks:
                 file.write(np.ascontiguousarray(block).data)
+                self.coloured.append((block != block[..., :1]).any(axis=(1, 2, 3)))
                 for image in block:
                     pixels = np.ascontiguousarray(image).data
                     self.digests.append(hashlib.blake2b(pixels, digest_size=16).digest())
@@ -99,6 +120,7 @@ def _decoded_arrays(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
         digests=sink.digests,
         names=(),
         skipped=(),
+        coloured=np.concatenate(sink.coloured),
     )
 
 
@@ -124,6 +146,8 @@ class _Files:
     def read(self, number: int, how: Callable[[Path, str], T]) -> T | None:
         entry = self.raw.entries[number]
         try:
+            if entry.problem:
+                raise ImageError(entry.path, entry.problem)
             return how(self.raw.images / entry.path, entry.path)
         except ImageError as error:
             if not self.may_skip:
@@ -139,16 +163,17 @@ def _decoded_files(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
     files = _Files(raw, may_skip=settings.on_bad_image == "skip")
     looks: dict[int, Looks] = {}
     for number, entry in enumerate(raw.entries):
-        if entry.problem:
+        if entry.passed_over:
             files.skip(entry, entry.problem)
         elif look := files.read(number, images.inspect):
             looks[number] = look
     shape = _common_shape(raw, looks, settings)
+    bits, notes = _depth(files, looks)
     decoded: list[int] = []
 
     def loaded() -> Iterator[arrays.Images]:
         for number in looks:
-            image = files.read(number, partial(images.load, image_shape=shape))
+            image = files.read(number, partial(images.load, image_shape=shape, bits=bits))
             if image is not None:
                 decoded.append(number)
                 yield image[None]
@@ -168,7 +193,59 @@ def _decoded_files(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
         digests=sink.digests,
         names=[entry.path for entry in entries],
         skipped=files.skipped,
+        coloured=np.concatenate(sink.coloured),
+        bits=bits,
+        odd=[odd for n in decoded if (odd := _odd(raw.entries[n], looks[n], shape))],
+        notes=notes,
     )
+
+
+def _depth(files: _Files, looks: dict[int, Looks]) -> tuple[int, list[str]]:
+    """How many bits the grey values of wide files have in all, and what to say of it.
+
+    Those that cannot be read after all leave `looks`.
+
+    Raises:
+        DataError: colours of 16 bits of which only the lower ones are used: the decoder drops them.
+    """
+    peaks: dict[bool, int] = {}
+    for number, look in list(looks.items()):
+        if look.wide or look.deep:
+            peak = files.read(number, images.peak)
+            if peak is None:
+                del looks[number]
+            else:
+                peaks[look.wide] = max(peaks.get(look.wide, 0), peak)
+    if 0 <= peaks.get(False, 255) < 128:
+        first = next(files.raw.entries[n].path for n, look in looks.items() if look.deep)
+        raise DataError(
+            f"{first} and the like: colours of 16 bits that use {peaks[False].bit_length() + 8} at "
+            "most; what is read of them would be nearly black. Save them with 8 bits a colour, "
+            "scaled by the highest value there can be."
+        )
+    if True not in peaks:
+        return 16, []
+    bits = max(8, peaks[True].bit_length())
+    wide = sum(look.wide for look in looks.values())
+    said = f"{wide} files of 16 bits hold values up to {peaks[True]}: read as {bits}-bit data"
+    return bits, [f"{said} (0 to {(1 << bits) - 1})"]
+
+
+def _odd(entry: Entry, look: Looks, shape: Shape) -> Odd | None:
+    """What is said of an image that resizing to `shape` leaves little of."""
+    height, width, _ = shape
+    if (look.height, look.width) == (height, width):
+        return None
+    scale = max(height / look.height, width / look.width)
+    kept = height * width / (scale**2 * look.height * look.width)
+    reason = ""
+    if kept < LEAST_KEPT:
+        reason = f"{kept:.0%} of it are left when it is cropped to {width} x {height}"
+    elif scale > MOST_ENLARGED:
+        reason = f"enlarged {scale:.0f} times to {width} x {height}"
+    if not reason:
+        return None
+    return Odd(entry.path, entry.split, entry.class_name, look.width, look.height, reason)
 
 
 def _common_shape(raw: Raw, looks: Mapping[int, Looks], settings: Preprocess) -> Shape:

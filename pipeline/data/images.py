@@ -1,6 +1,8 @@
 """Image files as arrays: any mode and orientation in, one shape of uint8 out, or a clear error.
 
-Training and prediction read files through `load`, so both see the same pixels.
+Training and prediction read files through `load`, so both see the same pixels. Files of 16 bits
+often hold fewer (12, from a camera or scanner): `peak` finds their highest value, and the highest
+of all files says how many bits there are.
 """
 
 import warnings
@@ -9,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.data import DataError, arrays
 
@@ -20,6 +24,18 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 MAX_PIXELS = 89_478_485
 _ORIENTATION = 0x0112
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I"))
+# What people have that no decoder here reads: where in the file which bytes tell it, and its name.
+_FOREIGN = (
+    (4, b"ftypheic", "HEIC"),
+    (4, b"ftypheix", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"jP  ", "JPEG 2000"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG"),
+    (128, b"DICM", "DICOM"),
+)
 
 
 class ImageError(DataError):
@@ -33,11 +49,17 @@ class ImageError(DataError):
 
 @dataclass(frozen=True)
 class Looks:
-    """What the header of an image says, after its EXIF rotation; `grey` if it has no colours."""
+    """What the header of an image says, after its EXIF rotation; `grey` if it has no colours.
+
+    wide: grey of more than 8 bits. deep: more than 8 bits for each of several channels, of which
+    the decoder keeps the upper 8.
+    """
 
     width: int
     height: int
     grey: bool
+    wide: bool = False
+    deep: bool = False
 
 
 def inspect(source: Path | BytesIO, name: str) -> Looks:
@@ -47,24 +69,43 @@ def inspect(source: Path | BytesIO, name: str) -> Looks:
         ImageError: not an image in a known format, or too large to be safe.
     """
     with _opened(source, name) as image:
+        wide = _is_wide(image)
+        # Before getexif: it may decode the image, which empties `tile`.
+        deep = not wide and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
         width, height = image.size
         if image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
             width, height = height, width
-        return Looks(width, height, _is_grey(image))
+        return Looks(width, height, _is_grey(image), wide, deep)
 
 
-def load(source: Path | BytesIO, name: str, image_shape: tuple[int, int, int]) -> arrays.Images:
-    """The image as uint8 (height, width, channels) of exactly `image_shape`; channels are 1 or 3.
-
-    EXIF rotation is applied, transparency laid on white, 16 bits cut to 8, only the first frame
-    of an animation used. Another aspect ratio is cropped around the centre, then resized with
-    antialiasing (bilinear).
+def peak(source: Path | BytesIO, name: str) -> int:
+    """The highest value of an image; of a `deep` one, of the upper 8 bits of its channels.
 
     Raises:
-        ImageError: unreadable, truncated, of floating-point pixels, or too large to be safe.
+        ImageError: unreadable, or with values below 0.
     """
     with _opened(source, name) as image:
-        return fit(_plain(ImageOps.exif_transpose(image)), image_shape)
+        pixels = np.asarray(image)
+        _check_sign(pixels)
+        colours = pixels[..., :-1] if image.mode.endswith("A") else pixels
+        return int(colours.max())
+
+
+def load(
+    source: Path | BytesIO, name: str, image_shape: tuple[int, int, int], bits: int = 16
+) -> arrays.Images:
+    """The image as uint8 (height, width, channels) of exactly `image_shape`; channels are 1 or 3.
+
+    EXIF rotation is applied, transparency laid on white, only the first frame of an animation
+    used. Of grey values wider than 8 bits the upper 8 of `bits` are kept (`Manifest.bits`). Another
+    aspect ratio is cropped around the centre, then resized with antialiasing (bilinear).
+
+    Raises:
+        ImageError: unreadable, truncated, of negative or floating-point pixels, or too large to be
+            safe.
+    """
+    with _opened(source, name) as image:
+        return fit(_plain(ImageOps.exif_transpose(image), bits), image_shape)
 
 
 def fit(image: Image.Image, image_shape: tuple[int, int, int]) -> arrays.Images:
@@ -84,6 +125,8 @@ def fit_array(image: arrays.Images, image_shape: tuple[int, int, int]) -> arrays
 
 @contextmanager
 def _opened(source: Path | BytesIO, name: str) -> Iterator[Image.Image]:
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise ImageError(name, "a folder, pipe, socket or device, and no file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,6 +139,8 @@ def _opened(source: Path | BytesIO, name: str) -> Iterator[Image.Image]:
         raise ImageError(name, reason) from None
     except FileNotFoundError:
         raise ImageError(name, "not found") from None
+    except UnidentifiedImageError:
+        raise ImageError(name, f"cannot be read as an image ({_foreign(source)})") from None
     # Decoders of damaged files raise whatever their first wrong byte leads to, MemoryError too.
     except Exception as error:
         first = " ".join(str(error).split()).replace(str(source), "it")[:160]
@@ -108,17 +153,41 @@ def _check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
+def _foreign(source: Path | BytesIO) -> str:
+    """What a file is that no decoder knows, and the way out, as far as its first bytes say."""
+    if isinstance(source, BytesIO):
+        start = source.getvalue()[:160]
+    else:
+        with source.open("rb") as file:
+            start = file.read(160)
+    for at, mark, form in _FOREIGN:
+        if start[at:].startswith(mark):
+            return f"it is {form}, for which there is no decoder here: convert it to PNG or JPEG"
+    return "its bytes are none of " + ", ".join(FORMATS)
+
+
+def _check_sign(pixels: NDArray[Any]) -> None:
+    if pixels.dtype.kind == "f":
+        raise ValueError("floating-point pixels have no known range; save it with 8 or 16 bits")
+    if int(pixels.min()) < 0:
+        raise ValueError(f"pixels from {pixels.min()}, below 0; save it with values from 0")
+
+
+def _is_wide(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
 def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES or image.mode.startswith("I;16")
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image, bits: int) -> Image.Image:
     """The image in mode L or RGB."""
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((wide.clip(0, 65535) >> 8).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range; save it with 8 or 16 bits")
+    if _is_wide(image) or image.mode == "F":
+        wide = np.asarray(image)
+        _check_sign(wide)
+        kept = wide.astype(np.int64).clip(0, (1 << bits) - 1) >> (bits - 8)
+        return Image.fromarray(kept.astype(np.uint8))
     grey = _is_grey(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -1,12 +1,12 @@
-"""`.npz` files in Keras' convention, from anybody: checked before they are unpacked.
+"""`.npz` files from anybody: arrays found by their names, checked before they are unpacked.
 
-Arrays: x_train, y_train, and if there are any x_test, y_test, x_val, y_val, class_names. Images
-are uint8 (n, height, width) or (n, height, width, channels), labels whole numbers from 0.
+Keras' names are x_train, y_train, x_val, ..., class_names; others are understood by `array_names`,
+ranges and axes of pixels by `pixels`, labels by `labelling`. What was understood is in `notes`.
 """
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -16,11 +16,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import DataError, arrays
-from pipeline.data.prepared import SPLITS, Labels
+from pipeline.data import DataError, array_names, arrays, labelling, pixels
+from pipeline.data.pixels import Axes, Scale
+from pipeline.data.prepared import SPLITS
 from pipeline.data.raw import Part
 
-KNOWN = (*(f"{kind}_{split}" for split in SPLITS for kind in "xy"), "class_names")
 MAX_EXPANSION, MIN_SUSPECT_BYTES = 200, 1 << 26
 MAX_SIDE = 8192
 _MAX_NAME_BYTES = 4 * 1000
@@ -43,82 +43,109 @@ class Declared:
 
 
 class Npz:
-    """An open archive whose headers were all found sound; images are not read before they are used.
+    """An open archive whose headers were all found sound.
+
+    Images are read as they are used; where they are not bytes, once before, for their range.
+
+    Attributes:
+        class_names: of all classes. notes: how arrays, labels and pixels were read.
 
     Raises (also while blocks are read):
-        DataError: not a zip, damaged, arrays missing, unknown, pickled, or of an unfit shape, type
-            or number; an array that unpacks to far more than images can.
+        DataError: not a zip, damaged, arrays missing, pickled, or of an unfit shape, type or range;
+            an array that unpacks to far more than images can.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._zip() as archive:
-            self._arrays = _declared(archive, path)
-            labels = {s: self._labels(archive, s) for s in SPLITS if f"x_{s}" in self._arrays}
-            self._labels_by_split: Mapping[str, Labels] = labels
-            self.class_names = self._class_names(archive)
+            self._arrays, named = _declared(archive, path)
+            self._splits = [split for split in SPLITS if f"x_{split}" in self._arrays]
+            self._axes = {split: self._axes_of(split) for split in self._splits}
+            read = self._labels(archive)
+            self._scale = self._scale_of(archive)
+        self._labels_by_split, self.class_names = read.labels, read.class_names
+        turned = [said for split in self._splits for said in self._axes[split].said()]
+        said = [*named, *read.notes, *dict.fromkeys(turned), self._scale.said]
+        self.notes = tuple(sentence for sentence in said if sentence)
 
     def parts(self) -> Iterator[Part]:
         """The splits that are there, in the order train, val, test."""
         for split, labels in self._labels_by_split.items():
-            declared = self._arrays[f"x_{split}"]
-            height, width, channels = (*declared.shape[1:], 1)[:3]
-            yield Part(split, (height, width, channels), labels, self._blocks(declared))
+            yield Part(split, self._axes[split].image_shape, labels, self._blocks(split))
 
-    def _blocks(self, declared: Declared) -> Iterator[arrays.Images]:
-        shape = (*declared.shape, 1) if len(declared.shape) == 3 else declared.shape
-        with self._zip() as archive, archive.open(declared.info) as file:
-            arrays.read_header(file, declared.name)
-            if declared.fortran:
-                # Rows of such an array lie scattered over the file: it has to be read whole.
-                flat = _array(file, declared)
-                yield from arrays.blocks(np.ascontiguousarray(flat).reshape(shape))
-            else:
-                yield from arrays.stream(file, shape, declared.name)
+    def _blocks(self, split: str) -> Iterator[arrays.Images]:
+        with self._zip() as archive:
+            for block in _stream(archive, self._arrays[f"x_{split}"]):
+                yield pixels.blended(self._scale.to_bytes(self._axes[split].last(block)))
 
-    def _labels(self, archive: zipfile.ZipFile, split: str) -> Labels:
-        declared = self._arrays[f"y_{split}"]
-        num_images = self._arrays[f"x_{split}"].shape[0]
-        if declared.dtype.kind not in "iu" or declared.shape not in (
-            (num_images,),
-            (num_images, 1),
+    def _axes_of(self, split: str) -> Axes:
+        declared = self._arrays[f"x_{split}"]
+        if declared.dtype.kind not in "uifb":
+            raise DataError(f"{declared.name}: got {declared.dtype}, expected numbers.")
+        is_cifar = declared.info.filename.lower().startswith("data")
+        axes = pixels.axes(declared.shape, is_cifar, declared.name)
+        if (
+            declared.shape[0] < 1
+            or not 1 <= min(axes.height, axes.width) <= max(axes.height, axes.width) <= MAX_SIDE
         ):
             raise DataError(
-                f"{declared.name}: got {declared.dtype} {declared.shape}, expected whole numbers "
-                f"of shape ({num_images},), one for each image: the number of its class."
+                f"{declared.name}: got {declared.shape}. There must be images, of 1 to {MAX_SIDE} "
+                "pixels a side."
             )
-        labels = self._read(archive, declared).reshape(-1)
-        num_train = self._arrays["x_train"].shape[0]
-        if labels.min() < 0 or labels.max() >= num_train:
-            wrong = int(labels.min() if labels.min() < 0 else labels.max())
-            raise DataError(
-                f"{declared.name}: got the label {wrong} with {num_train} training images, "
-                "expected classes numbered from 0."
-            )
-        return labels.astype(np.int32)
+        return axes
 
-    def _class_names(self, archive: zipfile.ZipFile) -> tuple[str, ...]:
-        num_classes = 1 + max(int(labels.max()) for labels in self._labels_by_split.values())
+    def _scale_of(self, archive: zipfile.ZipFile) -> Scale:
+        declared = [self._arrays[f"x_{split}"] for split in self._splits]
+        if all(one.dtype == np.uint8 for one in declared):
+            return Scale()
+        ranges = [pixels.range_of(_stream(archive, one), one.name) for one in declared]
+        return pixels.scale(ranges)
+
+    def _labels(self, archive: zipfile.ZipFile) -> labelling.Labelling:
+        found = {}
+        for split in self._splits:
+            declared = self._arrays[f"y_{split}"]
+            self._check_labels(declared, self._arrays[f"x_{split}"].shape[0])
+            found[split] = labelling.values(_stream(archive, declared), declared.name)
+        num_classes = len(np.unique(found["train"]))
+        num_train = self._arrays["x_train"].shape[0]
+        if num_classes > min(num_train, labelling.MAX_CLASSES):
+            raise DataError(
+                f"{self._arrays['y_train'].name}: got {num_classes:,} different labels of "
+                f"{num_train:,} training images. If it is a quantity, make classes of it first."
+            )
+        read = labelling.numbered(found, self._class_names(archive))
+        check_names(read.class_names, f"classes of {self.path}")
+        return read
+
+    def _check_labels(self, declared: Declared, num_images: int) -> None:
+        shape, kind = declared.shape, declared.dtype.kind
+        one = shape in ((num_images,), (num_images, 1))
+        one_hot = len(shape) == 2 and shape[0] == num_images and shape[1] <= labelling.MAX_CLASSES
+        text = kind in "US" and declared.dtype.itemsize <= _MAX_NAME_BYTES
+        if not ((kind in "iufb" and (one or one_hot)) or (text and one)):
+            raise DataError(
+                f"{declared.name}: got {declared.dtype} {shape}, expected whole numbers or text of "
+                f"shape ({num_images},), one for each image: its class."
+            )
+
+    def _class_names(self, archive: zipfile.ZipFile) -> tuple[str, ...] | None:
         declared = self._arrays.get("class_names")
         if declared is None:
-            return tuple(str(number) for number in range(num_classes))
+            return None
         text = declared.dtype.kind in "US" and declared.dtype.itemsize <= _MAX_NAME_BYTES
-        if not text or len(declared.shape) != 1 or declared.shape[0] < num_classes:
+        if not text or len(declared.shape) != 1 or declared.shape[0] < 1:
             raise DataError(
                 f"{declared.name}: got {declared.dtype} {declared.shape}, expected one text for "
-                f"each of {num_classes} classes: np.array([...], dtype=str)."
+                "each class: np.array([...], dtype=str)."
             )
         try:
-            names = tuple(map(str, self._read(archive, declared).astype(str).tolist()))
+            found = np.concatenate(list(_stream(archive, declared)))
+            names = tuple(map(str, found.astype(str).tolist()))
         except (UnicodeDecodeError, ValueError):
             raise DataError(f"{declared.name}: not readable as text.") from None
         check_names(names, declared.name)
         return names
-
-    def _read(self, archive: zipfile.ZipFile, declared: Declared) -> NDArray[Any]:
-        with archive.open(declared.info) as file:
-            arrays.read_header(file, declared.name)
-            return _array(file, declared)
 
     @contextmanager
     def _zip(self) -> Iterator[zipfile.ZipFile]:
@@ -154,27 +181,20 @@ def check_names(names: tuple[str, ...], where: str) -> None:
         raise DataError(f"{where}: got the class name {twice!r} twice; make them distinct.")
 
 
-def _declared(archive: zipfile.ZipFile, path: Path) -> dict[str, Declared]:
-    found: dict[str, Declared] = {}
-    for info in archive.infolist():
-        key = info.filename.removesuffix(".npy")
-        if key not in KNOWN or key in found:
-            raise DataError(
-                f"{path}: got an array {key[:40]!r}, expected {', '.join(KNOWN)}, each once."
-            )
+def _declared(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Declared], list[str]]:
+    """What each array that is used declares, by its Keras name, and how names were understood."""
+    infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if len(infos) < len(archive.infolist()):
+        raise DataError(f"{path}: two arrays of the same name, expected each once.")
+    slots, unused = array_names.slots(list(infos), str(path))
+    found = {}
+    for slot, key in slots.items():
         name = f"{key} in {path}"
-        with archive.open(info) as file:
+        with archive.open(infos[key]) as file:
             shape, fortran, dtype = arrays.read_header(file, name)
-            found[key] = Declared(info, shape, fortran, dtype, name)
-            _check_size(found[key], info.file_size - file.tell())
-    required = {"x_train", "y_train"}
-    required |= {f"{kind}_{key[2:]}" for key in found if key in KNOWN[:-1] for kind in "xy"}
-    if missing := sorted(required - set(found)):
-        raise DataError(f"{path}: no {', '.join(missing)} in it; it holds {sorted(found)}.")
-    for split in SPLITS:
-        if f"x_{split}" in found:
-            _check_images(found[f"x_{split}"])
-    return found
+            found[slot] = Declared(infos[key], shape, fortran, dtype, name)
+            _check_size(found[slot], infos[key].file_size - file.tell())
+    return found, array_names.said(slots, unused)
 
 
 def _check_size(declared: Declared, held: int) -> None:
@@ -190,20 +210,15 @@ def _check_size(declared: Declared, held: int) -> None:
         )
 
 
-def _check_images(declared: Declared) -> None:
-    shape, hint = declared.shape, ""
-    if declared.dtype != np.uint8:
-        hint = "Convert: (x * 255).astype('uint8') for 0 to 1, x.astype('uint8') for 0 to 255"
-    elif len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
-        channels_first = len(shape) == 4 and shape[1] in (1, 3)
-        hint = "Channels go last: x.transpose(0, 2, 3, 1)" if channels_first else "Reshape it"
-    elif min(shape) < 1 or max(shape[1:3]) > MAX_SIDE:
-        hint = f"There must be images, of 1 to {MAX_SIDE} pixels a side"
-    if hint:
-        raise DataError(
-            f"{declared.name}: got {declared.dtype} {shape}, expected uint8 (images, height, "
-            f"width) or (images, height, width, 1 or 3). {hint}."
-        )
+def _stream(archive: zipfile.ZipFile, declared: Declared) -> Iterator[NDArray[Any]]:
+    """The rows of an array, block by block."""
+    with archive.open(declared.info) as file:
+        arrays.read_header(file, declared.name)
+        if declared.fortran:
+            # Rows of such an array lie scattered over the file: it has to be read whole.
+            yield from arrays.blocks(np.ascontiguousarray(_array(file, declared)))
+        else:
+            yield from arrays.stream(file, declared.shape, declared.name, declared.dtype)
 
 
 def _array(file: IO[bytes], declared: Declared) -> NDArray[Any]:

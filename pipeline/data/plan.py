@@ -7,13 +7,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import DataError, splits, spoil
+from pipeline.data import DataError, doubts, splits, spoil
 from pipeline.data.decoding import Decoded, Skipped
+from pipeline.data.doubts import Contradiction
 from pipeline.data.prepared import SPLITS, Labels, count
 from pipeline.data.splits import Indices
 from pipeline.params import Preprocess
 
 TRAIN, VAL, TEST = range(3)
+MUCH_COPIED = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Plan:
     repeated: dict[str, int]
     skipped: Sequence[Skipped]
     dropped_classes: Sequence[str]
+    contradictions: Sequence[Contradiction] = ()
+    notes: Sequence[str] = ()
 
 
 def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, seed: int) -> Plan:
@@ -54,7 +58,8 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
 
     Raises:
         DataError: a class has too few images for every split, and `on_bad_image` is not skip; or
-            fewer than two classes are left; or `imbalance` asks for more images than there are.
+            fewer than two classes are left; or a part is a copy of an earlier one; or `imbalance`
+            asks for more images than there are.
     """
     ranks = assigned(decoded, settings, seed)
     later, earlier = splits.duplicates(decoded.digests, ranks)
@@ -62,6 +67,7 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
         _duplicate(decoded, ranks, class_names, pair)
         for pair in zip(later.tolist(), earlier.tolist(), strict=True)
     ]
+    copied = list(_copied(decoded))
     repeated = splits.num_repeated(decoded.digests, ranks)
     usable = np.ones(len(ranks), bool)
     usable[later] = False
@@ -75,6 +81,7 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
     names = tuple(name for label, name in enumerate(class_names) if label not in scarce)
     if len(names) < 2:
         raise DataError(f"{len(names)} classes with enough images; to tell apart, there must be 2.")
+    left = [f"class left out: {sentence}" for sentence in scarce.values()]
     true_labels = _renumbered(decoded.labels, len(class_names), scarce)
     rows = {split: np.flatnonzero(usable & (ranks == i)) for i, split in enumerate(SPLITS)}
     made = Plan(
@@ -87,6 +94,8 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
         repeated={split: repeated[i] for i, split in enumerate(SPLITS)},
         skipped=[*decoded.skipped, *_left_out(decoded, ranks, class_names, scarce)],
         dropped_classes=[class_names[label] for label in scarce],
+        contradictions=doubts.contradictions(decoded, ranks, class_names),
+        notes=(*copied, *left, *doubts.notes(decoded, rows, true_labels, names)),
     )
     return _probed(_spoiled(made, decoded, settings, seed), decoded, seed)
 
@@ -107,6 +116,28 @@ def assigned(decoded: Decoded, settings: Preprocess, seed: int) -> NDArray[np.in
             chosen = splits.cut(decoded.labels[pool], decoded.ids[pool], fraction, seed, purpose)
             ranks[pool[chosen]] = rank
     return ranks
+
+
+def _copied(decoded: Decoded) -> Iterator[str]:
+    """Sentences on parts of the source of which much is in an earlier part too.
+
+    Raises:
+        DataError: all of a part is.
+    """
+    official = decoded.official
+    later, earlier = splits.duplicates(decoded.digests, official)
+    for rank in (VAL, TEST):
+        size, name = int(np.sum(official == rank)), SPLITS[rank]
+        ours = official[later] == rank
+        num, where = int(ours.sum()), sorted({SPLITS[r] for r in official[earlier[ours]]})
+        if num and num == size:
+            raise DataError(
+                f"all {size} images of {name} are in {' and '.join(where)} as well: {name} is a "
+                f"copy, and no score on it says anything. Take {name} away (it is then cut from "
+                "train), or put images there that are nowhere else."
+            )
+        if num > MUCH_COPIED * size:
+            yield f"{num} of {size} images of {name} are copies from {' and '.join(where)}: removed"
 
 
 def _spoiled(plan: Plan, decoded: Decoded, settings: Preprocess, seed: int) -> Plan:
@@ -134,7 +165,8 @@ def _scarce(labels: Labels, ranks: NDArray[np.int8], names: Sequence[str]) -> di
             where = ", ".join(f"{n} in {split}" for n, split in zip(sizes, SPLITS, strict=True))
             usable = f"{sum(sizes)} usable image{'s' * (sum(sizes) != 1)}"
             found[label] = (
-                f"class {names[label]!r} has {usable} ({where}), expected at least one in each."
+                f"class {names[label]!r} has {usable} ({where}), expected at least one in each, so "
+                f"3 in all where the parts are cut here."
             )
     return found
 

@@ -59,7 +59,8 @@ class Manifest:
     counts: images of each class by split (train, val, test, probe), by the labels as trained on.
     mean, std: of each channel over train, in units of full scale (0 to 1). content_hash: SHA-256
     over all arrays and class names. label_noise: share of train labels that are not the true ones.
-    imbalance: largest over smallest class of train, by true labels.
+    imbalance: largest over smallest class of train, by true labels. bits: how many the grey values
+    of wide files have; the upper 8 are kept, in `predict` as well.
     """
 
     dataset: str
@@ -75,6 +76,7 @@ class Manifest:
     imbalance: float = 1.0
     licence: str = ""
     citation: str = ""
+    bits: int = 16
 
     @property
     def num_classes(self) -> int:

@@ -19,18 +19,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.data import DataError, arrays
 from pipeline.data.prepared import SPLITS, Labels
+from pipeline.data.walking import PASSED_OVER
 from pipeline.files import replacing, write_json, write_text
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the images are, who made them, and what may be done with them."""
+    """What the images are, who made them, what may be done with them, and how they were read."""
 
     dataset: str
     class_names: tuple[str, ...]
     licence: str
     citation: str
     homepage: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Entry:
     split: str
     class_name: str
     problem: str = ""
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether it is no image and was not meant to be one: no fault of the data."""
+        return self.problem in PASSED_OVER
 
 
 @dataclass(frozen=True)
@@ -105,15 +112,20 @@ def _write_part(folder: Path, part: Part, num_classes: int) -> None:
     arrays.save(folder / f"labels_{part.split}.npy", part.labels.astype(np.int32))
 
 
-def write_folder(folder: Path, origin: Origin, entries: Sequence[Entry], source: Path) -> None:
-    """Copy a folder of images, those files that have no problem, and list it."""
+def write_folder(
+    folder: Path, origin: Origin, entries: Sequence[Entry], sources: Mapping[str, Path]
+) -> None:
+    """Copy a folder of images, those files that have no problem, and list it.
+
+    `sources` says where the file of each path lies.
+    """
     with replacing(folder) as temporary:
         (temporary / "images").mkdir(parents=True)
         for entry in entries:
             if not entry.problem:
                 copy = temporary / "images" / entry.path
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / entry.path, copy)
+                shutil.copyfile(sources[entry.path], copy)
         listing = table(["path", "split", "class", "problem"], map(astuple, entries))
         write_text(temporary / "listing.csv", listing)
         write_json(temporary / "origin.json", asdict(origin))

@@ -10,28 +10,45 @@ import numpy as np
 from pipeline.data import DataError, cifar, fetching, folder, idx, npz, raw
 from pipeline.data.catalog import Dataset
 from pipeline.data.raw import Part
+from pipeline.params import Download
 
 SHIPPED = resources.files("pipeline.data") / "shipped"
 
 
-def write(dataset: Dataset, path: str | None, mirror: str | None, out: Path) -> None:
+def write(dataset: Dataset, settings: Download, out: Path) -> tuple[str, ...]:
     """Fetch `dataset` and write it to `out` in the form of `raw`, whole or not at all.
 
-    `path` is where the user's own images are (data sets folder and npz), `mirror` a folder or URL
-    that holds the archives of the others.
+    `settings.path` is where the user's own images are (data sets folder and npz),
+    `settings.mirror` a folder or URL that holds the archives of the others.
+
+    Returns:
+        How the user's own images were read, in sentences; nothing for sets known by name.
 
     Raises:
         DataError: it cannot be had, is damaged, or is not what it should be.
     """
+    path = settings.path
     if path is not None and dataset.name == "folder":
-        source = Path(path).expanduser()
-        class_names, entries = folder.scan(source)
-        raw.write_folder(out, dataset.origin(class_names), entries, source)
-    elif path is not None and dataset.name == "npz":
+        return _write_folder(dataset, Path(path).expanduser(), settings, out)
+    if path is not None and dataset.name == "npz":
         opened = npz.Npz(Path(path).expanduser())
-        raw.write_parts(out, dataset.origin(opened.class_names), lambda _: opened.parts())
-    else:
-        raw.write_parts(out, dataset.origin(), lambda work: _parts(dataset, mirror, work))
+        origin = dataset.origin(opened.class_names, opened.notes)
+        raw.write_parts(out, origin, lambda _: opened.parts())
+        return origin.notes
+    raw.write_parts(out, dataset.origin(), lambda work: _parts(dataset, settings.mirror, work))
+    return ()
+
+
+def _write_folder(dataset: Dataset, source: Path, settings: Download, out: Path) -> tuple[str, ...]:
+    found = folder.scan(source, settings.links, settings.layout)
+    if len(found.class_names) < 2:
+        raise DataError(
+            f"{source}: one class only, {found.class_names[0]!r}; to tell apart, there must be 2. "
+            "Name the folder above, or put a table labels.csv (name, label) beside the images."
+        )
+    origin = dataset.origin(found.class_names, found.notes)
+    raw.write_folder(out, origin, found.entries, found.sources)
+    return origin.notes
 
 
 def _parts(dataset: Dataset, mirror: str | None, work: Path) -> Iterator[Part]:

@@ -11,16 +11,18 @@ from pipeline.stages import cli
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the data set that params name to the folder `--out`."""
-    fetch(parameters.load(arguments.params).download, arguments.out)
+    settings = parameters.load(arguments.params).download
+    if notes := fetch(settings, arguments.out):
+        print(f"{settings.path}: {'; '.join(notes)}")
 
 
-def fetch(settings: Download, out: Path) -> None:
-    """Write the data set of `settings` to `out`, whole or not at all.
+def fetch(settings: Download, out: Path) -> tuple[str, ...]:
+    """Write the data set of `settings` to `out`, whole or not at all; how it was read, if own.
 
     Raises:
         DataError: it cannot be had, is damaged, or is not what it should be.
     """
-    sources.write(catalog.find(settings.dataset), settings.path, settings.mirror, out)
+    return sources.write(catalog.find(settings.dataset), settings, out)
 
 
 def arguments() -> argparse.ArgumentParser:

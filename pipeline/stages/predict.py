@@ -20,9 +20,9 @@ import numpy as np
 from overfit_atlas.errors import AtlasError
 from pipeline import explain, prediction, tracking
 from pipeline.data import images, prepared, raw
-from pipeline.data.folder import SUFFIXES
 from pipeline.data.images import ImageError
 from pipeline.data.prepared import Manifest
+from pipeline.data.walking import SUFFIXES
 from pipeline.files import replacing, write_text
 from pipeline.params import Models
 from pipeline.stages import cli
@@ -185,7 +185,7 @@ def answer(model: Any, files: Sequence[Path], manifest: Manifest) -> Answers:
     read: dict[str, np.ndarray] = {}
     for file in files:
         try:
-            read[str(file)] = images.load(file, str(file), manifest.image_shape)
+            read[str(file)] = images.load(file, str(file), manifest.image_shape, manifest.bits)
         except ImageError as error:
             unread[str(file)] = error.reason
     stack = np.array(list(read.values()), np.uint8).reshape(-1, *manifest.image_shape)

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.data import arrays, prepared, raw
+from pipeline.data import arrays, doubts, prepared, raw
 from pipeline.data.arrays import Images
-from pipeline.data.decoding import Decoded, Skipped, decode
+from pipeline.data.decoding import Decoded, Odd, Skipped, decode
+from pipeline.data.doubts import Contradiction
 from pipeline.data.plan import Duplicate, Plan, plan
 from pipeline.data.prepared import SPLITS, Labels, Manifest, Split
 from pipeline.files import replacing, write_json, write_text
@@ -24,6 +25,7 @@ from pipeline.stages import cli
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Row = TypeVar("Row", Skipped, Duplicate, Contradiction, Odd)
 COUNTS_HEADER = ("split", "class", "class_name", "count")
 SAMPLES_PER_CLASS, SAMPLED_CLASSES = 10, 20
 
@@ -37,6 +39,9 @@ class Outcome:
     duplicates: Sequence[Duplicate]
     repeated: dict[str, int]
     dropped_classes: Sequence[str]
+    contradictions: Sequence[Contradiction]
+    odd_sizes: Sequence[Odd]
+    notes: Sequence[str]
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -47,6 +52,8 @@ def main(arguments: argparse.Namespace) -> None:
     language = params.report.language
     write_figures(arguments.results, arguments.out, outcome.manifest, language)
     print(summary_line(outcome))
+    for note in outcome.notes:
+        print(f"note: {note}")
     _log(params, outcome.manifest, arguments.results)
 
 
@@ -72,13 +79,32 @@ def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome
         with TemporaryDirectory(dir=temporary) as work:
             decoded = decode(found, settings, Path(work))
             planned = plan(decoded, found.origin.class_names, settings, seed)
-            manifest = _write(temporary, found.origin, decoded, planned)
+            manifest, notes = _write(temporary, found.origin, decoded, planned)
     return Outcome(
-        manifest, planned.skipped, planned.duplicates, planned.repeated, planned.dropped_classes
+        manifest=manifest,
+        skipped=planned.skipped,
+        duplicates=planned.duplicates,
+        repeated=planned.repeated,
+        dropped_classes=planned.dropped_classes,
+        contradictions=planned.contradictions,
+        odd_sizes=decoded.odd,
+        notes=(*found.origin.notes, *planned.notes, *_contradicting(planned), *notes),
     )
 
 
-def _write(folder: Path, origin: raw.Origin, decoded: Decoded, planned: Plan) -> Manifest:
+def _contradicting(planned: Plan) -> Iterator[str]:
+    if planned.contradictions:
+        first = planned.contradictions[0]
+        yield (
+            f"{len(planned.contradictions)} images are there under two classes "
+            f"(contradictions.csv), {first.path or f'image {first.id}'} first: "
+            f"{first.class_name!r} and {first.same_as_class!r}"
+        )
+
+
+def _write(
+    folder: Path, origin: raw.Origin, decoded: Decoded, planned: Plan
+) -> tuple[Manifest, list[str]]:
     _, height, width, channels = decoded.images.shape
     manifest = Manifest(
         dataset=origin.dataset,
@@ -92,6 +118,7 @@ def _write(folder: Path, origin: raw.Origin, decoded: Decoded, planned: Plan) ->
         skipped=len(planned.skipped),
         licence=origin.licence,
         citation=origin.citation,
+        bits=decoded.bits,
     )
     written = []
     for name in SPLITS:
@@ -101,15 +128,18 @@ def _write(folder: Path, origin: raw.Origin, decoded: Decoded, planned: Plan) ->
         split = Split(name, np.zeros(0, np.uint8), trained, labels, decoded.ids[rows])
         blocks = decoded.images.selected(rows)
         written.append(prepared.write_split(folder, split, blocks, manifest.image_shape))
-    return prepared.finish(folder, manifest, written, planned.probe)
+    notes = list(doubts.dark(written[0].histogram))
+    return prepared.finish(folder, manifest, written, planned.probe), notes
 
 
 def write_tables(results: Path, outcome: Outcome) -> None:
-    """Write class_counts.csv, skipped.csv, duplicates.csv and summary.json to `results`."""
+    """Write the tables of classes, of what was left out or is odd, and summary.json."""
     counts = raw.table(COUNTS_HEADER, class_counts(outcome.manifest))
     write_text(results / "class_counts.csv", counts)
     write_text(results / "skipped.csv", _table(Skipped, outcome.skipped))
     write_text(results / "duplicates.csv", _table(Duplicate, outcome.duplicates))
+    write_text(results / "contradictions.csv", _table(Contradiction, outcome.contradictions))
+    write_text(results / "odd_sizes.csv", _table(Odd, outcome.odd_sizes))
     write_json(results / "summary.json", summary(outcome))
 
 
@@ -133,6 +163,9 @@ def summary(outcome: Outcome) -> dict[str, object]:
         "repeated_within": outcome.repeated,
         "skipped": manifest.skipped,
         "dropped_classes": list(outcome.dropped_classes),
+        "contradictions": len(outcome.contradictions),
+        "odd_sizes": len(outcome.odd_sizes),
+        "notes": list(outcome.notes),
         "label_noise": manifest.label_noise,
         "imbalance": manifest.imbalance,
         "mean": list(manifest.mean),
@@ -183,7 +216,7 @@ def _save(path: Path, figure: "Figure", dpi: float = 144) -> None:
         temporary.write_bytes(style.png(figure, dpi))
 
 
-def _table(record: type[Skipped] | type[Duplicate], rows: Sequence[Skipped | Duplicate]) -> str:
+def _table(record: type[Row], rows: Sequence[Row]) -> str:
     return raw.table([field.name for field in fields(record)], map(astuple, rows))
 
 

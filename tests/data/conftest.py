@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +64,20 @@ def save_image(
     Image.fromarray(rgb).convert(mode).save(path)
 
 
+def png_of_16_bits(rgb: NDArray[np.uint16]) -> bytes:
+    """A PNG with 16 bits for each of three channels, which Pillow reads and cannot write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    height, width, _ = rgb.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rgb)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
 def idx_bytes(array: Bytes, level: int = 1) -> bytes:
     """An IDX file, compressed."""
     header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
@@ -115,7 +130,15 @@ def write_tar(path: Path, members: Mapping[str, bytes], level: int = 1) -> None:
 @pytest.fixture(scope="session")
 def made() -> SimpleNamespace:
     """The functions above: test modules cannot import one another."""
-    functions = (made_images, write_raw, save_image, idx_bytes, python2_pickle, write_tar)
+    functions = (
+        made_images,
+        write_raw,
+        save_image,
+        png_of_16_bits,
+        idx_bytes,
+        python2_pickle,
+        write_tar,
+    )
     return SimpleNamespace(**{function.__name__: function for function in functions})
 
 

@@ -18,9 +18,9 @@ def fetched(tmp_path):
 
     def fetch():
         source = tmp_path / "photos"
-        class_names, entries = folder.scan(source)
-        origin = find("folder").origin(class_names)
-        raw.write_folder(tmp_path / "raw", origin, entries, source)
+        found = folder.scan(source)
+        origin = find("folder").origin(found.class_names, found.notes)
+        raw.write_folder(tmp_path / "raw", origin, found.entries, found.sources)
         return raw.read(tmp_path / "raw")
 
     return fetch
@@ -140,3 +140,29 @@ def test_no_usable_image_at_all_is_an_error(tmp_path, fetched):
     (tmp_path / "photos" / "a" / "x.png").write_bytes(b"hello")
     with pytest.raises(DataError, match="no image is usable; the first one: a/x.png: "):
         decode(fetched(), tmp_path, on_bad_image="skip")
+
+
+def test_dark_colours_of_16_bits_are_refused(tmp_path, made, fetched):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    for high in (4095, 65535):
+        content = made.png_of_16_bits(np.full((4, 4, 3), high, np.uint16))
+        (tmp_path / "photos" / "a" / "x.png").write_bytes(content)
+        if high == 4095:
+            with pytest.raises(DataError, match="a/x.png and the like: .* that use 12 at most"):
+                decode(fetched(), tmp_path)
+    assert pixels(decode(fetched(), tmp_path)).max() == 255
+
+
+def test_one_depth_holds_for_all_files_and_damaged_ones_do_not_count(tmp_path, fetched):
+    for name, high in (("x", 300), ("y", 1023)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        wide = np.full((4, 4), high, np.uint16)
+        Image.fromarray(wide).save(tmp_path / "photos" / name / "1.png")
+    content = (tmp_path / "photos" / "y" / "1.png").read_bytes()
+    (tmp_path / "photos" / "y" / "2.png").write_bytes(content[:-30])
+    found = decode(fetched(), tmp_path, on_bad_image="skip")
+    assert found.bits == 10 and [s.path for s in found.skipped] == ["y/2.png"]
+    assert pixels(found)[:, 0, 0, 0].tolist() == [300 >> 2, 255]
+    assert found.notes == [
+        "2 files of 16 bits hold values up to 1023: read as 10-bit data (0 to 1023)"
+    ]

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -231,3 +232,56 @@ def test_bytes_of_any_kind_are_refused_or_an_image(content, start):
         assert images.load(io.BytesIO(start + content), "x", (5, 4, 3)).shape == (5, 4, 3)
     except ImageError as error:
         assert str(error).startswith("x: ")
+
+
+def test_colours_of_16_bits_are_told_and_their_peak_is_that_of_the_upper_8(made):
+    image = io.BytesIO(made.png_of_16_bits(np.full((4, 4, 3), 4095, np.uint16)))
+    looks = images.inspect(image, "x")
+    assert looks.deep and not looks.wide and images.peak(image, "x") == 4095 >> 8
+    assert not images.inspect(io.BytesIO(png(np.zeros((4, 4, 3), np.uint8))), "x").deep
+
+
+def png(array):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_of_wide_grey_the_upper_8_of_its_bits_are_kept():
+    values = np.array([[0, 16, 255, 4095]], np.uint16)
+    image = io.BytesIO(png(values))
+    assert images.inspect(image, "x").wide and images.peak(image, "x") == 4095
+    assert images.load(image, "x", (1, 4, 1), 12).ravel().tolist() == [0, 1, 15, 255]
+    assert images.load(image, "x", (1, 4, 1)).ravel().tolist() == [0, 0, 0, 15]
+    assert images.load(image, "x", (1, 4, 1), 8).ravel().tolist() == [0, 16, 255, 255]
+
+
+def test_values_below_0_are_refused():
+    buffer = io.BytesIO()
+    Image.fromarray(np.array([[-1000, 40]], np.int32)).save(buffer, "TIFF")
+    for read in (lambda: images.peak(buffer, "x"), lambda: images.load(buffer, "x", (1, 2, 1))):
+        with pytest.raises(ImageError, match="pixels from -1000, below 0"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(20), "it is HEIC, for which there is no decoder"),
+        (b"8BPS" + bytes(40), "it is Photoshop"),
+        (b"<svg xmlns='...'/>", "it is SVG"),
+        (bytes(128) + b"DICM", "it is DICOM"),
+        (b"hello", "its bytes are none of PNG, JPEG"),
+    ],
+)
+def test_what_no_decoder_knows_is_named_with_the_way_out(tmp_path, content, said):
+    (tmp_path / "x.png").write_bytes(content)
+    for source in (tmp_path / "x.png", io.BytesIO(content)):
+        with pytest.raises(ImageError, match=said):
+            images.load(source, "x", (4, 4, 3))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="pipe, socket or device"):
+        images.load(tmp_path / "pipe.png", "x", (4, 4, 3))

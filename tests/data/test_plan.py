@@ -19,6 +19,7 @@ def decoded(labels, official=None, digests=None, names=(), tmp_path=None):
         digests=digests or [bytes([i // 256, i % 256]) for i in range(size)],
         names=names,
         skipped=(),
+        coloured=np.zeros(size, bool),
     )
 
 
@@ -150,3 +151,20 @@ def test_equal_seeds_give_equal_plans_and_others_do_not():
     assert np.array_equal(first.rows["val"], again.rows["val"])
     assert np.array_equal(first.probe, again.probe)
     assert not np.array_equal(first.rows["val"], other.rows["val"])
+
+
+def test_a_part_that_is_a_copy_of_train_is_refused_and_much_of_one_is_said():
+    official = [TRAIN] * 40 + [VAL] * 20 + [TEST] * 10
+    digests = [bytes([i % 40]) for i in range(60)] + [bytes([i]) for i in range(60, 70)]
+    with pytest.raises(DataError, match="all 20 images of val are in train as well: val is a copy"):
+        planned([0, 1] * 35, official=official, digests=digests, on_bad_image="skip")
+    digests[50:60] = [bytes([i]) for i in range(50, 60)]
+    made = planned([0, 1] * 35, official=official, digests=digests)
+    assert "10 of 20 images of val are copies from train: removed" in made.notes
+    assert len(made.rows["val"]) == 10
+
+
+def test_a_class_that_is_left_out_is_said_with_the_number_needed():
+    made = planned([0] * 10 + [1] * 2 + [2] * 10, on_bad_image="skip")
+    (said,) = [note for note in made.notes if note.startswith("class left out")]
+    assert "'class 1' has 2 usable images" in said and "so 3 in all" in said

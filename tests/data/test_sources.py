@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import DataError, catalog, cifar, raw, sources
+from pipeline.params import Download
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -21,7 +22,7 @@ def pinned(dataset, folder):
 
 
 def fetched(dataset, tmp_path, path=None, mirror=None):
-    sources.write(dataset, path, mirror, tmp_path / "raw")
+    sources.write(dataset, Download(path=path, mirror=mirror), tmp_path / "raw")
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
     found = raw.read(tmp_path / "raw")
     images = {s: np.concatenate(list(rows.blocks())) for s, (rows, _) in found.parts.items()}
@@ -102,7 +103,7 @@ def test_a_class_number_beyond_the_catalog_is_an_error(tmp_path, made):
     np.savez(mirror / "mnist.npz", x_train=pixels, y_train=labels)
     dataset = pinned(catalog.find("mnist"), mirror)
     with pytest.raises(DataError, match="labels of train: got 10, expected 0 to 9"):
-        sources.write(dataset, None, str(mirror), tmp_path / "raw")
+        sources.write(dataset, Download(mirror=str(mirror)), tmp_path / "raw")
     assert [path.name for path in tmp_path.iterdir()] == ["mirror"]
 
 
@@ -111,7 +112,7 @@ def test_unverified_bytes_are_never_opened(tmp_path):
     dataset = catalog.find("cifar10")
     short = replace(dataset, archives=(replace(dataset.archives[0], num_bytes=5),))
     with pytest.raises(DataError, match=r"tar\.gz: got SHA-256 2cf24dba.*, expected 6d958be0"):
-        sources.write(short, None, str(tmp_path), tmp_path / "raw")
+        sources.write(short, Download(mirror=str(tmp_path)), tmp_path / "raw")
     assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-python.tar.gz"]
 
 

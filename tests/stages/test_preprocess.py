@@ -1,6 +1,8 @@
 import argparse
 import csv
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -150,7 +152,9 @@ def test_main_writes_tables_and_figures(mini, tmp_path, capsys, monkeypatch):
     assert names == [
         "class_counts.csv",
         "class_counts.png",
+        "contradictions.csv",
         "duplicates.csv",
+        "odd_sizes.csv",
         "samples.png",
         "skipped.csv",
         "summary.json",
@@ -161,3 +165,180 @@ def test_main_writes_tables_and_figures(mini, tmp_path, capsys, monkeypatch):
     for name in ("class_counts.png", "samples.png"):
         with Image.open(tmp_path / "results" / name) as image:
             assert image.width > 500
+
+
+class Photos:
+    """Image files below `folder`, and what the two stages make of them, run as a user does."""
+
+    def __init__(self, where):
+        self.where, self.folder = where, where / "photos"
+
+    def save(self, name, array):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(array)).save(path)
+
+    def fill(self, *folders, num_images=6, channels=3, side=8):
+        generator = np.random.default_rng(len(folders))
+        for folder in folders:
+            for i in range(num_images):
+                shape = (side, side, channels)[: 2 if channels == 1 else 3]
+                self.save(f"{folder}/{i}.png", generator.integers(0, 256, shape, np.uint8))
+
+    def run(self, **preprocessing):
+        (self.where / "params.yaml").write_text(
+            json.dumps(
+                {
+                    "download": {"dataset": "folder", "path": str(self.folder)},
+                    "preprocess": preprocessing,
+                }
+            )
+        )
+        params = self.where / "params.yaml"
+        download.main(argparse.Namespace(params=params, out=self.where / "raw"))
+        names = {name: self.where / name for name in ("raw", "results")}
+        out = self.where / "prepared"
+        preprocess.main(argparse.Namespace(params=params, out=out, **names))
+        summary = json.loads((self.where / "results" / "summary.json").read_text())
+        return prepared.read(out), "; ".join(summary["notes"])
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(preprocess, "_log", lambda *_: None)
+    monkeypatch.setattr(preprocess, "write_figures", lambda *_: None)
+    return Photos(tmp_path)
+
+
+def test_12_bits_in_files_of_16_fill_the_range_and_it_is_said(own, capsys):
+    for i in range(12):
+        wide = np.full((8, 8), 300 * i + 10, np.uint16)
+        wide[0, 0] = 4095 - i
+        own.save(f"{'ab'[i % 2]}/{i}.png", wide)
+    data, notes = own.run()
+    values = np.concatenate([data.train.images, data.val.images, data.test.images])
+    assert values.max() == 255 and values[:, 5, 5, 0].max() == (300 * 11 + 10) >> 4
+    assert data.manifest.bits == 12
+    assert "12 files of 16 bits hold values up to 4095: read as 12-bit data (0 to 4095)" in notes
+    said = capsys.readouterr().out
+    assert f"{own.folder}: read 12 images of 2 classes\n" in said and "note: 12 files of 16" in said
+
+
+def test_kaggles_layout_ends_as_train_and_test(own):
+    own.fill("seg_train/seg_train/sea", "seg_train/seg_train/wood", num_images=10)
+    own.fill("seg_test/seg_test/sea", "seg_test/seg_test/wood", "seg_pred/seg_pred", "x")
+    for path in (own.folder / "x").iterdir():
+        path.unlink()
+    data, notes = own.run()
+    assert data.manifest.class_names == ("sea", "wood")
+    assert (len(data.train), len(data.val), len(data.test)) == (16, 4, 12)
+    assert "seg_pred/ left out: 6 images without labels" in notes
+
+
+def test_parts_within_classes_and_a_table_end_as_they_say(own):
+    own.fill("cat/train", "cat/test", "dog/train", "dog/test")
+    data, _ = own.run()
+    assert (len(data.train), len(data.val), len(data.test)) == (10, 2, 12)
+
+
+def test_images_with_a_table_of_labels_are_read_and_missing_files_are_bad(own):
+    own.fill("images", num_images=10)
+    rows = "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(11))
+    (own.folder / "labels.csv").write_text(f"name,label\n{rows}")
+    with pytest.raises(DataError, match="10.png: in labels.csv, but not in the folder. .* to skip"):
+        own.run()
+    data, notes = own.run(on_bad_image="skip")
+    assert data.manifest.class_names == ("a", "b") and len(data.train) == 6
+    (missing,) = rows_of(own, "skipped")
+    assert missing["path"] == "10.png" and "labels of 10 images from labels.csv" in notes
+
+
+def rows_of(own, table):
+    return rows(own.where / "results" / f"{table}.csv")
+
+
+def test_val_as_a_copy_of_train_is_refused(own):
+    own.fill("train/a", "train/b")
+    for name in "ab":
+        shutil.copytree(own.folder / "train" / name, own.folder / "val" / name)
+    with pytest.raises(DataError, match="all 12 images of val are in train as well"):
+        own.run(on_bad_image="skip")
+
+
+def test_an_image_under_two_classes_is_listed_and_said(own):
+    own.fill("a", "b", num_images=10)
+    shutil.copy(own.folder / "a" / "3.png", own.folder / "b" / "copy.png")
+    _, notes = own.run()
+    (row,) = rows_of(own, "contradictions")
+    assert (row["path"], row["class_name"]) == ("b/copy.png", "b")
+    assert (row["same_as_path"], row["same_as_class"]) == ("a/3.png", "a")
+    assert "1 images are there under two classes (contradictions.csv), b/copy.png first" in notes
+
+
+def test_a_grey_class_is_said_to_be_told_by_colour(own):
+    own.fill("a", num_images=10)
+    own.fill("b", num_images=10, channels=1)
+    _, notes = own.run()
+    assert "colour alone tells 'b': their images are grey, those of 'a' are not" in notes
+    assert "colour alone" not in own.run(colour="grey")[1]
+
+
+def test_strips_icons_and_panoramas_are_listed_with_their_size(own):
+    own.fill("a", "b", num_images=10, side=40)
+    for name, (width, height) in {"strip": (3, 90), "icon": (1, 1), "wide": (20000, 60)}.items():
+        own.save(f"a/{name}.png", np.full((height, width, 3), len(name), np.uint8))
+    _, notes = own.run(image_size=32)
+    listed = {row["path"]: row for row in rows_of(own, "odd_sizes")}
+    assert set(listed) == {"a/strip.png", "a/icon.png", "a/wide.png"}
+    assert (listed["a/strip.png"]["width"], listed["a/strip.png"]["height"]) == ("3", "90")
+    assert listed["a/strip.png"]["reason"] == "3% of it are left when it is cropped to 32 x 32"
+    assert listed["a/icon.png"]["reason"] == "enlarged 32 times to 32 x 32"
+    assert "3 images of an odd size (odd_sizes.csv), a/icon.png first: 1 x 1" in notes
+
+
+def test_links_out_of_the_folder_are_never_copied(own, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("secret") / "hostname"
+    secret.write_text("top secret")
+    own.fill("a", "b", num_images=6)
+    (own.folder / "a" / "x.png").symlink_to(secret)
+    (own.folder / "b" / "gone.png").symlink_to("nowhere")
+    os.mkfifo(own.folder / "b" / "pipe.png")
+    with pytest.raises(DataError, match="a/x.png: a link that leads outside the folder"):
+        own.run()
+    _, notes = own.run(on_bad_image="skip")
+    copies = [path for path in (own.where / "raw").rglob("*") if path.is_file()]
+    assert len(copies) == 14 and not any(b"top secret" in path.read_bytes() for path in copies)
+    assert [row["path"] for row in rows_of(own, "skipped")] == [
+        "a/x.png",
+        "b/gone.png",
+        "b/pipe.png",
+    ]
+    assert "1 files not read: a link that leads nowhere" in notes
+
+
+def test_few_images_of_a_class_are_said_and_one_folder_is_refused(own):
+    own.fill("a", num_images=40)
+    with pytest.raises(DataError, match="one class only, 'a'; to tell apart, there must be 2"):
+        own.run()
+    own.fill("b", "c", num_images=3)
+    data, notes = own.run()
+    assert data.manifest.counts["val"] == (6, 1, 1)
+    assert "fewer than 5 val images of 'b', 'c' (1 at the least)" in notes
+
+
+def test_formats_without_a_decoder_are_named_with_the_way_out(own):
+    own.fill("a", "b")
+    (own.folder / "a" / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(DataError, match="a/x.heic: .*it is HEIC, .* convert it to PNG or JPEG"):
+        own.run()
+
+
+def test_strange_names_are_read_and_shown_escaped(own):
+    own.fill("=cmd", "<b>nan", "01", "\U0001f600")
+    name = os.fsdecode(b"\x1b[31m\xfc.png")
+    os.rename(own.folder / "01" / "0.png", own.folder / "01" / name)
+    data, _ = own.run()
+    assert data.manifest.class_names == ("01", "<b>nan", "=cmd", "\U0001f600")
+    listing = (own.where / "raw" / "listing.csv").read_text(encoding="utf-8")
+    assert r"01/\x1b[31m\udcfc.png" in listing and "\x1b" not in listing
