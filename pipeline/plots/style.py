@@ -59,6 +59,7 @@ KINDS: Mapping[str, tuple[str, str, bool]] = {
     "masks": (WARN, "D", False),
     "harms": (BAD, "X", True),
     "no_effect": ("#7b838d", "o", False),
+    "unclear": ("#4b2a63", "^", False),
 }
 
 TITLE_POINTS, LEGEND_POINTS, NOTE_POINTS = 14.0, 10.5, 9.5
