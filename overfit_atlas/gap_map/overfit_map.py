@@ -20,10 +20,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from overfit_atlas.errors import AtlasError
-from overfit_atlas.estimates import Estimate, over_seeds, proportion
+from overfit_atlas.estimates import over_seeds
 from overfit_atlas.gap_map import surface
 from overfit_atlas.gap_map.frontier import OverfitsFrom, band, least_dropout, overfits_from
 from overfit_atlas.gap_map.surface import Floats, Surface
+from overfit_atlas.rules import UNDETERMINED
 
 COLUMNS = (
     "width",
@@ -31,17 +32,17 @@ COLUMNS = (
     "seed",
     "gap_loss",
     "gap_loss_se",
-    "gap_accuracy",
-    "gap_accuracy_se",
-    "probe_accuracy",
+    "p_underfit",
 )
-"""One row a fit: clean scores at the end of its budget; `_se` are standard errors over images (NaN
-where not known: the band then speaks of these images only)."""
+"""One row a fit: clean scores at the end of its budget; `_se` is the standard error over images
+(NaN where not known: the band then speaks of these images only). `p_underfit` is the probability
+with which its point is judged underfit (`Judgement.probabilities`), 0..1; NaN: not judged."""
 
 LEVEL = float(np.arcsinh(1.0))
 """The threshold on the scale of the surface."""
 NUM_WIDTHS, NUM_DROPOUTS = 41, 26
 MIN_POINTS = 4
+ROUNDING = 1e-9
 Bools = NDArray[np.bool_]
 Crossing = Literal["crosses", "everywhere below", "everywhere above"]
 
@@ -53,8 +54,6 @@ class MapSettings:
     Attributes:
         threshold: nats of gap that count as overfitting.
         num_images: how many probe images, and as many validation images, a fit was scored on.
-        reference: the probe accuracy that can be reached on this data set; None: the map's best.
-        chance: the accuracy of guessing.
         log_width: False where width is an ordinal, such as the variant of an EfficientNet.
     """
 
@@ -63,8 +62,6 @@ class MapSettings:
     confidence: float = 0.95
     num_resamples: int = 1000
     seed: int = 0
-    reference: float | None = None
-    chance: float = 0.0
     log_width: bool = True
 
 
@@ -149,18 +146,13 @@ class OverfitMap:
         return "everywhere above" if self._values.min() >= LEVEL else "crosses"
 
     def underfit(self, at: pd.DataFrame) -> Bools:
-        """Which rows of `at` (width, dropout) are underfit, by the rule of the verdict.
+        """Which rows of `at` (width, dropout) are underfit: those of points as they were judged.
 
-        Their probe accuracy is below the reference by more than its interval, or guessing lies in
-        it, and the interval of their gap in accuracy includes 0. Between points, both margins are
-        interpolated.
+        Between points the probability of that verdict is interpolated.
         """
-        marked = np.ones(len(at), bool)
-        for column in ("shortfall", "closeness"):
-            margin = _averaged(self.points, self.points[column].to_numpy(), self.settings)
-            exact = replace(margin, variances=np.zeros(len(margin.means)))
-            marked &= self._predict(exact, at) > 0
-        return marked
+        margin = _averaged(self.points, _judged(self.points) - UNDETERMINED, self.settings)
+        exact = replace(margin, variances=np.zeros(len(margin.means)))
+        return np.asarray(self._predict(exact, at) >= -ROUNDING)
 
     def smooth(self, column: str, at: pd.DataFrame) -> Floats:
         """Another column of `fits`, smoothed in the same way, at the rows of `at`."""
@@ -238,43 +230,23 @@ def scaled(gap: ArrayLike, threshold: float) -> Floats:
 
 
 def _points(fits: pd.DataFrame, settings: MapSettings) -> pd.DataFrame:
-    """One row a point, in the order of the surface's own; intervals as those of the verdict.
-
-    `shortfall` and `closeness` are above 0 where the rule of `OverfitMap.underfit` holds.
-    """
-    reference = settings.reference
-    if reference is None:
-        reference = float(fits.groupby(["width", "dropout"])["probe_accuracy"].mean().max())
+    """One row a point, in the order of the surface's own."""
     rows = []
     for (width, dropout), seeds in fits.groupby(["width", "dropout"]):
-        loss, gap = (_gap(seeds, name, settings) for name in ("gap_loss", "gap_accuracy"))
-        probe = proportion(seeds["probe_accuracy"], settings.num_images, settings.confidence)
+        errors = [float(error) for error in seeds["gap_loss_se"]]
+        gap = over_seeds(
+            seeds["gap_loss"].to_numpy(), errors, settings.confidence, settings.num_images
+        )
         row = {"width": width, "dropout": dropout, "num_seeds": len(seeds)}
-        row |= {"gap_loss": loss.value, "gap_loss_low": loss.low, "gap_loss_high": loss.high}
-        row |= {"image_error": (loss.se_images or 0.0) / np.hypot(settings.threshold, loss.value)}
-        row |= {"gap_accuracy": gap.value, "probe_accuracy": probe.value}
-        short = max(reference - (probe.high or 1.0), settings.chance - (probe.low or 0.0))
-        row |= {"shortfall": _margin(short, probe)}
-        row |= {"closeness": _margin(min(-(gap.low or 0.0), gap.high or 0.0), gap)}
-        row |= {"underfit": short > 0 and gap.includes_zero}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        row |= {"gap_loss": gap.value, "gap_loss_low": gap.low, "gap_loss_high": gap.high}
+        row |= {"image_error": (gap.se_images or 0.0) / np.hypot(settings.threshold, gap.value)}
+        rows.append(row | {"p_underfit": seeds["p_underfit"].iloc[0]})
+    table = pd.DataFrame(rows)
+    return table.assign(underfit=_judged(table) >= UNDETERMINED)
 
 
-def _gap(seeds: pd.DataFrame, name: str, settings: MapSettings) -> Estimate:
-    errors = [float(error) for error in seeds[f"{name}_se"]]
-    return over_seeds(seeds[name].to_numpy(), errors, settings.confidence, settings.num_images)
-
-
-def _margin(difference: float, estimate: Estimate) -> float:
-    """A difference in units of the interval's half width, squeezed into -1..1.
-
-    Only the sign counts, and squeezed values keep theirs when they are interpolated.
-    """
-    if estimate.low is None or estimate.high is None:
-        return 1.0
-    half = max((estimate.high - estimate.low) / 2, 1e-12)
-    return float(np.tanh(difference / half))
+def _judged(points: pd.DataFrame) -> Floats:
+    return np.asarray(points["p_underfit"].fillna(0.0), dtype=float)
 
 
 def _averaged(table: pd.DataFrame, values: Floats, settings: MapSettings) -> surface.Averages:

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overfit_atlas.scoring.scores import Predictions
+from overfit_atlas import judgement
+from overfit_atlas.facts import Facts
+from overfit_atlas.judgement import Judgement
 from pipeline.comparing import scoring
 from pipeline.comparing.class_scores import Resampled
 from pipeline.comparing.outcome import Outcome, Plan
 from pipeline.comparing.scoring import MOMENTS, Moment
 from pipeline.comparing.variant import Variant
 from pipeline.data.prepared import Prepared, Split
-from pipeline.diagnosis.diagnose import best_reference, diagnose, diagnose_predictions
-from pipeline.diagnosis.verdict import Reference
 from pipeline.params import Evaluate
 from pipeline.training.task import FitResult
 
@@ -44,6 +43,10 @@ class Setting:
         """How many classes there are."""
         return self.data.manifest.num_classes
 
+    def facts(self) -> Facts:
+        """What is known of the validation images."""
+        return Facts.of_labels(np.asarray(self.data.val.labels), self.num_classes)
+
     def resampled(self) -> Resampled:
         """The bootstrap weights of the validation images."""
         labels = np.asarray(self.data.val.labels)
@@ -53,61 +56,67 @@ class Setting:
 def outcomes(plan: Plan, results: Sequence[FitResult], setting: Setting) -> list[Outcome]:
     """One outcome a variant, the baseline first; a variant of which a fit broke down has no scores.
 
-    Verdicts take the best fit among the variants as their reference.
+    Variants that were trained on the same images are siblings in their verdicts.
     """
     by_name = {name: [results[place] for place in places] for name, places in plan.places.items()}
-    trained = {
-        variant.name: [one.history for one in by_name[variant.name]]
-        for variant in plan.variants
-        if variant.members is None
-    }
-    reference = best_reference(trained, setting.settings)
+    judgements = _judgements(plan, by_name, setting)
     resampled = setting.resampled()
     return [
-        _outcome(variant, by_name[variant.name], setting, (resampled, reference))
+        Outcome(
+            variant,
+            tuple(by_name[variant.name]),
+            _scores(variant, by_name[variant.name], setting, resampled),
+            setting.num_train[variant.name],
+            judgements.get(variant.name),
+        )
         for variant in plan.variants
     ]
 
 
-def _outcome(
-    variant: Variant,
-    results: list[FitResult],
-    setting: Setting,
-    shared: tuple[Resampled, Reference | None],
-) -> Outcome:
-    resampled, reference = shared
-    failed = any(one.failed for one in results)
-    found: dict[Moment, scoring.Scores] = {}
-    diagnosis: Any = None
-    if variant.members is None:
-        histories = [one.history for one in results]
-        classes = setting.num_classes
-        diagnosis = diagnose(variant.name, histories, setting.settings, reference, classes)
-        if not failed:
-            stopped = variant.train.early_stopping is not None
-            for moment in MOMENTS:
-                found[moment] = scoring.of_fits(results, "best" if stopped else moment, resampled)
-    elif not failed:
+def _judgements(
+    plan: Plan, by_name: Mapping[str, Sequence[FitResult]], setting: Setting
+) -> dict[str, Judgement]:
+    """The verdict on each variant that has fits of its own."""
+    rules, facts = setting.settings.rules, setting.facts()
+    trained = [one for one in plan.variants if one.members is None and not one.temperature]
+    fits = {one.name: [result.history for result in by_name[one.name]] for one in trained}
+    whole = {
+        name: [fit for fit in own if fit.failed is None and fit.per_image]
+        for name, own in fits.items()
+    }
+    draws = {name: judgement.drawn(own, rules, facts) for name, own in whole.items() if own}
+    found = {}
+    for variant in trained:
+        siblings = {
+            other.name: draws[other.name]
+            for other in trained
+            if other.name in draws
+            and other.name != variant.name
+            and other.vary(0) == variant.vary(0)
+        }
+        name = variant.name
+        found[name] = judgement.judge(name, fits[name], rules, facts, siblings)
+    return found
+
+
+def _scores(
+    variant: Variant, results: list[FitResult], setting: Setting, resampled: Resampled
+) -> dict[Moment, scoring.Scores]:
+    """At both moments; empty where a fit broke down."""
+    if any(one.failed for one in results):
+        return {}
+    if variant.members is not None:
         labels = {"probe": setting.probes[variant.name].labels, "val": setting.data.val.labels}
         predicted = setting.probabilities[variant.name]
-        for moment in MOMENTS:
-            found[moment] = scoring.of_ensemble(
-                predicted[moment], labels, variant.members, resampled
-            )
-        splits = {
-            split: Predictions(rotations(predicted["last"][split], variant.members), labels[split])
-            for split in ("probe", "val")
+        return {
+            moment: scoring.of_ensemble(predicted[moment], labels, variant.members, resampled)
+            for moment in MOMENTS
         }
-        diagnosis = diagnose_predictions(variant.name, splits, setting.settings, reference)
-    return Outcome(variant, tuple(results), found, setting.num_train[variant.name], diagnosis)
-
-
-def rotations(probabilities: NDArray[np.floating], members: int) -> NDArray[np.floating]:
-    """As many ensembles as seeds, each of `members` seeds in a row: every seed is in as many."""
-    seeds = len(probabilities)
-    return np.stack(
-        [
-            probabilities[[(first + step) % seeds for step in range(members)]].mean(axis=0)
-            for first in range(seeds)
-        ]
-    )
+    stopped = variant.train.early_stopping is not None
+    found: dict[Moment, scoring.Scores] = {
+        moment: scoring.of_fits(results, "best" if stopped else moment, resampled)
+        for moment in MOMENTS
+    }
+    if variant.temperature:
+        return {moment: scoring.tempered(one) for moment, one in found.items()}
+    return found

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from overfit_atlas.judgement import Judgement
 from pipeline.comparing.scoring import Moment, Scores
 from pipeline.comparing.variant import Variant, Where
 from pipeline.training.task import FitResult, FitTask
@@ -32,14 +32,15 @@ class Outcome:
         results: one a seed; for an ensemble those of its members.
         scores: at the best and at the last epoch; empty where a fit broke down.
         num_images: in train, by the variant's settings.
-        diagnosis: as `diagnosis.record.Diagnosis`.
+        judgement: the verdict on its fits; None for a variant that has none of its own (an ensemble
+            and a temperature take those of another).
     """
 
     variant: Variant
     results: tuple[FitResult, ...]
     scores: Mapping[Moment, Scores] = field(default_factory=dict)
     num_images: int = 0
-    diagnosis: Any = None
+    judgement: Judgement | None = None
 
     @property
     def name(self) -> str:

@@ -18,6 +18,8 @@ FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
 Overrides = dict[str, Any]
+BEST_BY_LOSS: Overrides = {"train.best_by": "loss"}
+"""Comparisons look at the raw loss, so "the best epoch" is that of the loss unless they say so."""
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=2, max_length=1000)]
 
 
@@ -37,7 +39,8 @@ class Comparison(Record):
         baseline: overrides all variants share (`{"train.epochs": 20}`).
         draw: where less than all training images are used, whether `once` the same ones are drawn
             for all seeds, or `each_seed` draws its own, so that intervals cover that choice too.
-        variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds.
+        variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds,
+            `temperature: true` divides the logits of the baseline's own fits by one number.
         fit: `data_size` fits the gap as a power law of the number of training images.
         needs: a file its settings name that another stage makes, such as pretrained weights.
         small: overrides of the baseline with which the default pipeline runs it, to stay short.
@@ -80,7 +83,7 @@ class Comparison(Record):
             if name == self.baseline_name:
                 raise ComparisonError(f"variants.{name}: that is the name of the baseline.")
             variant = self._variant(name, changes, f"variants.{name}")
-            if variant.same_fits(base) and variant.members is None:
+            if variant.same_fits(base) and variant.members is None and not variant.temperature:
                 raise ComparisonError(f"variants.{name}: changes nothing of the baseline.")
             _require_members(variant, len(seeds))
             variants.append(variant)
@@ -101,10 +104,13 @@ class Comparison(Record):
             )
 
     def _variant(self, name: str, changes: Overrides, where: str) -> Variant:
-        overrides = {**self.baseline, **changes}
+        overrides = {**BEST_BY_LOSS, **self.baseline, **changes}
         members = overrides.pop("ensemble", None)
-        if "ensemble" in self.baseline:
-            raise ComparisonError("baseline.ensemble: the baseline is a single model.")
+        temperature = overrides.pop("temperature", False)
+        for key in ("ensemble", "temperature"):
+            if key in self.baseline:
+                raise ComparisonError(f"baseline.{key}: the baseline is a single, plain model.")
+        _require_temperature(temperature, members, where)
         for key in overrides:
             _require_allowed(key, self.model, where)
         try:
@@ -116,7 +122,8 @@ class Comparison(Record):
                 f"{where}.ensemble: not with draw: each_seed, for its members would together see "
                 "more images than the baseline."
             )
-        return Variant(name, self.model, settings, members, changes, self.draw == "each_seed")
+        own_draws = self.draw == "each_seed"
+        return Variant(name, self.model, settings, members, changes, own_draws, temperature)
 
 
 def _require_allowed(key: str, model: str, where: str) -> None:
@@ -126,16 +133,23 @@ def _require_allowed(key: str, model: str, where: str) -> None:
         raise ComparisonError(f"{where}.{key}: {_INSTEAD.get(key, _ONE_KEY)}")
     if (key.startswith(("train.", f"models.{model}.")) and ".train." not in key) or key in spoiling:
         return
-    near = difflib.get_close_matches(key, [*spoiling, "ensemble"], n=1)
+    near = difflib.get_close_matches(key, [*spoiling, "ensemble", "temperature"], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise ComparisonError(
         f"{where}.{key}: not a setting of one fit.{hint} Allowed: models.{model}.*, train.*, "
-        f"{', '.join(spoiling)}, ensemble. The data set is chosen by `data:`."
+        f"{', '.join(spoiling)}, ensemble, temperature. The data set is chosen by `data:`."
     )
 
 
 _ONE_KEY = "name one key below it, such as train.epochs or models.dense.units."
 _INSTEAD = {"train.seeds": "all variants share the seeds; write `seeds:` beside `variants:`."}
+
+
+def _require_temperature(temperature: Any, members: Any, where: str) -> None:
+    if not isinstance(temperature, bool):
+        raise ComparisonError(f"{where}.temperature: got {temperature!r}, expected true or false.")
+    if temperature and members is not None:
+        raise ComparisonError(f"{where}.temperature: not with ensemble; compare them one by one.")
 
 
 def _require_members(variant: Variant, num_seeds: int) -> None:

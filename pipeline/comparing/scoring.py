@@ -19,6 +19,14 @@ from pipeline.training.task import FitResult
 Floats = NDArray[np.float64]
 Moment = Literal["best", "last"]
 MOMENTS: tuple[Moment, ...] = ("best", "last")
+SPLITS = ("probe", "val")
+OF_IMAGE = {
+    "loss": "loss",
+    "calibrated_loss": "calibrated",
+    "accuracy": "correct",
+    "brier": "brier",
+}
+"""Metric -> the field of `PerImage` that it is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +53,16 @@ class Scores:
     def complete(self) -> "Scores":
         """The same with the gaps, positive where val is worse, and the scores over classes."""
         values = dict(self.values)
-        values["gap_loss"] = values["val_loss"] - values["probe_loss"]
+        for loss in ("loss", "calibrated_loss"):
+            if f"val_{loss}" in values:
+                values[f"gap_{loss}"] = values[f"val_{loss}"] - values[f"probe_{loss}"]
         values["gap_accuracy"] = values["probe_accuracy"] - values["val_accuracy"]
         values |= {name: array[:, 0] for name, array in self.resamples.items()}
         return replace(self, values=values)
 
 
 def of_fits(results: Sequence[FitResult], moment: Moment, resampled: Resampled) -> Scores:
-    """The scores of single fits at their best or last epoch.
+    """The scores of single fits at their best or last epoch, raw: without a temperature.
 
     A fit that was stopped early counts with its best epoch as its last one: that is the model early
     stopping hands over.
@@ -67,6 +77,21 @@ def of_fits(results: Sequence[FitResult], moment: Moment, resampled: Resampled) 
         classes = by_class.pop("f1")
         made = replace(made, resamples=by_class, classes=classes)
     return made.complete()
+
+
+def tempered(scores: Scores) -> Scores:
+    """The same fits with one temperature: their loss is the calibrated loss.
+
+    No prediction changes; ECE and Brier score would need all probabilities, and are left out.
+    """
+
+    def of(known: Mapping[str, Floats]) -> dict[str, Floats]:
+        kept = {name: one for name, one in known.items() if not name.endswith(("_ece", "_brier"))}
+        calibrated = {f"{part}_loss": f"{part}_calibrated_loss" for part in ("val", "probe", "gap")}
+        found = {loss: known[name] for loss, name in calibrated.items() if name in known}
+        return {**kept, **found}
+
+    return replace(scores, values=of(scores.values), images=of(scores.images))
 
 
 def epoch_of(result: FitResult, moment: Moment) -> int:
@@ -89,7 +114,7 @@ def of_ensemble(
     """
     images: dict[str, Floats] = {}
     values: dict[str, Floats] = {}
-    for split in ("probe", "val"):
+    for split in SPLITS:
         score = partial(_of_probabilities, labels=labels[split])
         for name, one in ensembles.averaged(probabilities[split], members, score).items():
             values[f"{split}_{name}"] = one.seeds if name == "ece" else one.seeds.mean(axis=1)
@@ -133,11 +158,8 @@ def _of_probabilities(
 def _row(result: FitResult, epoch: int) -> dict[str, float]:
     curves = result.history.curves
     now = curves[curves["epoch"] == epoch].set_index("split")
-    return {
-        f"{split}_{metric}": float(now[metric][split])
-        for split in ("probe", "val")
-        for metric in ("loss", "accuracy", "ece", "brier", "true_accuracy")
-    }
+    names = ("loss", "calibrated_loss", "accuracy", "ece", "brier", "true_accuracy")
+    return {f"{split}_{name}": float(now[name][split]) for split in SPLITS for name in names}
 
 
 def _images(result: FitResult, epoch: int) -> dict[str, Floats]:
@@ -146,8 +168,8 @@ def _images(result: FitResult, epoch: int) -> dict[str, Floats]:
         return {}
     return {
         f"{split}_{metric}": per_image.epoch(split, score, epoch - 1)
-        for split in ("probe", "val")
-        for metric, score in (("loss", "loss"), ("accuracy", "correct"), ("brier", "brier"))
+        for split in SPLITS
+        for metric, score in OF_IMAGE.items()
     }
 
 

@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 
 from overfit_atlas.estimates import Estimate, Json, over_seeds
+from overfit_atlas.remedies import Kind, kind
+from overfit_atlas.rules import Rules
 from pipeline.comparing import data_size
 from pipeline.comparing.effects import Pair, as_row
-from pipeline.comparing.kinds import Kind, kind
+from pipeline.comparing.effects import effects as effects_of
 from pipeline.comparing.outcome import Outcome
 from pipeline.comparing.scoring import MOMENTS, Moment, Scores
-from pipeline.params import Evaluate
 
 METRICS = (
     "val_accuracy",
     "val_loss",
+    "val_calibrated_loss",
     "gap_loss",
+    "gap_calibrated_loss",
     "gap_accuracy",
     "probe_loss",
     "probe_accuracy",
@@ -28,15 +31,17 @@ METRICS = (
     "worst_class_f1",
     "f1_spread",
 )
-DIAGNOSED = ("verdict", "why", "onset", "best_epoch", "gap", "excess_gap", "num_epochs")
+JUDGED = (
+    "verdict", "kind", "probability", "title", "why", "onset", "damage", "gap", "num_epochs",
+)  # fmt: skip
 EFFECTS = ("name", "metric", "at", "effect", "low", "high", "kind", "num_seeds", "num_images")
 
 
 def curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """One row a variant, seed, epoch and split; ensembles have no epochs and are not in it."""
+    """One row a variant, seed, epoch and split, of those that have fits of their own."""
     tables = []
     for outcome in outcomes:
-        if outcome.variant.members is not None:
+        if outcome.variant.members is not None or outcome.variant.temperature:
             continue
         table = pd.concat([result.history.curves for result in outcome.results])
         table.insert(0, "variant", outcome.name)
@@ -44,38 +49,50 @@ def curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def effects(outcomes: Sequence[Outcome], confidence: float) -> pd.DataFrame:
+def effects(outcomes: Sequence[Outcome], rules: Rules) -> pd.DataFrame:
     """Variant minus baseline, one row a variant, metric and moment (columns `EFFECTS`).
 
-    `kind` classes the variant by validation loss and gap in loss, at that moment.
+    `kind` classes the variant by validation loss and gap in loss, at that moment; what counts as
+    equal is what is not material.
     """
     rows = []
-    for outcome in outcomes[1:]:
-        for moment in MOMENTS:
-            found = paired(outcomes[0], outcome, moment, confidence)
-            sort = kind(found.get("val_loss"), found.get("gap_loss"))
+    for moment in MOMENTS:
+        found = paired(outcomes, moment, rules.confidence)
+        classed = _classed(found, outcomes[0], rules)
+        for name, by_metric in found.items():
             for metric in METRICS:
-                if metric in found:
-                    start = {"name": outcome.name, "metric": metric, "at": moment, "kind": sort}
-                    rows.append({**start, **as_row(found[metric])})
+                if metric in by_metric:
+                    start = {"name": name, "metric": metric, "at": moment, "kind": classed[name]}
+                    rows.append({**start, **as_row(by_metric[metric])})
+    order = {outcome.name: place for place, outcome in enumerate(outcomes)}
+    rows.sort(key=lambda row: order[row["name"]])
     return pd.DataFrame(rows, columns=list(EFFECTS))
 
 
-def paired(base: Outcome, other: Outcome, moment: Moment, confidence: float) -> dict[str, Estimate]:
-    """The effects of one variant by metric; empty where one of the two has no scores."""
-    pair = _pair(base, other, moment)
-    return {} if pair is None else pair.effects(confidence)
+def paired(
+    outcomes: Sequence[Outcome], moment: Moment, confidence: float
+) -> dict[str, dict[str, Estimate]]:
+    """The effects of each variant by metric; without those that have no scores."""
+    pairs = {outcome.name: _pair(outcomes[0], outcome, moment) for outcome in outcomes[1:]}
+    return effects_of({name: pair for name, pair in pairs.items() if pair}, confidence)
 
 
-def kinds(outcomes: Sequence[Outcome], moment: Moment, confidence: float) -> dict[str, Kind]:
+def kinds(outcomes: Sequence[Outcome], moment: Moment, rules: Rules) -> dict[str, Kind]:
     """The class of each variant that could be compared."""
-    found = {}
-    for outcome in outcomes[1:]:
-        effect = paired(outcomes[0], outcome, moment, confidence)
-        sort = kind(effect.get("val_loss"), effect.get("gap_loss"))
-        if sort is not None:
-            found[outcome.name] = sort
-    return found
+    classed = _classed(paired(outcomes, moment, rules.confidence), outcomes[0], rules)
+    return {name: sort for name, sort in classed.items() if sort is not None}
+
+
+def _classed(
+    found: Mapping[str, Mapping[str, Estimate]], base: Outcome, rules: Rules
+) -> dict[str, Kind | None]:
+    if not base.scores:
+        return dict.fromkeys(found)
+    margin = rules.material("loss", float(base.scores["best"].values["val_loss"].mean()))
+    return {
+        name: kind(by_metric.get("val_loss"), by_metric.get("gap_loss"), margin)
+        for name, by_metric in found.items()
+    }
 
 
 def _pair(base: Outcome, other: Outcome, moment: Moment) -> Pair | None:
@@ -100,19 +117,18 @@ def classes(
     return pd.DataFrame(rows, columns=[*columns, "num_seeds", "num_images"])
 
 
-def variants(outcomes: Sequence[Outcome], confidence: float) -> Json:
+def variants(outcomes: Sequence[Outcome], rules: Rules) -> Json:
     """Everything known of each variant by name: settings, verdict, onset, scores, cost."""
-    of_last = kinds(outcomes, "last", confidence)
-    of_best = kinds(outcomes, "best", confidence)
+    of_last, of_best = (kinds(outcomes, moment, rules) for moment in ("last", "best"))
     return {
         outcome.name: {
-            **_diagnosed(outcome),
+            **_judged(outcome),
             "baseline": outcome is outcomes[0],
             "changes": dict(outcome.variant.changes),
-            "kind": {"last": of_last.get(outcome.name), "best": of_best.get(outcome.name)},
+            "effect": {"last": of_last.get(outcome.name), "best": of_best.get(outcome.name)},
             "failures": outcome.failures,
             "values": {
-                moment: _values(found, confidence) for moment, found in outcome.scores.items()
+                moment: _values(found, rules.confidence) for moment, found in outcome.scores.items()
             },
             "num_train": outcome.num_images,
             "num_parameters": outcome.results[0].num_parameters * (outcome.variant.members or 1),
@@ -122,10 +138,10 @@ def variants(outcomes: Sequence[Outcome], confidence: float) -> Json:
     }
 
 
-def _diagnosed(outcome: Outcome) -> Json:
-    """The part of the diagnosis that differs between variants."""
-    whole = outcome.diagnosis.as_json() if outcome.diagnosis else {}
-    return {key: whole[key] for key in DIAGNOSED if key in whole}
+def _judged(outcome: Outcome) -> Json:
+    """The part of the judgement that differs between variants."""
+    whole = outcome.judgement.as_json() if outcome.judgement else {}
+    return {key: whole[key] for key in JUDGED if key in whole}
 
 
 def _values(scores: Scores, confidence: float) -> Json:
@@ -146,7 +162,7 @@ def _mean(numbers: Sequence[int]) -> float:
     return float(np.mean(numbers))
 
 
-def sizes(outcomes: Sequence[Outcome], settings: Evaluate) -> Json:
+def sizes(outcomes: Sequence[Outcome], rules: Rules) -> Json:
     """The law of the gap over the number of training images, in loss and accuracy.
 
     At both moments; empty where fewer than four sizes are left.
@@ -161,9 +177,9 @@ def sizes(outcomes: Sequence[Outcome], settings: Evaluate) -> Json:
                 [outcome.num_images for outcome in whole],
                 [outcome.scores[moment] for outcome in whole],
                 metric,
-                settings.num_resamples,
+                rules.num_resamples,
             )
-            found[f"{metric}/{moment}"] = data_size.promise(measured, settings.confidence)
+            found[f"{metric}/{moment}"] = data_size.promise(measured, rules.confidence)
     return found
 
 

@@ -33,6 +33,7 @@ class Variant:
 
     Attributes:
         members: how many of this variant's seeds are averaged, or None for single fits.
+        temperature: whether the logits of the fits are divided by one number fitted on val.
         changes: what it overrides of the baseline, as written.
         own_draws: whether each seed draws its own part of the training images, or all the same.
     """
@@ -43,6 +44,7 @@ class Variant:
     members: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     own_draws: bool = False
+    temperature: bool = False
 
     @property
     def section(self) -> Regularised:

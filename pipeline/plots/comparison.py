@@ -27,7 +27,7 @@ def comparison(
 
     Args:
         curves: by variant, the long tables of `curves.learning_curves`.
-        kinds: by variant, "cures", "masks", "harms" or "no_effect": the colour of its panel.
+        kinds: by variant, one of `style.KINDS`: the colour of its panel.
         marks: as in `curves.learning_curves`; used where variants are overlaid.
     """
     if len(curves) <= OVERLAID:
@@ -104,8 +104,8 @@ def remedies(table: pd.DataFrame, language: str, baseline: str) -> Figure:
     """What each remedy changes against the baseline: a forest plot, a panel a metric.
 
     Columns: name, metric ("val_accuracy", "test_loss", "gap_loss", ...: see the texts
-    `figure.effect`), effect, low, high (remedy minus baseline, with its interval), kind (cures,
-    masks, harms, no effect; the same in all rows of a name). The first three metrics are shown.
+    `figure.effect`), effect, low, high (remedy minus baseline, with its interval), kind (one of
+    `style.KINDS`; the same in all rows of a name). The first three metrics are shown.
     """
     say = style.words(language)
     metrics = list(dict.fromkeys(table["metric"]))[:3]

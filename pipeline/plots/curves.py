@@ -198,7 +198,7 @@ def marks_of(
     if marks is None or marks.empty:
         return pd.DataFrame(columns=["model", "kind", "epoch", "low", "high", "status"])
     metrics = marks["metric"] if "metric" in marks else pd.Series("loss", index=marks.index)
-    rows = marks[(metrics.replace("calibration", "ece") == metric)]
+    rows = marks[metrics == metric]
     said = rows["epoch"].notna() | (rows["kind"] == "onset")
     return rows[said & rows["model"].isin(list(curves))]
 
@@ -227,8 +227,7 @@ def _mark(axes: Axes, mark: pd.Series, row: int, colour: str, language: str) -> 
     epoch, low, high = (float(mark[column]) for column in ("epoch", "low", "high"))
     if not np.isfinite(epoch):
         if onset:
-            some = "some" if np.isfinite(low) else ""
-            _note_no_onset(axes, some or str(mark.get("status")), row, language)
+            _note_no_onset(axes, str(mark.get("status")), row, language)
         return
     y = row + (0.12 if onset else -0.14)
     if np.isfinite(low) and np.isfinite(high):
@@ -240,7 +239,7 @@ def _mark(axes: Axes, mark: pd.Series, row: int, colour: str, language: str) -> 
 
 
 def _note_no_onset(axes: Axes, status: str, row: int, language: str) -> None:
-    status = status if status in ("censored", "some") else "none"
+    status = status if status == "censored" else "none"
     marked = max((float(np.max(line.get_xdata())) for line in axes.lines), default=0.0)
     left = marked > sum(axes.get_xlim()) / 2
     axes.annotate(

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from overfit_atlas.words import text
 from pipeline.plots import style
-from pipeline.texts import text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 `points` has one row a fit: width, dropout, seed, and the values named in each function; rows whose
 value is missing (fits that failed) are left out. `surface` has one row a lattice point: width,
 dropout, the value with `_low` and `_high`, underfit; `frontier` one row a width: width, dropout,
-dropout_low, dropout_high. They are the tables of `diagnosis.overfit_map`.
+dropout_low, dropout_high. They are the tables of `overfit_atlas.gap_map`.
 """
 
 from typing import Any

@@ -25,11 +25,11 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from overfit_atlas.words import text
 from pipeline.plots.lettering import fitted as fitted
 from pipeline.plots.lettering import short as short
 from pipeline.plots.lettering import text_inches as text_inches
 from pipeline.plots.lettering import wrapped as wrapped
-from pipeline.texts import text
 
 P = ParamSpec("P")
 
@@ -59,6 +59,7 @@ KINDS: Mapping[str, tuple[str, str, bool]] = {
     "masks": (WARN, "D", False),
     "harms": (BAD, "X", True),
     "no_effect": ("#7b838d", "o", False),
+    "unclear": ("#4b2a63", "^", False),
 }
 
 TITLE_POINTS, LEGEND_POINTS, NOTE_POINTS = 14.0, 10.5, 9.5

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Verdict = Literal["good_fit", "overfit", "memorising", "underfit", "undetermined"]
-VERDICTS: tuple[Verdict, ...] = ("good_fit", "overfit", "memorising", "underfit", "undetermined")
+Verdict = Literal["good_fit", "overfit", "underfit", "data", "undetermined"]
+VERDICTS: tuple[Verdict, ...] = ("good_fit", "overfit", "underfit", "data", "undetermined")
 
 
 @dataclass(frozen=True)

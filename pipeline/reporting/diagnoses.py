@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.reporting.blocks import VERDICTS, Verdict
 
-SCORES = ("loss", "accuracy", "calibration")
+SCORES = ("loss", "calibrated_loss", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Onset:
-    """When overfitting begins: median over seeds and range of the seeds where it did.
+    """Where a score is best, with its interval, and whether overfitting begins there.
 
     `epoch` is None unless `status` is "confirmed"; otherwise that is "none" or "censored".
     """
 
     status: str
-    epoch: float | None
-    first: float | None
-    last: float | None
-    last_epoch: int | None
-    num_confirmed: int
-    num_seeds: int
+    epoch: int | None
+    best_epoch: int
+    low: int
+    high: int
+    last_epoch: int
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,22 @@ class Diagnosis:
         """Whether that is the verdict on a training; a model without epochs has none."""
         return self.verdict == verdict and self.document.get("num_epochs") != 0
 
+    def title(self, language: str) -> str:
+        """Verdict and kind in words, or nothing."""
+        return _said(self.document.get("title"), language)
+
+    @property
+    def probability(self) -> float | None:
+        """Of the likeliest verdict."""
+        found = self.number("probability")
+        return None if found is None else found.value
+
     def why(self, language: str) -> str:
         """The sentence that says why, or nothing."""
         return _said(self.document.get("why"), language)
 
     def remedies(self, language: str) -> Sequence[str]:
-        """What is worth trying, most promising first."""
+        """What is usually worth trying, most promising first."""
         return [_said(remedy, language) for remedy in self.document.get("remedies", ())]
 
     def notes(self, language: str) -> Sequence[str]:
@@ -68,33 +77,18 @@ class Diagnosis:
         found = self.document.get("early_stopping")
         return found if isinstance(found, Mapping) else {}
 
-    @property
-    def best_epoch(self) -> Number | None:
-        """The best epoch: median over seeds."""
-        return self.number("best_epoch")
-
     def onset(self, score: str) -> Onset | None:
-        """The onset of one of `SCORES`."""
+        """Best epoch and onset of one of `SCORES`."""
         found = self._at("onset", score)
         if not isinstance(found, Mapping):
             return None
-        seeds = found.get("seeds", ())
-        ends = [int(seed["last_epoch"]) for seed in seeds if seed.get("last_epoch")]
-        return Onset(
-            status=str(found.get("status", "none")),
-            epoch=found.get("epoch"),
-            first=found.get("first"),
-            last=found.get("last"),
-            last_epoch=max(ends, default=None),
-            num_confirmed=int(found.get("num_confirmed") or 0),
-            num_seeds=len(seeds),
-        )
+        return Onset(**{name: found.get(name) for name in Onset.__dataclass_fields__})
 
     def number(self, *path: str) -> Number | None:
-        """The number at `path` ("gap", "loss", "last"), with its interval."""
+        """The number at `path` ("gap", "loss"), with its interval."""
         found = self._at(*path)
         if isinstance(found, Mapping):
-            value = found.get("value", found.get("median"))
+            value = found.get("value")
             return (
                 None if value is None else Number(float(value), found.get("low"), found.get("high"))
             )

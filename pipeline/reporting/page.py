@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from overfit_atlas.words import text
 from pipeline.reporting.blocks import Page
-from pipeline.texts import text
 
 FOLDER = Path(__file__).parent
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from overfit_atlas.words import table, text
 from pipeline.plots import style
 from pipeline.reporting.blocks import VERDICTS, Cell, Picture
-from pipeline.texts import table, text
 
 NONE = "–"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from overfit_atlas.errors import AtlasError
+from overfit_atlas.scoring.scores import softmax
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.comparing import judged, record, tables
@@ -131,7 +132,7 @@ def _judged(
 
 
 def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilities:
-    """Probabilities of each member at its best and last epoch, on probe and val."""
+    """Raw probabilities of each member at its best and last epoch, on probe and val."""
     from pipeline import prediction
 
     found = {}
@@ -143,8 +144,11 @@ def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilit
                 path.write_bytes(getattr(member, moment) or b"")
                 paths.append(path)
             images = [np.asarray(probe.images), np.asarray(val.images)]
-            of_probe, of_val = prediction.of_seeds(paths, images)
-            found[moment] = {"probe": of_probe, "val": of_val}
+            said = prediction.of_seeds(paths, images)
+            found[moment] = {
+                split: softmax(one.logits)
+                for split, one in zip(("probe", "val"), said, strict=True)
+            }
     return found
 
 
@@ -155,9 +159,9 @@ def _result(
     params: Params,
     overrides: Mapping[str, Any],
 ) -> Result:
-    confidence = params.evaluate.confidence
-    effects = tables.effects(outcomes, confidence)
-    described = tables.variants(outcomes, confidence)
+    rules = params.evaluate.rules
+    effects = tables.effects(outcomes, rules)
+    described = tables.variants(outcomes, rules)
     summary = {
         "title": comparison.title,
         "model": comparison.model,
@@ -170,12 +174,12 @@ def _result(
         "held_out": "val",
         "draw": comparison.draw,
         "seeds": [one.seed for one in outcomes[0].results],
-        "confidence": confidence,
+        "confidence": rules.confidence,
         "source": comparison.source,
-        "kinds": {name: one["kind"] for name, one in described.items() if not one["baseline"]},
-        "data_size": tables.sizes(outcomes, params.evaluate) if comparison.fit else None,
+        "kinds": {name: one["effect"] for name, one in described.items() if not one["baseline"]},
+        "data_size": tables.sizes(outcomes, rules) if comparison.fit else None,
     }
-    classes = tables.classes(outcomes, data.manifest.class_names, confidence)
+    classes = tables.classes(outcomes, data.manifest.class_names, rules.confidence)
     return Result(tables.curves(outcomes), effects, classes, described, summary)
 
 
@@ -196,14 +200,14 @@ def _log(
 ) -> None:
     run.log_params({"comparison.title": comparison.title, "seeds": result.summary["seeds"]})
     for outcome in outcomes:
-        kind = result.variants[outcome.name]["kind"]["last"] or "baseline"
-        with run.child(outcome.name, {"variant": outcome.name, "kind": kind}) as child:
+        effect = result.variants[outcome.name]["effect"]["last"] or "baseline"
+        with run.child(outcome.name, {"variant": outcome.name, "effect": effect}) as child:
             child.log_params(dict(outcome.variant.changes))
-            if outcome.variant.members is None:
+            if outcome.variant.members is None and not outcome.variant.temperature:
                 child.log_curves(pd.concat([one.history.curves for one in outcome.results]))
-            if outcome.diagnosis is not None:
-                child.log_metrics(outcome.diagnosis.metrics())
-                child.log_tags(outcome.diagnosis.tags())
+            if outcome.judgement is not None:
+                child.log_metrics(outcome.judgement.metrics())
+                child.log_tags(outcome.judgement.tags())
             child.log_metrics(_effects_of(result.effects, outcome.name))
             child.log_metrics({"seconds": sum(one.seconds for one in outcome.results)})
             if outcome.failures:
@@ -230,7 +234,7 @@ def _log_figures(
     base = outcomes[0].name
     by_variant = {str(name): table for name, table in result.curves.groupby("variant", sort=False)}
     kinds = {name: one["last"] for name, one in result.summary["kinds"].items() if one["last"]}
-    known = [one.diagnosis.marks() for one in outcomes if one.name in by_variant]
+    known = [one.judgement.marks() for one in outcomes if one.judgement is not None]
     marks = pd.concat(known, ignore_index=True)
     # Few variants are overlaid in one figure that has both scores.
     for metric in ("loss", "accuracy")[: 1 if len(by_variant) <= figures.OVERLAID else 2]:

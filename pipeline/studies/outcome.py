@@ -51,7 +51,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     found = {
         "map": fits,
         "map_curves": tables.curves_table(plan, mapped),
-        "points": _stacked([(one, tables.points_table(plan, mapped, one)) for one in full]),
+        "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
         "surface": _stacked([(one, tables.surface_table(one)) for one in maps]),
         "double_descent": double_descent.table(descent),
@@ -75,8 +75,6 @@ def map_settings(plan: Plan) -> MapSettings:
         confidence=evaluate.confidence,
         num_resamples=evaluate.num_resamples,
         seed=plan.params.seed,
-        reference=evaluate.target_accuracy,
-        chance=1 / plan.manifest.num_classes,
         log_width=plan.log_width,
     )
 

@@ -3,12 +3,13 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -16,6 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from overfit_atlas.facts import Facts
 from pipeline import models
 from pipeline.data.prepared import Manifest
 from pipeline.files import FETCHED_WEIGHTS
@@ -29,9 +31,16 @@ Purpose = Literal["map", "search"]
 PATIENCE_SHARE = 0.25
 """The search stops a fit without a better validation loss for this share of the epochs; the map
 never stops one."""
-DECISIVE_CODE = ("data", "models", "tiny_images", "training", "diagnosis", "studies")
+DECISIVE_CODE = (
+    "overfit_atlas",
+    "overfit_atlas/scoring",
+    "pipeline/data",
+    "pipeline/models",
+    "pipeline/tiny_images",
+    "pipeline/training",
+    "pipeline/studies",
+)
 DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
-EVALUATE = ("confidence", "smoothing", "patience", "z", "floor")
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,12 @@ class Plan:
         """The parameters of a trial of the search."""
         low, high = self.tune.search_rates
         return {**self.plane, "learning_rate": FloatDistribution(low, high, log=True)}
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is known of the validation images besides the scores on them."""
+        counts = self.manifest.counts["val"]
+        return Facts.of_labels(np.repeat(np.arange(len(counts)), counts), len(counts))
 
     @property
     def num_points(self) -> int:
@@ -157,12 +172,12 @@ class Plan:
             names += ["widths", "dropouts", "search_rates", "batch"]
         elif self.tune.sampler == "frontier":
             names += ["widths", "dropouts", "sampler", "batch", "threshold"]
-        evaluate = self.params.evaluate.model_dump(mode="json")
+        rules = asdict(replace(self.params.evaluate.rules, num_resamples=0))  # of maps, not trials
         return {
             "tune": {name: tune[name] for name in names},
             "section": self._section(),
             "train": self.params.train_for(model).model_dump(mode="json", exclude={"seeds"}),
-            "evaluate": {name: evaluate[name] for name in EVALUATE},
+            "rules": rules,
             "seed": self.params.seed,
             "data": self.manifest.content_hash,
             "code": _code_hash(),
@@ -183,9 +198,9 @@ class Plan:
 @cache
 def _code_hash() -> str:
     """A hash of the code that decides a trial: trials of other code are never taken over."""
-    package = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
     for folder in DECISIVE_CODE:
-        for source in sorted((package / folder).glob("*.py")):
+        for source in sorted((root / folder).glob("*.py")):
             digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
     return digest.hexdigest()

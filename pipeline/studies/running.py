@@ -6,14 +6,12 @@ depend on how many workers there are or in which order their fits finish.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from pipeline.diagnosis.verdict import Reference
 from pipeline.studies import scoring, storage
 from pipeline.studies.plan import Plan, Purpose
 from pipeline.training.task import FitResult, FitTask
@@ -74,7 +72,7 @@ class Desk:
         A trial whose mean so far is worse than the median of earlier trials after as many seeds
         spends no further ones.
         """
-        evaluate = self.plan.params.evaluate
+        rules = self.plan.params.evaluate.rules
         for trials in self._batches(self.plan.tune.search_trials, self._propose):
             results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
             live = trials
@@ -83,7 +81,7 @@ class Desk:
                 for index, found in self._of_points(tasks):
                     results[live[index].number] += found
                 for trial in live:
-                    losses = [scoring.best_loss(one, evaluate) for one in results[trial.number]]
+                    losses = [scoring.best_loss(one, rules) for one in results[trial.number]]
                     trial.report(float(np.mean(losses)), step)
                 last = step == len(self.plan.tune.seeds)
                 pruned = [] if last else [trial for trial in live if trial.should_prune()]
@@ -130,9 +128,8 @@ class Desk:
             results,
             self.plan.budgets(self.purpose),
             VALUE[self.purpose],
-            self.plan.params.evaluate,
-            self.plan.manifest.num_classes,
-            self._reference(trial, results),
+            self.plan.params.evaluate.rules,
+            self.plan.facts,
         )
         for name, value in scored.attributes.items():
             trial.set_user_attr(name, value)
@@ -140,19 +137,3 @@ class Desk:
             self.told(self.study.tell(trial, state=TrialState.PRUNED))
         else:
             self.told(self.study.tell(trial, scored.value))
-
-    def _reference(self, trial: Trial, results: Sequence[FitResult]) -> Reference | None:
-        """The best probe accuracy so far in this slice of the map; the search has no such thing.
-
-        It may still rise: the map's own tables call underfit what is so by the best in the end.
-        """
-        if self.purpose == "search":
-            return None
-        data = self._slice(trial)
-        alike = [one for one in finished(self.study) if self._slice(one) == data]
-        known = [float(one.user_attrs["probe_accuracy"] or 0.0) for one in alike]
-        own = [result.history.series("probe", "accuracy")[-1] for result in results]
-        return Reference(max([*known, float(np.nan_to_num(np.mean(own)))]), "model", "map")
-
-    def _slice(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
-        return {name: trial.params[name] for name in self.plan.space if name not in self.plan.plane}

@@ -7,55 +7,83 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overfit_atlas.estimates import finite_or_none
-from overfit_atlas.scoring.fits import Fit
-from pipeline.diagnosis import gaps, onset
-from pipeline.diagnosis.diagnose import diagnose
-from pipeline.diagnosis.verdict import Reference
-from pipeline.params import Evaluate
+from overfit_atlas import judgement
+from overfit_atlas.draws import Draws
+from overfit_atlas.estimates import finite_or_none, standard_error
+from overfit_atlas.facts import Facts
+from overfit_atlas.judgement import Judgement, judge
+from overfit_atlas.rules import Rules
+from overfit_atlas.scoring.fits import Fit, smoothed
 from pipeline.training.task import FitResult
 
 CURVES = (
-    "epoch", "split", "loss", "accuracy", "ece", "brier", "true_accuracy", "penalty",
-    "learning_rate",
+    "epoch", "split", "loss", "calibrated_loss", "accuracy", "ece", "brier", "true_accuracy",
+    "temperature", "penalty", "learning_rate",
 )  # fmt: skip
 """What is kept of every epoch; seconds are not: they differ from run to run."""
-MEANS = ("val_loss", "val_accuracy", "probe_loss", "probe_accuracy", "best_val_loss")
-DIGITS = 9
-
-
-def fit_rows(result: FitResult, budgets: Sequence[int], settings: Evaluate) -> list[dict[str, Any]]:
-    """The scores of one fit at the end of each budget of epochs, one row each.
-
-    Columns: seed, epochs (the budget), num_parameters, failed, gap_loss, gap_accuracy and their
-    `_se` over images, excess_gap, running_gap, val_loss, val_accuracy, val_true_accuracy,
-    probe_loss, probe_accuracy, probe_true_accuracy (clean, at the last epoch), best_epoch,
-    best_val_loss, best_val_accuracy, best_gap_loss (at the best epoch), onset (its status),
-    onset_epoch. Scores of a fit that broke down are None.
-    """
-    rows = []
-    for budget in sorted(budgets):
-        row = {"seed": result.seed, "epochs": budget, "num_parameters": result.num_parameters}
-        history = head(result.history, budget)
-        scores = dict.fromkeys(SCORES) if history.failed else _scores(history, settings)
-        rows.append({**row, "failed": history.failed, **scores})
-    return rows
-
-
-SCORES = (
+OF_FIT = (
     "gap_loss", "gap_loss_se", "gap_accuracy", "gap_accuracy_se", "excess_gap", "running_gap",
     "val_loss", "val_accuracy", "val_true_accuracy", "probe_loss", "probe_accuracy",
     "probe_true_accuracy", "best_epoch", "best_val_loss", "best_val_accuracy", "best_gap_loss",
-    "onset", "onset_epoch",
 )  # fmt: skip
+SAID = ("verdict", "kind", "probability", "p_underfit")
+OF_POINT = (
+    *SAID,
+    "damage_loss",
+    "damage_calibrated_loss",
+    "damage_accuracy",
+    "onset",
+    "onset_epoch",
+)
+SCORES = (*OF_FIT, *OF_POINT)
+WORDS = ("verdict", "kind", "onset")
+MEANS = ("val_loss", "val_accuracy", "probe_loss", "probe_accuracy", "best_val_loss")
+KNOWN_OF_RIVALS = ("val/accuracy", "probe/accuracy")
+"""Quantities of `Draws` by which a better model is told: a trial keeps them."""
+DIGITS = 9
 
 
-def best_loss(result: FitResult, settings: Evaluate) -> float:
+def fit_rows(results: Sequence[FitResult], judged: Mapping[int, Judgement]) -> list[dict[str, Any]]:
+    """The scores of each fit of a point at the end of each budget of epochs, one row each.
+
+    Columns: seed, epochs (the budget), num_parameters, failed; then `OF_FIT`: gap_loss,
+    gap_accuracy and their `_se` over images, excess_gap, running_gap, val_loss, val_accuracy,
+    val_true_accuracy, probe_loss, probe_accuracy, probe_true_accuracy (clean, at the last epoch),
+    best_epoch, best_val_loss, best_val_accuracy, best_gap_loss (at the best epoch by loss); and
+    `OF_POINT`, the judgement on all fits of the point at that budget: verdict, kind, probability
+    (of the verdict), p_underfit, damage of the scores, onset (its status), onset_epoch (by loss).
+    Scores of a fit that broke down are None.
+
+    Args:
+        judged: the judgement on the point, by budget (`judge_point`).
+    """
+    rows = []
+    for result in results:
+        for budget, found in sorted(judged.items()):
+            row = {"seed": result.seed, "epochs": budget, "num_parameters": result.num_parameters}
+            fit = head(result.history, budget)
+            nothing = dict.fromkeys(SCORES)
+            scores = nothing if fit.failed else {**_of_fit(fit, found.rules), **_of_point(found)}
+            rows.append({**row, "failed": fit.failed, **scores})
+    return rows
+
+
+def judge_point(
+    results: Sequence[FitResult], budgets: Sequence[int], rules: Rules, facts: Facts
+) -> dict[int, Judgement]:
+    """The judgement on the fits of one point as if training had ended after each budget."""
+    return {
+        budget: judge("trial", [head(result.history, budget) for result in results], rules, facts)
+        for budget in budgets
+    }
+
+
+def best_loss(result: FitResult, rules: Rules) -> float:
     """The validation loss of a fit at its best epoch; NaN where the fit broke down."""
     if result.history.failed:
         return float("nan")
-    loss = gaps.Fit.of(result.history, "loss", settings)
-    return float(loss.of_loss.curve[loss.best])
+    loss = result.history.series("val", "loss")
+    return float(loss[_best(loss, rules)])
 
 
 def head(history: Fit, epochs: int) -> Fit:
@@ -65,30 +93,55 @@ def head(history: Fit, epochs: int) -> Fit:
     return replace(history, curves=curves, per_image=per_image)
 
 
-def _scores(history: Fit, settings: Evaluate) -> dict[str, Any]:
-    loss = gaps.Fit.of(history, "loss", settings)
-    accuracy = gaps.Fit.of(history, "accuracy", settings)
-    last, best = loss.index("last"), loss.best
-    running = gaps.running_gap([history], "loss", settings)
-    found = onset.onset(history, "loss", settings)
+def _best(loss: np.ndarray, rules: Rules) -> int:
+    return int(np.argmin(smoothed(loss, rules.smoothing)))
+
+
+def _of_fit(fit: Fit, rules: Rules) -> dict[str, Any]:
+    val, probe = (fit.series(split, "loss") for split in ("val", "probe"))
+    val_right, probe_right = (fit.series(split, "accuracy") for split in ("val", "probe"))
+    best, gap = _best(val, rules), val - probe
+    shown = val[-1] + np.nan_to_num(fit.series("running", "penalty")[-1])
     scores = {
-        "gap_loss": loss.curve[last],
-        "gap_loss_se": loss.error(last),
-        "gap_accuracy": accuracy.curve[last],
-        "gap_accuracy_se": accuracy.error(last),
-        "excess_gap": loss.curve[last] - loss.curve[best],
-        "running_gap": running.value if running else None,
-        "best_epoch": found.best_epoch,
-        "best_val_loss": loss.of_loss.curve[best],
-        "best_val_accuracy": history.series("val", "accuracy")[best],
-        "best_gap_loss": loss.curve[best],
-        "onset": found.status,
-        "onset_epoch": found.epoch,
+        "gap_loss": gap[-1],
+        "gap_loss_se": _error(fit, "loss"),
+        "gap_accuracy": (probe_right - val_right)[-1],
+        "gap_accuracy_se": _error(fit, "correct"),
+        "excess_gap": gap[-1] - gap[best],
+        "running_gap": shown - fit.series("running", "loss")[-1],
+        "best_epoch": best + fit.first_epoch,
+        "best_val_loss": val[best],
+        "best_val_accuracy": val_right[best],
+        "best_gap_loss": gap[best],
     }
     for split in ("val", "probe"):
         for metric in ("loss", "accuracy", "true_accuracy"):
-            scores[f"{split}_{metric}"] = history.series(split, metric)[last]
-    return {name: _rounded(scores[name]) for name in SCORES}
+            scores[f"{split}_{metric}"] = fit.series(split, metric)[-1]
+    return {name: _rounded(scores[name]) for name in OF_FIT}
+
+
+def _error(fit: Fit, score: str) -> float | None:
+    """Standard error over images of a gap at the last epoch: each split has its own images."""
+    if fit.per_image is None:
+        return None
+    errors = [standard_error(fit.per_image.epoch(split, score, -1)) for split in ("val", "probe")]
+    return float(np.hypot(*errors))
+
+
+def _of_point(found: Judgement) -> dict[str, Any]:
+    onset = found.onset.get("loss")
+    scores: dict[str, Any] = {
+        "verdict": found.verdict,
+        "kind": found.kind,
+        "probability": found.probability,
+        "p_underfit": found.probabilities.get("underfit"),
+        "onset": onset.status if onset else None,
+        "onset_epoch": onset.epoch if onset else None,
+    }
+    for score in ("loss", "calibrated_loss", "accuracy"):
+        damage = found.damage.get(score)
+        scores[f"damage_{score}"] = damage.value if damage else None
+    return {name: _rounded(scores[name]) for name in OF_POINT}
 
 
 @dataclass(frozen=True)
@@ -106,22 +159,21 @@ def score_point(
     results: Sequence[FitResult],
     budgets: Sequence[int],
     value: str,
-    settings: Evaluate,
-    num_classes: int,
-    reference: Reference | None = None,
+    rules: Rules,
+    facts: Facts,
 ) -> Scored:
     """The fits of one point, one a seed, together.
 
-    Attributes: `value` and all scores of `Diagnosis.metrics` (means over seeds), verdict, onset,
-    seconds, num_parameters; `<value>_by_seed`; `fits`: the rows of `fit_rows`; `curves`: every
-    epoch of every seed, by column.
+    Attributes: all scores of `Judgement.metrics` (of the last budget), `MEANS` over seeds, verdict,
+    kind, onset, seconds, num_parameters; `<value>_by_seed`; `fits`: the rows of `fit_rows`;
+    `curves`: every epoch of every seed, by column; `rivalry`: by budget, what the verdict needs to
+    know of the other points (see `tables.map_table`).
     """
     ordered = sorted(results, key=lambda result: result.seed)
-    rows = [row for result in ordered for row in fit_rows(result, budgets, settings)]
+    judged = judge_point(ordered, budgets, rules, facts)
+    rows, found = fit_rows(ordered, judged), judged[max(budgets)]
     final = pd.DataFrame([row for row in rows if row["epochs"] == max(budgets)])
     values = [float(one) for one in final[value] if one is not None and np.isfinite(one)]
-    histories = [result.history for result in ordered]
-    found = diagnose("trial", histories, settings, reference, num_classes)
     numbers = {name: float(final[name].astype(float).mean()) for name in MEANS} | found.metrics()
     attributes: dict[str, Any] = {
         **{name.replace("/", "_"): finite_or_none(one) for name, one in numbers.items()},
@@ -131,8 +183,43 @@ def score_point(
         f"{value}_by_seed": values,
         "fits": rows,
         "curves": curves(ordered),
+        "rivalry": {str(budget): _rivalry(one) for budget, one in judged.items()},
     }
     return Scored(float(np.mean(values)) if values else None, attributes)
+
+
+def _rivalry(found: Judgement) -> dict[str, Any]:
+    """What tells later whether another point is better, and what the verdict is if one is.
+
+    The verdict on a point is final only when all points are known; their fits are not kept.
+    """
+    if found.draws is None:
+        return {}
+    unreached = replace(found.rules, target_accuracy=1.0)
+    simple = _of_point(judgement.judged("trial", found.draws, unreached, found.facts, {}))
+    return {
+        "values": {name: found.draws.values[name] for name in KNOWN_OF_RIVALS},
+        "drawn": {
+            name: [round(float(one), 5) for one in found.draws.drawn[name]]
+            for name in KNOWN_OF_RIVALS
+        },
+        "if_simple": {name: simple[name] for name in SAID},
+    }
+
+
+def rival(kept: Mapping[str, Any]) -> Draws:
+    """What a trial keeps of a point's draws, as `judgement.better_sibling` takes them."""
+    return Draws(
+        values=kept["values"],
+        drawn={name: np.array(one) for name, one in kept["drawn"].items()},
+        best_epochs={},
+        best_of_mean={},
+        seed_best={},
+        prices={},
+        num_seeds=1,
+        num_images=None,
+        num_epochs=0,
+    )
 
 
 def curves(results: Sequence[FitResult]) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ Every table is sorted by what it is about, never by trial number, and holds no t
 that was killed and resumed gives the same tables as one that ran through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from overfit_atlas import judgement
 from overfit_atlas.gap_map import double_descent
 from overfit_atlas.gap_map.overfit_map import OverfitMap
+from pipeline.studies import scoring
 from pipeline.studies.plan import Plan
-from pipeline.studies.scoring import SCORES
+from pipeline.studies.scoring import OF_POINT, SCORES, WORDS
 
 SLICE = ["train_fraction", "label_noise", "epochs"]
 POINT = ["width", "dropout"]
@@ -24,14 +26,44 @@ SMOOTHED = ("val_loss", "val_accuracy", "best_val_loss", "best_epoch")
 
 
 def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
-    """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `scoring.fit_rows`."""
-    rows = [
-        {**plan.full(trial.params), **row} for trial in trials for row in trial.user_attrs["fits"]
-    ]
+    """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `scoring.fit_rows`.
+
+    The verdict on a point is against all other points of its slice: one that another point beats
+    on probe and on validation is too simple.
+    """
+    simple = _too_simple(plan, trials)
+    rows = []
+    for trial in trials:
+        for row in trial.user_attrs["fits"]:
+            said = simple.get((trial.number, row["epochs"]), {}) if row["verdict"] else {}
+            rows.append({**plan.full(trial.params), **row, **said})
     table = pd.DataFrame(rows)
-    numbers = [name for name in SCORES if name != "onset"]
+    numbers = [name for name in SCORES if name not in WORDS]
     table[numbers] = table[numbers].astype(float)
     return _sorted(table, [*SLICE, *POINT, "seed"])
+
+
+def _too_simple(
+    plan: Plan, trials: Sequence[FrozenTrial]
+) -> dict[tuple[int, int], Mapping[str, Any]]:
+    """By trial and budget what is to be said of a point that another one surely beats."""
+    rules = plan.params.evaluate.rules
+    if rules.target_accuracy is not None:
+        return {}  # the target has been asked at each point
+    groups: dict[tuple[Any, ...], dict[int, Mapping[str, Any]]] = {}
+    for trial in trials:
+        data = tuple(plan.full(trial.params)[name] for name in SLICE[:2])
+        for budget, kept in trial.user_attrs["rivalry"].items():
+            if kept:
+                groups.setdefault((*data, int(budget)), {})[trial.number] = kept
+    found = {}
+    for (*_, budget), group in groups.items():
+        draws = {str(number): scoring.rival(kept) for number, kept in group.items()}
+        for number, kept in group.items():
+            others = {name: one for name, one in draws.items() if name != str(number)}
+            if judgement.better_sibling(draws[str(number)], rules, others)[1]:
+                found[number, budget] = kept["if_simple"]
+    return found
 
 
 def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
@@ -47,26 +79,17 @@ def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     return _sorted(pd.concat(parts, ignore_index=True), order)
 
 
-def points_table(plan: Plan, trials: Sequence[FrozenTrial], found: OverfitMap) -> pd.DataFrame:
-    """One row a point of one slice at the last budget, with the verdict on it.
+def points_table(found: OverfitMap) -> pd.DataFrame:
+    """One row a point of one slice and budget, with the verdict on it.
 
-    Columns: `POINT`, num_seeds, gap_loss with its interval, gap_accuracy, probe_accuracy,
-    underfit; verdict, onset (confirmed, none, censored) and onset_epoch (median over seeds).
-    A verdict against the best fit of the whole map: what is underfit there is so here.
+    Columns: `POINT`, num_seeds, gap_loss with its interval, underfit; means over seeds of
+    gap_accuracy and probe_accuracy; verdict, kind, probability, damage of the scores, onset
+    (confirmed, none, censored) and onset_epoch.
     """
-    judged = pd.DataFrame(
-        [
-            {name: plan.full(trial.params)[name] for name in [*SLICE[:2], *POINT]}
-            | {name: trial.user_attrs.get(name) for name in ("verdict", "onset", "onset_epoch")}
-            for trial in trials
-        ]
-    )
-    table = found.points.drop(columns=["shortfall", "closeness", "image_error"])
-    for name in SLICE[:2]:
-        judged = judged[judged[name] == found.fits[name].iloc[0]].drop(columns=name)
-    table = table.merge(judged, on=POINT, how="left", validate="one_to_one")
-    table.loc[table["underfit"], "verdict"] = "underfit"
-    return table
+    judged = found.fits.groupby(POINT)[list(OF_POINT)].first()  # equal for all seeds of a point
+    means = found.fits.groupby(POINT)[["gap_accuracy", "probe_accuracy"]].mean()
+    table = found.points.drop(columns="image_error")
+    return table.merge(means.join(judged).reset_index(), on=POINT, validate="one_to_one")
 
 
 def surface_table(found: OverfitMap) -> pd.DataFrame:
@@ -95,7 +118,7 @@ def search_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
 
     Columns: order, state (complete, pruned), `SEARCHED`, num_seeds, then means over them: val_loss,
     gap_loss, val_accuracy (at the best epoch), final_gap_loss (at the last), best_epoch; and
-    num_parameters, verdict.
+    num_parameters; and the verdict and kind.
     """
     rows = []
     for order, trial in enumerate(trials):
@@ -107,7 +130,7 @@ def search_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
             row[name] = means.get(f"best_{name}", np.nan)
         row |= {"final_gap_loss": means.get("gap_loss"), "best_epoch": means.get("best_epoch")}
         row |= {"num_parameters": fits["num_parameters"].iloc[0]}
-        rows.append(row | {"verdict": trial.user_attrs.get("verdict")})
+        rows.append(row | {name: trial.user_attrs.get(name) for name in ("verdict", "kind")})
     return pd.DataFrame(rows)
 
 

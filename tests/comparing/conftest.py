@@ -25,8 +25,10 @@ def sure(probability: float, wrong: int = 0) -> np.ndarray:
 
 def scored(probabilities: np.ndarray) -> dict[str, np.ndarray]:
     predicted = probabilities.argmax(-1)
+    tempered = probabilities**0.5 / (probabilities**0.5).sum(-1, keepdims=True)  # T = 2
     return {
         "loss": scores.cross_entropy(probabilities, LABELS),
+        "calibrated": scores.cross_entropy(tempered, LABELS),
         "confidence": probabilities.max(-1),
         "brier": scores.brier(probabilities, LABELS),
         "correct": predicted == LABELS,
@@ -57,6 +59,7 @@ def fit() -> Any:
                 found = scored(one)
                 row = {"loss": found["loss"].mean(), "accuracy": found["correct"].mean()}
                 row |= {"ece": 0.1, "brier": found["brier"].mean()}
+                row |= {"calibrated_loss": found["calibrated"].mean()}
                 row |= {"true_accuracy": row["accuracy"]}
                 rows.append({"epoch": epoch, "split": split, **row})
                 for name, values in found.items():

@@ -3,8 +3,7 @@ import pytest
 from scipy import stats
 
 from overfit_atlas.estimates import Estimate
-from pipeline.comparing.effects import Pair, as_row
-from pipeline.comparing.kinds import kind
+from pipeline.comparing.effects import Pair, as_row, effects
 from pipeline.comparing.scoring import Scores
 
 
@@ -26,7 +25,7 @@ def scores(val, probe, **values):
 def test_an_effect_is_paired_by_seed():
     base = scores([[1.0] * 4, [5.0] * 4, [9.0] * 4], [[0.5] * 4] * 3)
     other = scores([[0.8] * 4, [4.9] * 4, [8.7] * 4], [[0.5] * 4] * 3)
-    found = Pair(base, other).effects(0.95)["val_loss"]
+    found = effects({"a": Pair(base, other)}, 0.95)["a"]["val_loss"]
     differences = np.array([-0.2, -0.1, -0.3])
     half = stats.t.ppf(0.975, 2) * differences.std(ddof=1) / np.sqrt(3)
     assert found.value == pytest.approx(-0.2)
@@ -38,24 +37,47 @@ def test_an_effect_is_paired_by_seed():
 def test_images_are_paired_where_both_saw_the_same():
     val = np.array([[0.0, 10.0, 20.0, 30.0]] * 2)
     base, other = scores(val, val), scores(val + 1, val + 1)
-    found = Pair(base, other).effects(0.95)
+    found = effects({"a": Pair(base, other)}, 0.95)["a"]
     assert (found["val_loss"].low, found["val_loss"].high) == pytest.approx((1, 1))
     assert found["gap_loss"].low == found["gap_loss"].high == pytest.approx(0)
-    apart = Pair(base, other, same_probe=False).effects(0.95)["gap_loss"]
+    apart = effects({"a": Pair(base, other, same_probe=False)}, 0.95)["a"]["gap_loss"]
     assert apart.se_images == pytest.approx(np.hypot(*[val[0].std(ddof=1) / 2] * 2))
 
 
 def test_probes_of_different_sizes_can_be_compared():
     base = scores([[1.0, 2.0]] * 2, [[0.5, 0.7]] * 2)
     other = scores([[1.0, 2.0]] * 2, [[0.1, 0.2, 0.3]] * 2)
-    found = Pair(base, other).effects(0.95)
+    found = effects({"a": Pair(base, other)}, 0.95)["a"]
     assert found["gap_loss"].value == pytest.approx(0.4)
     assert found["val_loss"].value == 0
 
 
+def test_a_gap_in_accuracy_is_probe_minus_val():
+    base = Scores((1, 1), {"gap_accuracy": np.zeros(2)}, {
+        "val_accuracy": np.ones((2, 4)), "probe_accuracy": np.ones((2, 4))
+    })  # fmt: skip
+    other = Scores((1, 1), {"gap_accuracy": np.full(2, 0.25)}, {
+        "val_accuracy": np.array([[1, 1, 1, 0]] * 2), "probe_accuracy": np.ones((2, 4))
+    })  # fmt: skip
+    found = effects({"a": Pair(base, other)}, 0.95)["a"]["gap_accuracy"]
+    assert found.value == pytest.approx(0.25)
+
+
 def test_a_score_that_is_not_known_gives_no_effect():
     base = scores([[1.0, 2.0]] * 2, [[0.5, 0.7]] * 2, ece=[0.1, np.nan])
-    assert "ece" not in Pair(base, base).effects(0.95)
+    assert "ece" not in effects({"a": Pair(base, base)}, 0.95)["a"]
+
+
+def test_a_score_over_classes_is_corrected_for_the_number_of_variants():
+    base = scores([[1.0, 2.0]] * 3, [[0.5, 0.7]] * 3, ece=[0.1, 0.2, 0.3])
+    other = scores([[1.0, 2.0]] * 3, [[0.5, 0.7]] * 3, ece=[0.2, 0.4, 0.6])
+    pair = Pair(base, other)
+    alone, first = (
+        effects(pairs, 0.9)["a"]["ece"] for pairs in ({"a": pair}, {"a": pair, "b": pair})
+    )
+    spread = np.std([0.1, 0.2, 0.3], ddof=1) / np.sqrt(3)
+    assert alone.high - alone.value == pytest.approx(stats.t.ppf(0.95, 2) * spread)
+    assert first.high - first.value == pytest.approx(stats.t.ppf(0.975, 2) * spread)
 
 
 def test_the_effect_on_each_class():
@@ -72,33 +94,6 @@ def test_the_effect_on_each_class():
     assert first.effect.low == pytest.approx(0.3 - half)
     assert second.effect.value == 0
     assert Pair(base, scores([[1.0]], [[1.0]])).class_effects(0.95) == []
-
-
-def between(low, high):
-    return Estimate((low + high) / 2, low, high, 5)
-
-
-@pytest.mark.parametrize(
-    ("held_out", "gap", "expected"),
-    [
-        ((-0.3, -0.1), (-0.3, -0.1), "cures"),
-        ((-0.3, 0.1), (-0.3, -0.1), "masks"),
-        ((0.1, 0.3), (-0.3, -0.1), "harms"),
-        ((0.1, 0.3), (0.1, 0.3), "harms"),
-        ((-0.3, -0.1), (-0.1, 0.1), "improves"),
-        ((-0.3, -0.1), (0.1, 0.3), "improves"),
-        ((-0.1, 0.1), (-0.1, 0.1), "no effect"),
-        ((-0.1, 0.1), (0.1, 0.3), "no effect"),
-        ((-0.2, 0.0), (-0.2, 0.0), "no effect"),
-    ],
-)
-def test_the_class_of_a_remedy(held_out, gap, expected):
-    assert kind(between(*held_out), between(*gap)) == expected
-
-
-def test_nothing_is_classed_without_intervals():
-    assert kind(None, between(-1, -0.5)) is None
-    assert kind(Estimate(-1, None, None, 1), between(-1, -0.5)) is None
 
 
 def test_a_row_of_the_table():

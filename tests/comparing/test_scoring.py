@@ -25,6 +25,20 @@ def test_scores_are_those_of_the_epoch_that_counts(fit, probabilities, resampled
     assert last.images["val_accuracy"].shape == (2, 12)
 
 
+def test_one_temperature_changes_losses_and_no_answer(fit, probabilities, resampled):
+    epochs = [probabilities(0.6), probabilities(0.9, wrong=3)]
+    plain = scoring.of_fits([fit(0, epochs, best=2), fit(1, epochs, best=2)], "last", resampled)
+    found = scoring.tempered(plain)
+    for name in ("val_loss", "probe_loss", "gap_loss"):
+        calibrated = name.replace("_loss", "_calibrated_loss")
+        assert found.values[name].tolist() == plain.values[calibrated].tolist()
+        assert found.values[name].tolist() != plain.values[name].tolist()
+    assert (found.images["val_loss"] == plain.images["val_calibrated_loss"]).all()
+    assert (found.values["val_accuracy"] == plain.values["val_accuracy"]).all()
+    assert found.values["macro_f1"].tolist() == plain.values["macro_f1"].tolist()
+    assert not {"val_ece", "val_brier"} & set(found.values)
+
+
 def test_scores_by_class_belong_to_the_kept_predictions(fit, probabilities, resampled):
     epochs = [probabilities(0.8), probabilities(0.7, wrong=3)]
     best = scoring.of_fits([fit(0, epochs, best=1)], "best", resampled)

@@ -82,7 +82,7 @@ def test_the_finding_groups_the_remedies_by_class() -> None:
 
 @pytest.mark.parametrize("kind", ["cures", "improves", "masks", "harms", "no effect"])
 def test_every_class_of_remedy_has_a_look_and_words(kind: str) -> None:
-    from pipeline.texts import text
+    from overfit_atlas.words import text
 
     assert comparison.kind_of(kind) in style.KINDS
     assert text(f"figure.kind.{comparison.kind_of(kind)}", "ja")

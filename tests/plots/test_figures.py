@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from overfit_atlas.words import LANGUAGES
 from pipeline.plots import (
     calibration,
     class_effects,
@@ -23,7 +24,6 @@ from pipeline.plots import (
     running,
     studies,
 )
-from pipeline.texts import LANGUAGES
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "靴", "Bag",
            "a class with quite a long name")  # fmt: skip

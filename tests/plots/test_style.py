@@ -10,8 +10,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from overfit_atlas.words import LANGUAGES, table
 from pipeline.plots import style
-from pipeline.texts import LANGUAGES, table
 
 
 @style.drawn

@@ -174,8 +174,8 @@ def test_all_text_has_enough_contrast(scheme: str) -> None:
         "link",
         "good_fit",
         "overfit",
-        "memorising",
         "underfit",
+        "data",
         "undetermined",
     )
     for text in texts:

@@ -84,7 +84,7 @@ def test_budgets_end_with_the_whole_training(make_plan):
         ("train.seeds", [5, 6], False, False),
         ("models.dense.l2", 0.1, True, True),
         ("models.cnn.l2", 0.1, False, False),
-        ("evaluate.patience", 5, True, True),
+        ("evaluate.wide_gap", 0.3, True, True),
         ("evaluate.num_resamples", 500, False, False),
         ("workers.count", 7, False, False),
     ],

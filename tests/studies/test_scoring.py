@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from pipeline.diagnosis.verdict import Reference
 
 from pipeline.studies import scoring
 
@@ -14,12 +13,33 @@ def results(make_plan, workshop):
 
 
 @pytest.fixture
-def settings(make_plan):
-    return make_plan().params.evaluate
+def rows(results, make_plan):
+    """The rows of both fits after so many epochs: `rows(8)`."""
+    plan = make_plan()
+
+    def of(*budgets):
+        rules = plan.params.evaluate.rules
+        return scoring.fit_rows(results, scoring.judge_point(results, budgets, rules, plan.facts))
+
+    return of
 
 
-def test_a_row_holds_the_clean_scores_of_the_last_epoch(results, settings):
-    (row,) = scoring.fit_rows(results[0], [8], settings)
+@pytest.fixture
+def rules(make_plan):
+    return make_plan().params.evaluate.rules
+
+
+@pytest.fixture
+def scored(make_plan):
+    """A point judged: `scored(results)`."""
+    plan = make_plan()
+    return lambda fits: scoring.score_point(
+        fits, [8], "gap_loss", plan.params.evaluate.rules, plan.facts
+    )
+
+
+def test_a_row_holds_the_clean_scores_of_the_last_epoch(results, rows):
+    row, _ = rows(8)
     curves = results[0].history.curves.set_index(["epoch", "split"])
     val, probe = curves.loc[(8, "val")], curves.loc[(8, "probe")]
     assert row["gap_loss"] == pytest.approx(val["loss"] - probe["loss"])
@@ -30,60 +50,75 @@ def test_a_row_holds_the_clean_scores_of_the_last_epoch(results, settings):
     assert row["failed"] is None
 
 
-def test_the_error_of_a_gap_is_that_of_both_splits(results, settings):
-    (row,) = scoring.fit_rows(results[0], [8], settings)
+def test_the_error_of_a_gap_is_that_of_both_splits(results, rows):
+    row, _ = rows(8)
     per_image = results[0].history.per_image
     errors = [np.std(losses[-1], ddof=1) / np.sqrt(40) for losses in
               (per_image.val_loss, per_image.probe_loss)]  # fmt: skip
     assert row["gap_loss_se"] == pytest.approx(np.hypot(*errors), rel=1e-3)
 
 
-def test_each_budget_is_scored_as_if_training_had_ended_there(results, settings):
-    rows = scoring.fit_rows(results[0], [8, 2], settings)
-    assert [row["epochs"] for row in rows] == [2, 8]
+def test_each_budget_is_scored_as_if_training_had_ended_there(results, rows):
+    found = rows(8, 2)
+    assert [(row["seed"], row["epochs"]) for row in found] == [(0, 2), (0, 8), (1, 2), (1, 8)]
     # The planted gap grows in proportion to the epochs.
-    assert rows[0]["gap_loss"] == pytest.approx(rows[1]["gap_loss"] / 4)
+    assert found[0]["gap_loss"] == pytest.approx(found[1]["gap_loss"] / 4)
+    # Two epochs are too few to be judged; their scores are known all the same.
+    assert (found[0]["verdict"], found[0]["kind"]) == ("undetermined", "epochs")
     short = scoring.head(results[0].history, 2)
     assert short.num_epochs == 2 and short.per_image.val_loss.shape[0] == 2
 
 
-def test_a_fit_that_broke_down_has_no_scores(results, settings):
+def test_a_fit_that_broke_down_has_no_scores(results, rows, rules):
     results[0].history.curves.loc[results[0].history.curves["epoch"] > 3, "loss"] = np.nan
-    early, late = scoring.fit_rows(results[0], [3, 8], settings)
+    early, late = rows(3, 8)[:2]
     assert early["failed"] is None and early["gap_loss"] > 0
     assert "epoch 4" in late["failed"]
     assert all(late[name] is None for name in scoring.SCORES)
-    assert np.isnan(scoring.best_loss(results[0], settings))
+    assert np.isnan(scoring.best_loss(results[0], rules))
 
 
-def test_the_loss_of_the_best_epoch(results, settings):
+def test_the_loss_of_the_best_epoch(results, rules):
     losses = results[0].history.series("val", "loss")
-    assert scoring.best_loss(results[0], settings) in losses.tolist()
-    assert scoring.best_loss(results[0], settings) <= losses[-1]
+    assert scoring.best_loss(results[0], rules) in losses.tolist()
+    assert scoring.best_loss(results[0], rules) <= losses[-1]
 
 
-def test_a_point_is_the_mean_over_its_seeds_whatever_their_order(results, settings):
-    found = scoring.score_point(results, [8], "gap_loss", settings, 2)
-    again = scoring.score_point(results[::-1], [8], "gap_loss", settings, 2)
+def test_a_point_is_the_mean_over_its_seeds_whatever_their_order(results, scored, rows):
+    found, again = scored(results), scored(results[::-1])
     assert found == again
-    rows = [scoring.fit_rows(result, [8], settings)[0]["gap_loss"] for result in results]
-    assert found.value == pytest.approx(np.mean(rows))
-    assert found.attributes["gap_loss_by_seed"] == rows
+    gaps = [row["gap_loss"] for row in rows(8)]
+    assert found.value == pytest.approx(np.mean(gaps))
+    assert found.attributes["gap_loss_by_seed"] == gaps
     assert [row["seed"] for row in found.attributes["fits"]] == [0, 1]
 
 
-def test_a_reference_makes_the_verdict_underfit(make_plan, workshop, settings):
-    tasks = make_plan().tasks({"width": 4, "dropout": 0.8})
-    fits = [result for _, result in workshop()(tasks, "")]
-    best = Reference(1.0, "model", "map")
-    found = scoring.score_point(fits, [8], "gap_loss", settings, 2, best)
-    assert found.attributes["verdict"] == "underfit"
+def test_the_judgement_is_one_for_all_fits_of_a_point(rows, scored, results):
+    first, second = rows(8)
+    kept = scored(results).attributes
+    for name in scoring.OF_POINT:
+        assert first[name] == second[name]
+    # The gap, 0.6 nats, is most of what there is to learn of two classes (0.69).
+    assert (first["verdict"], first["kind"]) == ("overfit", "by heart")
+    assert (kept["verdict"], kept["kind"]) == (first["verdict"], first["kind"])
+    assert first["probability"] == pytest.approx(kept["probability"])
+    assert first["damage_loss"] == pytest.approx(kept["damage_loss"])
 
 
-def test_attributes_are_plain_json_without_nan(results, settings):
+def test_a_point_keeps_what_tells_whether_another_one_is_better(scored, results):
+    kept = scored(results).attributes["rivalry"]["8"]
+    assert kept["values"]["val/accuracy"] == pytest.approx(
+        np.mean(kept["drawn"]["val/accuracy"]), abs=0.02
+    )
+    assert (kept["if_simple"]["verdict"], kept["if_simple"]["kind"]) == ("underfit", "too simple")
+    found = scoring.rival(kept)
+    assert len(found.drawn["probe/accuracy"]) == 400
+
+
+def test_attributes_are_plain_json_without_nan(results, scored):
     import json
 
-    found = scoring.score_point(results, [8], "gap_loss", settings, 2)
+    found = scored(results)
     text = json.dumps(dict(found.attributes), allow_nan=False)
     assert json.loads(text)["curves"]["epoch"][:3] == [1, 2, 3]
     assert "seconds" not in found.attributes["curves"]

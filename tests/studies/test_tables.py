@@ -37,16 +37,28 @@ def test_the_curves_have_every_epoch_of_every_seed_and_no_time(trials, make_plan
     assert one["epoch"].tolist() == list(range(1, 9))
 
 
-def test_a_point_carries_its_verdict_and_underfit_comes_first(trials, make_plan):
+def test_a_point_carries_its_verdict_and_is_underfit_where_that_says_so(trials, make_plan):
     plan = make_plan()
     found = overfit_map.fit(tables.map_table(plan, trials), map_settings(plan))
-    table = tables.points_table(plan, trials, found)
+    table = tables.points_table(found)
     assert len(table) == 12
     assert (table["verdict"] == "underfit").tolist() == table["underfit"].tolist()
     assert table.set_index(["width", "dropout"]).loc[(256, 0.0), "gap_loss"] == pytest.approx(
         0.8, abs=0.05
     )
     assert set(table["onset"]) <= {"confirmed", "none", "censored"}
+    assert {"kind", "probability", "damage_loss", "probe_accuracy"} <= set(table)
+
+
+def test_a_point_that_others_surely_beat_is_too_simple(trials, make_plan):
+    """Width 4 without dropout: no gap, but the widest nets are right more often on both sides."""
+    table = tables.map_table(make_plan(), trials).set_index(["width", "dropout"])
+    narrow, wide = (table.loc[(width, 0.8)].iloc[0] for width in (4, 256))
+    assert narrow["probe_accuracy"] < wide["probe_accuracy"] - 0.1
+    assert (narrow["verdict"], narrow["kind"]) == ("underfit", "too simple")
+    assert wide["kind"] != "too simple"
+    alone = [trial for trial in trials if trial.params == {"width": 4, "dropout": 0.8}]
+    assert tables.map_table(make_plan(), alone)["kind"].iloc[0] != "too simple"
 
 
 def test_importance_names_two_evaluators_and_sums_to_one(trials):

@@ -1,6 +1,6 @@
 """The answer first: each model's verdict in a sentence, with onset, gap and scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.reporting.blocks import (
@@ -18,6 +18,7 @@ from pipeline.reporting.blocks import (
 )
 from pipeline.reporting.context import Context
 from pipeline.reporting.diagnoses import Diagnosis, Number, Onset
+from pipeline.reporting.results import MAIN_COMPARISON
 from pipeline.reporting.wording import (
     cell,
     epoch,
@@ -34,7 +35,7 @@ from pipeline.reporting.wording import (
 
 SPLITS = ("probe", "val", "test")
 SCORES = ("accuracy", "loss", "macro_f1", "worst_class_f1", "ece", "brier", "seeds", "images")
-WORST_FIRST: tuple[Verdict, ...] = ("overfit", "memorising", "underfit", "good_fit", "undetermined")
+WORST_FIRST: tuple[Verdict, ...] = ("data", "overfit", "underfit", "good_fit", "undetermined")
 
 
 def headline(context: Context) -> str:
@@ -79,12 +80,30 @@ def _card(context: Context, name: str) -> Answer:
         model=name,
         swatch=context.colours[name],
         verdict=verdict,
-        verdict_name=say.verdict(verdict),
+        verdict_name=(found.title(language) if found else "") or say.verdict(verdict),
         sentence=found.why(language) if found else say("answer.not_diagnosed"),
         facts=_facts(context, name, found),
-        advice=list(found.remedies(language))[:3] if found else (),
+        advice=_advice(context, found) if found else (),
         notes=found.notes(language) if found else (),
     )
+
+
+def _advice(context: Context, found: Diagnosis) -> Sequence[str]:
+    """What this run measured to help against overfitting; else what is usually worth trying."""
+    measured = context.results.compare.get(MAIN_COMPARISON)
+    if not found.says("overfit") or measured is None:
+        return list(found.remedies(context.language))[:3]
+    say, summary = context.words, measured.get("summary") or {}
+    model = str(summary.get("model") or "?")
+    kinds: Mapping[str, Mapping[str, str]] = summary.get("kinds") or {}
+    said = []
+    for moment in ("best", "last"):
+        for helps in ("cures", "improves"):
+            names = [name for name, kind in kinds.items() if kind.get(moment) == helps]
+            if names:
+                listed = say.listed(names)
+                said.append(say(f"answer.{helps}_{moment}", names=listed, model=model))
+    return said or [say("answer.nothing_helps", model=model)]
 
 
 def _facts(context: Context, name: str, found: Diagnosis | None) -> list[Fact]:
@@ -95,12 +114,14 @@ def _facts(context: Context, name: str, found: Diagnosis | None) -> list[Fact]:
     facts = [Fact(say("answer.accuracy"), accuracy, say.span(low, high, percent))]
     if found is None:
         return facts
-    gap = found.number("gap", "loss", "last")
+    if found.probability is not None:
+        facts.append(Fact(say("answer.probability"), percent(found.probability, 0)))
+    gap = found.number("gap", "loss")
     if gap is not None:
         facts.append(_nats(context, "answer.gap", gap))
-    excess = found.number("excess_gap", "loss")
-    if excess is not None:
-        facts.append(_nats(context, "answer.excess_gap", excess))
+    damage = found.number("damage", "loss")
+    if damage is not None:
+        facts.append(_nats(context, "answer.damage", damage))
     onset = found.onset("loss")
     if onset is not None:
         facts.append(Fact(say("answer.onset"), *_onset(context, onset)))
@@ -115,13 +136,11 @@ def _nats(context: Context, label: str, found: Number) -> Fact:
 
 def _onset(context: Context, onset: Onset) -> tuple[str, str]:
     say = context.words
-    if not known(onset.epoch):
+    if onset.epoch is None:
         short, long = (f"onset.{onset.status}_{size}" for size in ("short", "long"))
         return say(short), say(long, last=onset.last_epoch)
-    inside = say.span(onset.first, onset.last, epoch) if onset.first != onset.last else ""
-    counted = say("onset.seeds", confirmed=onset.num_confirmed, seeds=onset.num_seeds)
-    shown = say("onset.range", range=inside, counted=counted) if inside else counted
-    return say("onset.epoch", epoch=epoch(onset.epoch)), shown
+    inside = say.span(onset.low, onset.high, epoch)
+    return say("onset.epoch", epoch=epoch(onset.epoch)), inside
 
 
 def _scores(context: Context) -> Table:
@@ -134,7 +153,7 @@ def _scores(context: Context) -> Table:
         for model in context.results.models
         if (scores := context.results.metrics[model].get(split))
     ]
-    weights = say(f"answer.weights_{context.params.evaluate.weights}")
+    weights = say(f"answer.weights_{context.params.train.best_by}")
     caption = say("answer.caption", percent=_confidence(context), weights=weights)
     return Table(caption, columns, rows)
 

@@ -10,7 +10,7 @@ from pipeline.plots import running
 from pipeline.reporting.blocks import Block, Cell, Column, Fold, Missing, Prose, Section, Table
 from pipeline.reporting.context import Context
 from pipeline.reporting.diagnoses import SCORES, Onset
-from pipeline.reporting.wording import NONE, cell, epoch, known, named
+from pipeline.reporting.wording import NONE, cell, epoch, named
 
 
 def section(context: Context) -> Section:
@@ -38,22 +38,18 @@ def marks_of(context: Context) -> pd.DataFrame:
     """Best epochs and onsets as the figures take them: one row a model, score and kind."""
     rows: list[dict[str, object]] = []
     for name, found in context.diagnoses.items():
-        best = found.best_epoch
-        if best is not None:
-            span = {"epoch": best.value, "low": best.low, "high": best.high}
-            rows.append({"model": name, "kind": "best", "metric": "loss", **span})
-        for score in ("loss", "accuracy"):
+        for score in SCORES:
             onset = found.onset(score)
-            if onset is not None:
-                rows.append({"model": name, "kind": "onset", "metric": score, **_mark(onset)})
+            if onset is None:
+                continue
+            row = {"model": name, "metric": score, "low": onset.low, "high": onset.high}
+            row["status"] = onset.status
+            rows.append({**row, "kind": "best", "epoch": onset.best_epoch})
+            rows.append({**row, "kind": "onset", "epoch": onset.epoch})
     columns = ["model", "kind", "metric", "epoch", "low", "high", "status"]
     table = pd.DataFrame(rows, columns=columns)
     numbers = ["epoch", "low", "high"]
     return table.assign(**{name: table[name].astype(float) for name in numbers})
-
-
-def _mark(onset: Onset) -> dict[str, object]:
-    return {"epoch": onset.epoch, "low": onset.first, "high": onset.last, "status": onset.status}
 
 
 def _onsets(context: Context) -> Table:
@@ -63,11 +59,12 @@ def _onsets(context: Context) -> Table:
     columns.append(Column(say("table.seeds"), numeric=True))
     rows = []
     for name, found in context.diagnoses.items():
-        best = found.best_epoch
-        if best is None:
+        loss = found.onset("loss")
+        if loss is None:
             continue
         cells = [named(name, context.colours[name])]
-        cells.append(Cell(say.with_span(best.value, best.low, best.high, epoch), best.value))
+        best = say.with_span(loss.best_epoch, loss.low, loss.high, epoch)
+        cells.append(Cell(best, float(loss.best_epoch)))
         cells += [onset_cell(context, found.onset(score)) for score in SCORES]
         cells.append(Cell(str(context.seeds(name)), context.seeds(name)))
         rows.append(cells)
@@ -79,10 +76,10 @@ def onset_cell(context: Context, onset: Onset | None) -> Cell:
     say = context.words
     if onset is None:
         return Cell(NONE)
-    if not known(onset.epoch):
+    if onset.epoch is None:
         return Cell(say(f"onset.{onset.status}"))
-    shown = say.with_span(onset.epoch, onset.first, onset.last, epoch)
-    return Cell(shown, onset.epoch)
+    shown = say.with_span(onset.epoch, onset.low, onset.high, epoch)
+    return Cell(shown, float(onset.epoch))
 
 
 def _alone(context: Context, name: str, table: pd.DataFrame, marks: pd.DataFrame) -> Fold:
@@ -125,8 +122,9 @@ def _stops(context: Context) -> Fold:
     columns += [Column(say.or_itself("curves.rule", rule), numeric=True) for rule in rules]
     rows = []
     for name, found in context.diagnoses.items():
-        if found.stops and found.best_epoch is not None:
-            best = cell(found.best_epoch.value, epoch)
+        loss = found.onset("loss")
+        if found.stops and loss is not None:
+            best = cell(loss.best_epoch, epoch)
             stops = [_stop(found.stops.get(rule, {})) for rule in rules]
             rows.append([named(name, context.colours[name]), best, *stops])
     table = Table(say("curves.stops_caption"), columns, rows, say("curves.stops_note"))

@@ -26,7 +26,7 @@ TERMS = (
     "gap",
     "best_epoch",
     "onset",
-    "excess_gap",
+    "damage",
     "interval",
     "f1",
     "calibration",
@@ -49,7 +49,11 @@ def section(context: Context) -> Section:
 
 def _definitions(context: Context) -> Terms:
     say, settings = context.words, context.params.evaluate
-    values = {**settings.model_dump(), "percent": f"{100 * settings.confidence:g}"}
+    shares = {
+        name: f"{100 * getattr(settings, name):g}"
+        for name in ("wide_gap", "material_loss", "material_accuracy")
+    }
+    values = {**settings.model_dump(), **shares, "percent": f"{100 * settings.confidence:g}"}
     return Terms([(say(f"term.{name}.name"), say(f"term.{name}.is", **values)) for name in TERMS])
 
 

@@ -26,7 +26,7 @@ def true_frontier(width):
 TRUE_WIDTH = 2 ** (5 - np.log(0.9 / 0.23 - 1) / 0.9)
 
 
-def fits(gap=true_gap, noise=0.02, num_seeds=3, seed=0, images=0.0, accuracy=0.95):
+def fits(gap=true_gap, noise=0.02, num_seeds=3, seed=0, images=0.0, underfit=0.0):
     generator = np.random.default_rng(seed)
     shift, rows = images * generator.standard_normal(), []
     for width in WIDTHS:
@@ -34,8 +34,8 @@ def fits(gap=true_gap, noise=0.02, num_seeds=3, seed=0, images=0.0, accuracy=0.9
             for repeat in range(num_seeds):
                 truth = gap(width, dropout)
                 measured = truth + shift + noise * (0.3 + 2 * truth) * generator.standard_normal()
-                share = accuracy(width, dropout) if callable(accuracy) else accuracy
-                rows.append((width, dropout, repeat, measured, images, truth / 3, 0.03, share))
+                sure = underfit(width, dropout) if callable(underfit) else underfit
+                rows.append((width, dropout, repeat, measured, images, sure))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -96,37 +96,26 @@ def test_a_constant_surface_has_no_frontier_and_says_so():
     assert above.frontier()["dropout"].isna().all()
 
 
-def test_the_underfit_corner_is_marked_and_the_sound_one_is_not():
+def test_points_are_underfit_as_they_were_judged_and_the_rest_is_interpolated():
     """Narrow nets with much dropout: no gap, but the training images are not learned either."""
 
-    def accuracy(width, dropout):
-        return 0.6 if np.log2(width) - 6 * dropout < 2 else 0.97
+    def sure(width, dropout):
+        return 0.97 if np.log2(width) - 6 * dropout < 2 else 0.01
 
-    def gap(width, dropout):
-        return 0.005 if accuracy(width, dropout) < 0.9 else 0.3 + true_gap(width, dropout)
-
-    found = mapped(fits(gap=gap, accuracy=accuracy, noise=0.01, images=0.01))
+    found = mapped(fits(underfit=sure, noise=0.01, images=0.01))
     marked = found.points.set_index(["width", "dropout"])["underfit"]
-    truth = [accuracy(width, dropout) < 0.9 for width, dropout in marked.index]
+    truth = [sure(width, dropout) > 0.5 for width, dropout in marked.index]
     assert marked.tolist() == truth
     surface = found.table().set_index(["width", "dropout"])["underfit"]
     assert surface.loc[(4.0, 0.8)] and not surface.loc[(512.0, 0.8)]
-    assert surface.loc[[(float(w), d) for w, d in marked.index]].to_numpy() == pytest.approx(
-        truth, abs=0
-    )
+    assert surface.loc[[(float(w), d) for w, d in marked.index]].tolist() == truth
 
 
-def test_a_stated_reference_takes_the_place_of_the_best_fit():
-    table = fits(gap=lambda width, dropout: 0.0, images=0.01, accuracy=0.8)
-    assert not mapped(table).points["underfit"].any()
-    assert mapped(table, reference=0.9).points["underfit"].all()
-
-
-def test_a_map_that_guesses_throughout_is_underfit_and_not_safe():
-    table = fits(gap=lambda *_: 0.0, noise=0.0, accuracy=0.1)
-    assert mapped(table, chance=0.1).points["underfit"].all()
-    assert mapped(table, chance=0.1).table()["underfit"].all()
-    assert not mapped(table, chance=0.02).points["underfit"].any()
+@pytest.mark.parametrize(("probability", "underfit"), [(0.6, True), (0.59, False), (None, False)])
+def test_a_point_is_underfit_from_the_probability_on_from_which_that_is_said(probability, underfit):
+    found = mapped(fits(underfit=np.nan if probability is None else probability))
+    assert found.points["underfit"].all() == found.points["underfit"].any() == underfit
+    assert found.table()["underfit"].all() == found.table()["underfit"].any() == underfit
 
 
 def test_the_table_covers_the_region_with_every_examined_point():

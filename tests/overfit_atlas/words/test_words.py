@@ -4,8 +4,8 @@ import string
 
 import pytest
 
-from pipeline import texts
-from pipeline.texts import LANGUAGES, TextError, table, text
+from overfit_atlas import words
+from overfit_atlas.words import LANGUAGES, TextError, table, text
 
 OTHERS = LANGUAGES[1:]
 
@@ -39,8 +39,8 @@ def test_every_text_is_filled_in_and_placeholders_are_named(language: str) -> No
 
 def test_the_sections_are_the_same_files_in_every_language() -> None:
     for language in LANGUAGES:
-        found = sorted(path.stem for path in (texts.FOLDER / language).glob("*.yaml"))
-        assert found == texts.sections()
+        found = sorted(path.stem for path in (words.FOLDER / language).glob("*.toml"))
+        assert found == words.sections()
 
 
 def test_text_gives_the_language_asked_for() -> None:
@@ -59,19 +59,38 @@ def test_unknown_language_lists_the_known_ones() -> None:
 
 
 def test_a_placeholder_without_a_value_names_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "table", lambda language: {"a.b": "gap {gap:.2f}"})
-    assert texts.text("a.b", "en", gap=0.125, unused=1) == "gap 0.12"
+    monkeypatch.setattr(words, "table", lambda language: {"a.b": "gap {gap:.2f}"})
+    assert words.text("a.b", "en", gap=0.125, unused=1) == "gap 0.12"
     with pytest.raises(TextError, match=r"'a\.b'.*got width.*gap"):
-        texts.text("a.b", "en", width=3)
+        words.text("a.b", "en", width=3)
     with pytest.raises(TextError, match=r"'a\.b'"):
-        texts.text("a.b", "en", gap="large")
+        words.text("a.b", "en", gap="large")
 
 
 def test_a_value_that_is_not_a_string_is_refused() -> None:
     with pytest.raises(TextError, match="'figure.no' is a bool"):
-        dict(texts._flat("figure", {"no": True}))
+        dict(words._flat("figure", {"no": True}))
 
 
-def test_a_key_that_yaml_reads_as_something_else_is_refused() -> None:
-    with pytest.raises(TextError, match="figure.True is read as a bool"):
-        dict(texts._flat("figure", {True: "class"}))
+# One term a thing, as Japanese course books say it.
+NOT_SAID = ("忍耐", "罰則", "予算", "課題", "素の値")
+SAID = (
+    "クリーンな値",
+    "適合",
+    "判定できない",
+    "打ち切り",
+    "過学習",
+    "学習不足",
+    "正則化項",
+    "早期終了",
+)
+
+
+@pytest.mark.parametrize("term", NOT_SAID)
+def test_japanese_keeps_to_the_glossary(term: str) -> None:
+    assert [key for key, said in table("ja").items() if term in said] == []
+
+
+@pytest.mark.parametrize("term", SAID)
+def test_the_terms_of_the_glossary_are_used(term: str) -> None:
+    assert [key for key, said in table("ja").items() if term in said]
