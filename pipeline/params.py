@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline import addresses
 from pipeline.errors import AtlasError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -320,6 +321,7 @@ def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
     merged: dict[str, Any] = dict(document or {})
     for key, value in (overrides or {}).items():
         merged = _merged(merged, _nested(str(key), value))
+    addresses.know(merged)
     params = validate(Params, merged, "")
     for name in type(params.models).model_fields:
         params.train_for(name)
@@ -363,12 +365,19 @@ def _read(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read ({error}). Give a YAML text file.") from None
     except (YAMLError, ValueError, RecursionError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise ParamsError(f"{path}: not valid YAML: {first}") from None
+        raise ParamsError(f"{path}: not valid YAML: {_why(error)}.") from None
+
+
+def _why(error: Exception) -> str:
+    """What is wrong where; not the text around it, which may hold half a password."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}" if mark else ""
+    return " ".join(str(problem or error).split())[:200] + where
 
 
 def _plain(record: Record) -> dict[str, Any]:
@@ -433,5 +442,5 @@ def _did_you_mean(record: type[Record], path: Sequence[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = addresses.masked(repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import addresses
 from pipeline.errors import AtlasError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     An error of ours keeps its traceback: it is a defect, and hiding it would help nobody.
     """
     gc.set_threshold(*SELDOM)
+    addresses.filter_output()
     parsed = arguments.parse_args()
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
