@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from pipeline.data import DataError, arrays
 from pipeline.data.prepared import SPLITS, Labels
 from pipeline.data.raw import Part
+from pipeline.files import MAX_EXPANSION, SUSPECT_BYTES
 
 KNOWN = (*(f"{kind}_{split}" for split in SPLITS for kind in "xy"), "class_names")
-MAX_EXPANSION, MIN_SUSPECT_BYTES = 200, 1 << 26
 MAX_SIDE = 8192
 _MAX_NAME_BYTES = 4 * 1000
 
@@ -182,7 +182,7 @@ def _check_size(declared: Declared, held: int) -> None:
     if declared.num_bytes != held:
         promised = f"{declared.dtype} {declared.shape}"
         raise DataError(f"{declared.name}: declares {promised} but holds {held:,} bytes of data.")
-    if held > max(MIN_SUSPECT_BYTES, MAX_EXPANSION * info.compress_size):
+    if held > max(SUSPECT_BYTES, MAX_EXPANSION * info.compress_size):
         times = held // max(1, info.compress_size)
         raise DataError(
             f"{declared.name}: would unpack to {held:,} bytes, {times} times its size; images do "
