@@ -76,7 +76,7 @@ def know(content: Any) -> None:
 def masked(text: str) -> str:
     """`text` without passwords: those of this process, and those of any address in it."""
     for pattern, replacement in _filter(frozenset(_known), *_of_the_environment()):
-        text = pattern.sub(lambda _, by=replacement: by, text)
+        text = pattern.sub(replacement.replace("\\", r"\\"), text)
     return ADDRESS.sub(_masked_match, text) if "://" in text else text
 
 
