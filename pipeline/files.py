@@ -1,4 +1,7 @@
-"""Whole files or none: everything is written under a temporary name, then renamed."""
+"""Whole files or none: everything is written under a temporary name, then renamed.
+
+And archives of strangers: what they would unpack to is read from their headers first.
+"""
 
 import fcntl
 import glob
@@ -6,14 +9,21 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from overfit_atlas.errors import AtlasError
+
 PREVIOUS = "previous"
 FETCHED_WEIGHTS = Path(".checkpoints", "weights")
 """Where weights from a registry lie in the project, each file named by its content."""
+MAX_EXPANSION = 200
+SUSPECT_BYTES = 1 << 26
+"""What unpacks to more bytes than this, and to more than so many times its size, is no image, no
+weights and no table, but a way to fill a machine."""
 
 
 @contextmanager
@@ -89,3 +99,30 @@ def write_json(path: Path, document: Any) -> None:
     """
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def check_expansion(
+    unpacked: int, packed: int, name: str, refused: type[AtlasError] = AtlasError
+) -> None:
+    """Raise `refused` where `packed` bytes would become far more than honest content does."""
+    if unpacked > max(SUSPECT_BYTES, MAX_EXPANSION * packed):
+        raise refused(
+            f"{name} would unpack to {unpacked:,} bytes, {unpacked // max(1, packed):,} times its "
+            "size: refused."
+        )
+
+
+def check_zip(path: Path) -> None:
+    """Read the headers of a zip archive (`.zip`, `.npz`, `.keras`), and nothing else of it.
+
+    Raises:
+        AtlasError: a member, or all together, would unpack to far more than they are.
+        BadZipFile: no zip archive.
+        OSError: it cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    for member in members:
+        check_expansion(member.file_size, member.compress_size, f"{member.filename!r} in it")
+    # The same bytes may be declared as many members.
+    check_expansion(sum(one.file_size for one in members), path.stat().st_size, "all of it")

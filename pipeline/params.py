@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.rules import Rules
+from pipeline import addresses
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -42,6 +43,8 @@ Augmentation = Literal[
     "cutmix",
 ]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
+
+MOST_VALUES, DEEPEST = 100_000, 50
 
 
 class ParamsError(AtlasError):
@@ -323,7 +326,13 @@ def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Params
         ParamsError: the file is missing or not YAML, or a key or value is not allowed; the message
             is one sentence that names the key, what was got, and what would do.
     """
-    return parse(_read(Path(path)), overrides)
+    document = _read(Path(path))
+    if document is None or document == {}:
+        raise ParamsError(
+            f"{path}: says nothing, and what the program then takes is not what the shipped file "
+            "says. Get that one back: git checkout params.yaml."
+        )
+    return parse(document, overrides)
 
 
 def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
@@ -334,6 +343,7 @@ def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
     merged: dict[str, Any] = dict(document or {})
     for key, value in (overrides or {}).items():
         merged = _merged(merged, _nested(str(key), value))
+    addresses.know(merged)
     params = validate(Params, merged, "")
     for name in type(params.models).model_fields:
         params.train_for(name)
@@ -377,12 +387,49 @@ def _read(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        _check_size(YAML(typ="safe", pure=True).compose(text))
+        return YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read ({error}). Give a YAML text file.") from None
     except (YAMLError, ValueError, RecursionError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise ParamsError(f"{path}: not valid YAML: {first}") from None
+        raise ParamsError(f"{path}: not valid YAML: {_why(error)}.") from None
+
+
+def _check_size(node: Any) -> None:
+    """Raise ValueError for YAML larger than a person would write, all its aliases written out.
+
+    Nine lines of nine aliases each stand for a billion values, and are built where they are merged.
+    """
+    size, depth = _extent(node, {})
+    if size > MOST_VALUES or depth > DEEPEST:
+        raise ValueError(
+            f"{size:,} values in {depth} levels with all aliases written out, at most "
+            f"{MOST_VALUES:,} in {DEEPEST} are read"
+        )
+
+
+def _extent(node: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """How many values `node` stands for, in how many levels; each node is visited once."""
+    if id(node) in known:
+        found = known[id(node)]
+        if found is None:
+            raise ValueError("an alias that holds itself")
+        return found
+    known[id(node)] = None
+    value = node.value if node is not None else ()
+    inside = [one for pair in value for one in (pair if isinstance(pair, tuple) else (pair,))]
+    extents = [_extent(one, known) for one in inside] if not isinstance(value, str) else []
+    extent = 1 + sum(size for size, _ in extents), 1 + max((d for _, d in extents), default=0)
+    known[id(node)] = extent
+    return extent
+
+
+def _why(error: Exception) -> str:
+    """What is wrong where; not the text around it, which may hold half a password."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}" if mark else ""
+    return " ".join(str(problem or error).split())[:200] + where
 
 
 def _plain(record: Record) -> dict[str, Any]:
@@ -447,5 +494,5 @@ def _did_you_mean(record: type[Record], path: Sequence[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = addresses.masked(repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import quiet
+from pipeline.models import backbone
 
 BATCH = 500
 
@@ -15,9 +16,7 @@ BATCH = 500
 def load(path: Path) -> Any:
     """The Keras model in a `.keras` file; code hidden in the file is refused, not run."""
     quiet.tensorflow()
-    import keras
-
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    return backbone.read(path)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ SECTIONS = set(Params.model_fields)
 NEVER_DECLARED = {"workers"}
 # A comparison brings its own models and training, in experiments/compare/NAME.yaml.
 READ_FROM_THE_COMPARISON = {"models", "train"}
-# What is told to MLflow changes no number either, nor do figures that are only told to it.
-NEVER_DEPENDED_ON = {"pipeline.tracking"}
+# What is told to MLflow changes no number either, nor do figures that are only told to it, nor what
+# is hidden in messages.
+NEVER_DEPENDED_ON = {"pipeline.tracking", "pipeline.addresses"}
 FIGURES = {"pipeline.plots", "pipeline.texts"}
 DRAWN_FOR_MLFLOW_ALONE = ("train", "tune", "compare", "evaluate")
 
@@ -105,7 +106,9 @@ def _models(sources: Any, stage: Stage) -> set[str]:
     if "pipeline.models" not in sources.closure(stage.module):
         return set()
     names = [stage.model] if stage.model else list(Models.model_fields)
-    return set().union(*(sources.closure(f"pipeline.models.{name}") for name in names))
+    return set().union(
+        *(sources.closure(f"pipeline.models.{name}", NEVER_DEPENDED_ON) for name in names)
+    )
 
 
 def _is_empty(sources: Any, module: str) -> bool:

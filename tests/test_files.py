@@ -2,9 +2,13 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
 
+from overfit_atlas.errors import AtlasError
+from pipeline import files
 from pipeline.files import replacing, write_json
 
 
@@ -80,3 +84,21 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
         assert path.read_text() == "quick"
     assert path.read_text() == "slow"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("sizes", [[files.SUSPECT_BYTES + 1], [files.SUSPECT_BYTES // 10] * 11])
+def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused_by_its_headers(tmp_path, sizes):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, size in enumerate(sizes):
+            with archive.open(str(number), "w") as member:
+                for _ in range(size // 2**20 + 1):
+                    member.write(bytes(2**20))
+    with pytest.raises(AtlasError, match=r"in it|all of it"):
+        files.check_zip(path)
+
+
+def test_zeros_and_noise_of_honest_size_are_no_bomb(tmp_path):
+    path = tmp_path / "honest.npz"
+    np.savez_compressed(path, zeros=np.zeros(10**6), noise=np.random.default_rng(0).random(10**5))
+    files.check_zip(path)

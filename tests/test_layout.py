@@ -12,6 +12,7 @@ import pytest
 # One way: each may import what stands before it. Verbs are stages; all else are nouns.
 LAYERS = (
     "__init__",
+    "addresses",
     "errors",
     "quiet",
     "files",

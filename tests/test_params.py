@@ -1,4 +1,5 @@
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -120,3 +121,54 @@ def test_what_is_not_yaml_is_refused_in_one_sentence(tmp_path, text):
 def test_a_missing_file_is_named():
     with pytest.raises(ParamsError, match="nowhere.yaml: cannot be read"):
         params.load("nowhere.yaml")
+
+
+LAUGHS = [
+    "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+    *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)),
+]
+MERGED = ["a0: &a0 {x: 1}"] + [
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 10)
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(LAUGHS),
+        "\n".join(MERGED),
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        f"a: &a [{', '.join('x' * 1000)}]\nb: [{', '.join(['*a'] * 1000)}]",
+        "[" * 60 + "]" * 60,
+    ],
+    ids=["lists", "merges", "itself in a list", "itself in a dict", "wide", "deep"],
+)
+def test_a_file_that_grows_without_bound_is_refused_at_once(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    begun = time.process_time()
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        params.load(path)
+    assert time.process_time() - begun < 10
+
+
+def test_an_alias_or_two_is_fine(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("train: &t {epochs: 3}\nmodels: {cnn: {train: *t}, dense: {train: {<<: *t}}}")
+    loaded = params.load(path)
+    assert (loaded.train_for("cnn").epochs, loaded.train_for("dense").epochs) == (3, 3)
+
+
+@pytest.mark.parametrize("text", ["", "# all gone\n", "{}", "---\n", "\ufeff"])
+def test_an_empty_file_does_not_mean_other_defaults_than_the_shipped_ones(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ParamsError, match=r"says nothing.*git checkout params\.yaml"):
+        params.load(path)
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 3", encoding="utf-8-sig")
+    assert params.load(path).seed == 3

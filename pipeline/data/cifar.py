@@ -18,6 +18,7 @@ import numpy as np
 from pipeline.data import DataError, arrays
 from pipeline.data.prepared import Labels
 from pipeline.data.raw import Part
+from pipeline.files import check_expansion
 
 SIDE, CHANNELS = 32, 3
 IMAGE_SHAPE = (SIDE, SIDE, CHANNELS)
@@ -73,6 +74,9 @@ def extract(archive: Path, wanted: Sequence[str], folder: Path) -> None:
     try:
         with tarfile.open(archive, "r:gz") as opened:
             for member in opened:
+                check_expansion(
+                    member.size, archive.stat().st_size, f"{member.name!r} in {archive}", DataError
+                )
                 # The filter raises for paths, links and devices that reach out of the folder.
                 tarfile.data_filter(member, str(folder))
                 if member.name in missing and member.isfile():
@@ -80,6 +84,8 @@ def extract(archive: Path, wanted: Sequence[str], folder: Path) -> None:
                     missing.discard(member.name)
     except tarfile.FilterError as error:
         raise DataError(f"{archive}: refused: {error}. Get the official archive.") from None
+    except DataError:
+        raise
     except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{archive}: not a whole .tar.gz: {error}. Fetch it again.") from None
     except OSError as error:

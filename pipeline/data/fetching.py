@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.addresses import masked
 from pipeline.data import DataError
 from pipeline.data.catalog import Archive
 from pipeline.files import replacing
@@ -152,4 +153,4 @@ def _reason(error: Exception) -> str:
         return f"no answer within {TIMEOUT_SECONDS} s"
     if isinstance(error, requests.ConnectionError):
         return "no connection, or it broke off"
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    return f"{type(error).__name__}: {masked(' '.join(str(error).split()))[:120]}"

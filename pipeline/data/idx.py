@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.data import DataError, arrays
 from pipeline.data.raw import Part
+from pipeline.files import check_expansion
 
 UNSIGNED_BYTE = 8
 
@@ -61,4 +62,6 @@ def _shape(file: IO[bytes], num_dimensions: int, path: Path) -> tuple[int, ...]:
     shape: tuple[int, ...] = struct.unpack(f">{num_dimensions}I", sizes)
     if prod(shape) == 0:
         raise DataError(f"{path}: declares {shape}: no images.")
+    declared = f"{path}: what it declares, {shape},"
+    check_expansion(prod(shape), path.stat().st_size, declared, DataError)
     return shape

@@ -20,8 +20,8 @@ from pipeline.data import DataError, array_names, arrays, labelling, pixels
 from pipeline.data.pixels import Axes, Scale
 from pipeline.data.prepared import SPLITS
 from pipeline.data.raw import Part
+from pipeline.files import MAX_EXPANSION, SUSPECT_BYTES
 
-MAX_EXPANSION, MIN_SUSPECT_BYTES = 200, 1 << 26
 MAX_SIDE = 8192
 _MAX_NAME_BYTES = 4 * 1000
 
@@ -202,7 +202,7 @@ def _check_size(declared: Declared, held: int) -> None:
     if declared.num_bytes != held:
         promised = f"{declared.dtype} {declared.shape}"
         raise DataError(f"{declared.name}: declares {promised} but holds {held:,} bytes of data.")
-    if held > max(MIN_SUSPECT_BYTES, MAX_EXPANSION * info.compress_size):
+    if held > max(SUSPECT_BYTES, MAX_EXPANSION * info.compress_size):
         times = held // max(1, info.compress_size)
         raise DataError(
             f"{declared.name}: would unpack to {held:,} bytes, {times} times its size; images do "

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.addresses import masked
 from pipeline.data import DataError
 from pipeline.files import replacing
 
@@ -43,8 +44,9 @@ def _fetch(url: str, name: str, md5: str, folder: Path) -> str | None:
     import pooch
 
     folder.mkdir(parents=True, exist_ok=True)
+    pooch.get_logger().setLevel("WARNING")  # it would print the address
     try:
         pooch.retrieve(url, f"md5:{md5}", fname=name, path=folder, progressbar=False)
     except (OSError, ValueError) as error:
-        return " ".join(str(error).split())[:160]
+        return masked(" ".join(str(error).split()))[:160]
     return None

@@ -1,4 +1,4 @@
-"""Inside a built model: its layers, their calls, and the part that may come from elsewhere.
+"""Inside a model, built or read: its layers, their calls, and the part that comes from elsewhere.
 
 A model has a backbone where one of its layers, itself a model, is named "backbone". The functions
 here take any model: one without a backbone is all head.
@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+from zipfile import BadZipFile
+
+from pipeline.files import check_zip
 
 if TYPE_CHECKING:
     import keras
 
 BACKBONE = "backbone"
+WEIGHTS_PER_BYTE = 20
+SMALL = 1_000_000
+"""A model with more weights than this, and than so many for each byte of its file, has no weights
+in that file: it would be made of what its configuration declares."""
 
 
 def find(model: keras.Model) -> keras.Model | None:
@@ -43,6 +53,41 @@ def other_calls(calls: Mapping[keras.layers.Layer, Callable[..., Any]]) -> Itera
     finally:
         for layer in calls:
             del layer.call
+
+
+def read(path: Path) -> keras.Model:
+    """The Keras model in a `.keras` file of anybody's.
+
+    Raises:
+        ValueError: no archive, hidden code, or more bytes or weights than such a file can hold.
+        Exception: whatever else Keras runs into, where the file is damaged.
+    """
+    import keras
+
+    try:
+        check_zip(path)
+    except BadZipFile as error:
+        raise ValueError(f"{error}, which a .keras file is") from None
+    with _at_most(max(SMALL, WEIGHTS_PER_BYTE * path.stat().st_size)):
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+@contextmanager
+def _at_most(num_weights: int) -> Iterator[None]:
+    """Layers that are built in the block may have so many weights in all."""
+    import keras
+
+    add_weight, left = keras.layers.Layer.add_weight, num_weights
+
+    def counted(layer: Any, shape: Any = None, *arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= prod(shape) if shape else 1
+        if left < 0:
+            raise ValueError(f"{layer.name}: more weights than the file has bytes for")
+        return add_weight(layer, shape, *arguments, **named)
+
+    with patch.object(keras.layers.Layer, "add_weight", counted):
+        yield
 
 
 def variables(model: keras.Model) -> list[Any]:

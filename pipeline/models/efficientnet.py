@@ -233,9 +233,7 @@ def _penalised(backbone: keras.Model, section: EfficientNet) -> keras.Model:
 
 
 def _copy_from_model(backbone: Any, path: Path) -> None:
-    import keras
-
-    donor = backbones.find(keras.models.load_model(path, compile=False, safe_mode=True))
+    donor = backbones.find(backbones.read(path))
     if donor is None:
         raise ValueError("it has no backbone")
     backbone.set_weights(donor.get_weights())

@@ -5,7 +5,8 @@ Input: the long table of `evaluate`: split, true, predicted, count, rate, low, h
 its interval. Rows with count 0 may be missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from pipeline.plots import style
 
 Matrix = npt.NDArray[np.float64]
 ANNOTATED = 20  # classes; beyond, numbers in cells cannot be read
+MOST_SHOWN = 50  # classes; beyond, neither can names, and 1,000 take gigabytes to draw
 
 
 @style.drawn
@@ -33,12 +35,16 @@ def confusion_matrix(
     """The matrix (`values`: "rate" of the true class, or "count") and the worst pairs beside it.
 
     Up to 20 classes the cells carry numbers and keep the given order; above, classes are ordered
-    so that those confused with each other stand together.
+    so that those confused with each other stand together. Of more than 50 classes it shows the 50
+    confused most; the title is about all of them.
     """
     say = style.words(language)
     rates, counts = matrix(confusions, class_names, split)
     large = len(class_names) > ANNOTATED
-    order = clustered(rates) if large else np.arange(len(class_names))
+    order = np.arange(len(class_names))
+    if large:
+        chosen = most_confused(confusions, class_names, split)
+        order = chosen[clustered(rates[np.ix_(chosen, chosen)])]
     size = 8.4 if large else max(3.4, 0.42 * len(class_names) + 1.1)
     figure = style.sheet(width=13 if large else size + 5.4, height=size)
     left, right = figure.subplots(1, 2, width_ratios=(size, 2.9 if large else 4.2))
@@ -50,6 +56,8 @@ def confusion_matrix(
     images = int(counts.sum())
     title = say("confusion.title", split=say(f"split.{split}"), accuracy=accuracy, images=images)
     note = say("confusion.note_order" if large else f"confusion.note_{values}")
+    if len(order) < len(class_names):
+        note = f"{say('confusion.note_most', shown=len(order), total=len(class_names))} {note}"
     return style.frame(figure, title, note, (), language)
 
 
@@ -63,12 +71,33 @@ def matrix(
     rows = confusions[confusions["split"] == split]
     numbers = {name: number for number, name in enumerate(class_names)}
     counts = np.zeros((len(class_names), len(class_names)))
-    true, predicted = (
-        [numbers.get(value, value) for value in rows[column]] for column in ("true", "predicted")
-    )
-    np.add.at(counts, (np.asarray(true, int), np.asarray(predicted, int)), rows["count"])
+    true, predicted = (_numbered(rows[column], numbers) for column in ("true", "predicted"))
+    np.add.at(counts, (true, predicted), rows["count"])
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return rates, counts
+
+
+def _numbered(classes: "pd.Series[Any]", numbers: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    if pd.api.types.is_integer_dtype(classes):
+        return classes.to_numpy(np.int64)
+    return np.asarray([numbers.get(value, value) for value in classes], np.int64)
+
+
+def most_confused(
+    confusions: pd.DataFrame, class_names: Sequence[str], split: str
+) -> npt.NDArray[np.int64]:
+    """The numbers, ascending, of the 50 classes in the worst pairs; of all, where there are less.
+
+    Where fewer are confused at all, the first of the others stand beside them.
+    """
+    if len(class_names) <= MOST_SHOWN:
+        return np.arange(len(class_names))
+    numbers = {name: number for number, name in enumerate(class_names)}
+    # Every pair brings at least one class, or both were there: so many pairs hold enough classes.
+    worst = top_pairs(confusions, class_names, split, MOST_SHOWN * MOST_SHOWN)
+    named = worst[["true", "predicted"]].to_numpy().ravel()
+    ranked = dict.fromkeys([*(numbers[name] for name in named), *range(len(class_names))])
+    return np.sort(list(ranked)[:MOST_SHOWN])
 
 
 def clustered(rates: Matrix) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overfit_atlas.errors import AtlasError
+from pipeline import addresses
 
 if TYPE_CHECKING:
     import psutil
@@ -39,6 +40,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     An error of ours keeps its traceback: it is a defect, and hiding it would help nobody.
     """
     gc.set_threshold(*SELDOM)
+    addresses.filter_output()
     parsed = arguments.parse_args()
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()

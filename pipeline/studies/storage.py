@@ -6,7 +6,6 @@ study goes on where it was, and a changed one starts anew beside it.
 
 import hashlib
 import json
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from overfit_atlas.errors import AtlasError
+from pipeline.addresses import masked
 
 LOCK_SECONDS = 60.0
 HOST = "host"
@@ -203,7 +203,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 def _refusal(url: str, error: Exception) -> str:
     return (
-        f"tune.storage: {_masked(url)} cannot be used for trials: {_reason(error)}. "
+        f"tune.storage: {masked(url)} cannot be used for trials: {_reason(error)}. "
         "Give a database of its own that Optuna can write (not MLflow's), with its driver "
         "installed, or null for mlruns/optuna.db."
     )
@@ -212,15 +212,11 @@ def _refusal(url: str, error: Exception) -> str:
 def _broken(url: str, error: Exception) -> str:
     reason = _reason(error.__cause__ or error)
     return (
-        f"tune.storage: {_masked(url)} failed while a study ran: {reason}. "
+        f"tune.storage: {masked(url)} failed while a study ran: {reason}. "
         "Finished trials are kept: mend it and run again, and the study goes on from them."
     )
 
 
 def _reason(error: BaseException) -> str:
-    said = _masked(" ".join(str(error).split()))[:200].rstrip(".")
+    said = masked(" ".join(str(error).split()))[:200].rstrip(".")
     return f"{type(error).__name__}: {said}"
-
-
-def _masked(url: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", url)

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from overfit_atlas.errors import AtlasError
+from pipeline.addresses import masked as masked
 
 LOCK_SECONDS = 20.0
 MOVABLE = (
@@ -40,11 +41,6 @@ def is_local() -> bool:
 def backend_uri() -> str:
     """The address MLflow is to use: MLFLOW_TRACKING_URI, else the database in mlruns/."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder() / 'mlflow.db'}"
-
-
-def masked(text: str) -> str:
-    """`text` with the user and password of any URL in it replaced by ***."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
 
 
 def project_name(dataset: str) -> str:

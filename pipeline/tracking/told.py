@@ -64,10 +64,18 @@ def classes(run: Run, data: "Prepared", probabilities: np.ndarray) -> None:
     names = data.manifest.class_names
     predictions = {"val": Predictions(probabilities, data.val.labels, data.val.true_labels)}
     table = per_class.confusion_table(predictions, names)
-    run.log_table(table, "confusion_matrix.csv")
+    run.log_table(_confused(table), "confusion_matrix.csv")
     drawn = confusion.confusion_matrix(table, names, "en", split="val")
     run.log_figure(drawn, "confusion_matrix.png")
     run.log_table(per_class.scores_table(predictions, names), "per_class.csv")
+
+
+def _confused(table: "pd.DataFrame") -> "pd.DataFrame":
+    """A table of confusions for people: all cells, or of many classes those that are not empty."""
+    from pipeline.plots import confusion
+
+    many = table["true"].max() >= confusion.MOST_SHOWN
+    return table[table["count"] > 0] if many else table
 
 
 def evaluated(
@@ -86,7 +94,7 @@ def evaluated(
         for split in model.splits:
             figure = confusion.confusion_matrix(found, class_names, "en", split=split)
             child.log_figure(figure, f"confusion_matrix_{split}.png")
-        child.log_table(found, "confusion_matrix.csv")
+        child.log_table(_confused(found), "confusion_matrix.csv")
         child.log_table(model.classes.scores, "per_class.csv")
         child.log_table(model.reliability, "calibration.csv")
 

@@ -152,6 +152,14 @@ def test_a_member_that_reaches_out_is_refused_before_anything_is_used(tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["c.tar.gz"]
 
 
+def test_a_member_that_unpacks_to_far_more_than_it_is_is_refused_by_its_header(tmp_path):
+    huge = member("cifar-100-python/train", size=10**12)
+    (tmp_path / "c.tar.gz").write_bytes(gzip.compress(huge.tobuf()))
+    with pytest.raises(DataError, match=r"'cifar-100-python/train'.*to 1,000,000,000,000 bytes"):
+        read(tmp_path / "c.tar.gz")
+    assert list((tmp_path / "work").glob("**/train")) == []
+
+
 @examples(300)
 @given(data=st.data())
 def test_damaged_archives_are_refused_or_sound(archive, data):

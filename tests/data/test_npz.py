@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import files
 from pipeline.data import DataError, array_names, npz
 from tests.inputs import damaged, examples
 
@@ -276,7 +277,7 @@ def test_a_header_that_promises_other_than_is_there_is_refused_unread(tmp_path, 
 
 
 def test_a_zip_bomb_is_refused_unread(tmp_path):
-    size = npz.MIN_SUSPECT_BYTES // 16 + 1
+    size = files.SUSPECT_BYTES // 16 + 1
     zeros = npy(np.zeros((size, 4, 4), np.uint8))
     path = zipped(
         tmp_path / "d.npz", {"x_train.npy": zeros, "y_train.npy": npy(np.zeros(size, int))}

@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -91,3 +94,37 @@ def test_freezing_is_saved_with_the_model(model, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert set(_names(loaded.trainable_variables)) == {"conv_2", "norm_2", "logits"}
+
+
+def _changed(path, change):
+    """The `.keras` file at `path` with `change` made to its configuration, a text."""
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    members["config.json"] = change(members["config.json"].decode()).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, content in members.items():
+            new.writestr(name, content)
+
+
+def test_a_model_file_is_read_as_it_was_saved(model, tmp_path):
+    model.save(tmp_path / "whole.keras")
+    read = backbone.read(tmp_path / "whole.keras")
+    for mine, theirs in zip(model.get_weights(), read.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("units", [2_000_000_000, 100_000])
+def test_a_model_of_more_weights_than_its_file_can_hold_is_not_built(model, tmp_path, units):
+    path = tmp_path / "huge.keras"
+    model.save(path)
+    _changed(path, lambda text: text.replace('"units": 2', f'"units": {units}'))
+    with pytest.raises(ValueError, match="more weights than the file has bytes for"):
+        backbone.read(path)
+
+
+def test_a_model_file_that_unpacks_to_gigabytes_is_not_read(model, tmp_path):
+    path = tmp_path / "bomb.keras"
+    model.save(path)
+    _changed(path, lambda text: text + " " * (70 * 2**20))
+    with pytest.raises(ValueError, match=r"'config\.json' in it would unpack to 73,"):
+        backbone.read(path)

@@ -1,5 +1,7 @@
 """Confusions: counts, rates, the order of many classes, the worst pairs."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +95,39 @@ def test_the_finding_names_the_worst_pair() -> None:
         "On test, 76.0% of the images are right; the most frequent mistake takes cat for dog"
         " (30% of that class, 3 times)."
     )
+
+
+def test_of_many_classes_the_figure_shows_those_confused_most(problems) -> None:
+    size = 120
+    names = [f"class {number}" for number in range(size)]
+    counts = 40 * np.eye(size, dtype=int)
+    for first in range(30, 110, 2):
+        counts[first, first + 1] = first
+    drawn = confusion.confusion_matrix(table(counts), names, "en")
+    worst = sorted(names[number] for number in range(60, 110))
+    axes = drawn.axes[0]
+    assert sorted(label.get_text() for label in axes.get_yticklabels()) == worst
+    said = " ".join(text.get_text() for text in drawn.texts)
+    assert "50 classes confused most, of 120" in said
+    assert problems(drawn) == []
+
+
+def test_where_few_of_many_classes_are_confused_others_stand_beside_them() -> None:
+    counts = 9 * np.eye(60, dtype=int)
+    counts[58, 59] = 1
+    chosen = confusion.most_confused(table(counts), [str(n) for n in range(60)], "test")
+    np.testing.assert_array_equal(chosen, [*range(48), 58, 59])
+
+
+def test_a_thousand_classes_are_drawn_in_seconds() -> None:
+    size = 1000
+    counts = np.random.default_rng(0).integers(0, 3, (size, size))
+    true, predicted = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    cells = {"true": true, "predicted": predicted, "count": counts, "rate": counts / size}
+    confusions = pd.DataFrame({name: cell.ravel() for name, cell in cells.items()})
+    begun = time.process_time()
+    drawn = confusion.confusion_matrix(
+        confusions.assign(split="test"), [str(n) for n in range(size)], "en"
+    )
+    assert time.process_time() - begun < 20  # 40 s and 9 GB when it showed them all
+    assert len(drawn.axes[0].get_yticks()) == 50

@@ -39,19 +39,6 @@ def test_a_server_is_used_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert list(root.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("postgresql://anna:secret@db:5432/x", "postgresql://***@db:5432/x"),
-        ("see http://u:p@h/a and ftp://q@h", "see http://***@h/a and ftp://***@h"),
-        ("anna@example.org", "anna@example.org"),
-        ("http://host/path@2", "http://host/path@2"),
-    ],
-)
-def test_passwords_are_masked(text: str, expected: str) -> None:
-    assert address.masked(text) == expected
-
-
 def test_names_hold_only_what_the_registry_allows() -> None:
     assert address.project_name("cifar10") == "overfit-atlas-cifar10"
     assert address.project_name("my images: a/b") == "overfit-atlas-my-images-a-b"
