@@ -119,6 +119,7 @@ class EfficientNet(Regularised):
     )
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
+    augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weights: str | None = None
 

@@ -10,6 +10,7 @@ agree.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,24 +133,43 @@ def build(
     Raises:
         ModelError: the section's weights do not fit this network.
     """
+    check(section, input_shape)
+    inputs = _images(input_shape)
+    model = _headed(inputs, _features(section, inputs), section, num_classes)
+    _load(backbones.find(model), section)
+    backbones.freeze(model, section.freeze_ratio)
+    return model
+
+
+def extractor(section: EfficientNet, input_shape: tuple[int, int, int]) -> keras.Model:
+    """The same network without its head: `uint8` images in, `num_features` numbers out.
+
+    Raises:
+        ModelError: the section's weights do not fit this network.
+    """
     import keras
 
     check(section, input_shape)
-    inputs = keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
-    images = _coloured(_resized(inputs, *_size(section, input_shape)))
-    backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = section.batch_norm_momentum
-    features = layers.dropped(backbone(images), section, "dropout")
-    model = layers.finished(inputs, features, num_classes, section, "efficientnet")
+    inputs = _images(input_shape)
+    network = keras.Model(inputs, _features(section, inputs), name="extractor")
+    _load(backbones.find(network), section)
+    return network
+
+
+def head(section: EfficientNet, num_classes: int) -> keras.Model:
+    """The same network's head alone: float16 features in, probabilities out."""
+    import keras
+
+    inputs = keras.Input((num_features(section),), dtype="float16", name=layers.FEATURES)
+    features = keras.layers.Rescaling(1.0, name="as_float")(inputs)
+    return _headed(inputs, features, section, num_classes)
+
+
+def origin(section: EfficientNet) -> str:
+    """What decides the features of an image: network, size and weights, these by their content."""
     path = weights_path(section)
-    if section.weights == "imagenet" and section.variant in lite.VARIANTS:
-        lite.load(backbone, lite.imagenet(section.variant))
-    elif path is not None:
-        donors.load(backbone, path)
-    backbones.freeze(model, section.freeze_ratio)
-    return model
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+    return f"{section.variant} {section.resolution} {digest}"
 
 
 def num_parameters(
@@ -185,6 +205,37 @@ def _backbone_parameters(variant: str) -> int:
     return VARIANTS[variant].parameters
 
 
+def _images(input_shape: tuple[int, int, int]) -> Any:
+    import keras
+
+    return keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
+
+
+def _features(section: EfficientNet, inputs: Any) -> Any:
+    import keras
+
+    images = _coloured(_resized(inputs, *_size(section, inputs.shape[1:])))
+    backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = section.batch_norm_momentum
+    return backbone(images)
+
+
+def _load(backbone: Any, section: EfficientNet) -> None:
+    """The section's weights, once the head has been made: a donor draws seeds of its own."""
+    path = weights_path(section)
+    if section.weights == "imagenet" and section.variant in lite.VARIANTS:
+        lite.load(backbone, lite.imagenet(section.variant))
+    elif path is not None:
+        donors.load(backbone, path)
+
+
+def _headed(inputs: Any, features: Any, section: EfficientNet, num_classes: int) -> keras.Model:
+    features = layers.dropped(features, section, "dropout")
+    return layers.finished(inputs, features, num_classes, section, "efficientnet")
+
+
 def _size(section: EfficientNet, input_shape: tuple[int, int, int]) -> tuple[int, int]:
     if section.resolution is not None:
         return section.resolution, section.resolution
@@ -197,7 +248,9 @@ def _resized(images: Any, height: int, width: int) -> Any:
     images = keras.layers.Rescaling(1.0, name="as_float")(images)
     if tuple(images.shape[1:3]) == (height, width):
         return images
-    return keras.layers.Resizing(height, width, name="resize")(images)
+    # Its own default is training=True, which Keras hands on to all layers behind it where a model
+    # is called without saying which.
+    return keras.layers.Resizing(height, width, name="resize")(images, training=False)
 
 
 def _coloured(images: Any) -> Any:

@@ -55,8 +55,18 @@ class FitTask:
     def key(self) -> str:
         """A hash of all that decides the numbers: the task, its data and the training code."""
         decisive = replace(self, data=Path(), checkpoints=None)
-        text = f"{decisive!r} {_code_hash()}"
+        text = f"{decisive!r} {code_hash()}"
         return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def on_features(self) -> bool:
+        """Whether the backbone is frozen, so that the head alone is trained, on kept features.
+
+        Not where augmentation mixes images or goes by class: labels would have to be kept too.
+        """
+        mixing = {"mixup", "cutmix"} & set(self.train.augmentation)
+        by_class = self.train.balance == "augmentation"
+        return getattr(self.section, "freeze_ratio", 0.0) == 1.0 and not (mixing or by_class)
 
 
 @dataclass(frozen=True)
@@ -99,14 +109,23 @@ class Progress:
     val_accuracy: float
 
 
+@dataclass(frozen=True)
+class Computed:
+    """How many images have their features, while these are computed."""
+
+    model: str
+    done: int
+    total: int
+
+
 def smoothed(losses: "np.ndarray | list[float]", window: int) -> float:
     """The mean of the last `window` values: causal, so it never looks past its own epoch."""
     return float(np.mean(np.asarray(losses[-window:], dtype=np.float64)))
 
 
 @cache
-def _code_hash() -> str:
-    """A hash of the code that trains, so that a checkpoint of other code is never continued."""
+def code_hash() -> str:
+    """A hash of the code that trains, so that what other code left is never continued."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for folder in ("data", "models", "tiny_images", "training"):

@@ -234,3 +234,12 @@ def test_dropout_stands_before_the_head(small):
     names = [layer.name for layer in model.layers]
     assert names[-4:] == ["backbone", "dropout", "logits", "probabilities"]
     assert model.get_layer("dropout").rate == 0.5
+
+
+def test_a_model_that_enlarges_is_in_inference_mode_unless_told(small, tmp_path):
+    """Keras' Resizing would have dropout and batch norm behind it train where nothing is said."""
+    model = _built((28, 28, 1), dropout=0.5)
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.models.load_model(tmp_path / "model.keras")):
+        np.testing.assert_array_equal(one(GREY), one(GREY, training=False))
+        assert np.abs(one(GREY, training=True) - one(GREY, training=False)).max() > 1e-4
