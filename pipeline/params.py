@@ -122,9 +122,12 @@ class Cnn(Regularised):
 class EfficientNet(Regularised):
     """EfficientNet (Tan & Le 2019), from scratch or from given weights."""
 
-    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"] = "B0"
+    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2"] = (
+        "B0"
+    )
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
+    augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weights: str | None = None
 

@@ -13,30 +13,40 @@ from pipeline.files import replacing
 def obtain(name: str, urls: Sequence[str], md5: str, mirror: str | None, folder: Path) -> Path:
     """The verified file `folder/name`, from the folder or URL `mirror`, or else from `urls`.
 
+    Where the mirror has no such file the origin is asked, and a line says so.
+
     Raises:
         DataError: it cannot be had, or has another MD5 sum than its publishers state.
     """
+    problems = []
     if mirror and "://" not in mirror:
-        _copy(Path(mirror) / name, md5, folder / name)
-        return folder / name
-    wanted = [f"{mirror.rstrip('/')}/{name}"] if mirror else list(urls)
-    problems = [problem for url in wanted if (problem := _fetch(url, name, md5, folder))]
-    if len(problems) == len(wanted):
+        problems.append(_copy(Path(mirror) / name, md5, folder / name))
+    elif mirror:
+        problems.append(_fetch(f"{mirror.rstrip('/')}/{name}", name, md5, folder))
+    if problems and problems[0]:
+        print(f"download.mirror: {problems[0]}; asking the origin for {name}.", flush=True)
+    for url in urls:
+        if None not in problems:
+            problems.append(_fetch(url, name, md5, folder))
+    if None not in problems:
         raise DataError(
             f"models.efficientnet.weights='imagenet': {name} cannot be fetched "
-            f"({'; '.join(problems)}). Put the file into a folder and name it as download.mirror, "
-            "or set weights to null to train from scratch."
+            f"({'; '.join(filter(None, problems))}). Put the file into a folder and name it as "
+            "download.mirror, take a Lite variant, whose weights are installed, or set weights to "
+            "null to train from scratch."
         )
     return folder / name
 
 
-def _copy(source: Path, md5: str, target: Path) -> None:
+def _copy(source: Path, md5: str, target: Path) -> str | None:
+    """None where it worked, else why not."""
     if not source.is_file():
-        raise DataError(f"download.mirror: needs the file {source.name}; {source} is not there.")
+        return f"{source} is not there"
     if hashlib.md5(source.read_bytes(), usedforsecurity=False).hexdigest() != md5:
         raise DataError(f"{source}: not the published file (its MD5 sum is another).")
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
+    return None
 
 
 def _fetch(url: str, name: str, md5: str, folder: Path) -> str | None:

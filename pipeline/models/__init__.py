@@ -3,7 +3,8 @@
 A new model is a file `NAME.py` with `build(section, input_shape, num_classes)`, and a record with
 its keys, `NAME: Record = Record()`, in `pipeline.params.Models`. Where it makes sense it may also
 have `check(section, input_shape)`, `with_width(section, width)` and
-`num_parameters(section, input_shape, num_classes)`.
+`num_parameters(section, input_shape, num_classes)`. One with a backbone that can be frozen has
+`head(section, num_classes)`, `extractor(section, input_shape)` and `origin(section)`.
 
 Every model takes raw `uint8` images `(num_images, height, width, channels)` and gives
 probabilities `(num_images, num_classes)`. Its last two layers are "logits" and "probabilities".
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, int, int]
+Features = tuple[int]
 
 NARROWEST, WIDEST = 1e-4, 1e4
 NAME_COUNTS = "object_name_uids"  # where Keras counts the layers it has named
@@ -48,10 +50,12 @@ __all__ = [
     "check",
     "equal_cost_width",
     "every_layer",
+    "extractor",
     "freeze",
     "frozen_backbone",
     "names",
     "num_parameters",
+    "origin",
     "other_calls",
     "trainable_variables",
     "unfreeze",
@@ -67,7 +71,7 @@ def names() -> tuple[str, ...]:
 
 
 def build(
-    name: str, section: Record, input_shape: Shape, num_classes: int, seed: int
+    name: str, section: Record, input_shape: Shape | Features, num_classes: int, seed: int
 ) -> keras.Model:
     """A fresh model with the initial weights that belong to `seed`.
 
@@ -77,17 +81,36 @@ def build(
     Args:
         name: a file of this folder, see `names`.
         section: the model's own section of params.yaml.
-        input_shape: height, width, channels (1 or 3) of the images.
+        input_shape: height, width, channels (1 or 3) of the images; or the number of features
+            that `extractor` makes of one, for the head alone.
 
     Raises:
         ModelError: an unknown name, or settings that do not fit the images.
     """
     module = _module(name)
-    check(name, section, input_shape)
     if num_classes < 2:
         raise ModelError(f"got {num_classes=}, expected at least 2 classes to tell apart.")
+    if len(input_shape) == 1:
+        with _seeded(seed):
+            return module.head(section, num_classes)
+    check(name, section, input_shape)
     with _seeded(seed):
         return module.build(section, input_shape, num_classes)
+
+
+def extractor(name: str, section: Record, input_shape: Shape) -> keras.Model:
+    """The model's backbone with all that comes before it: images in, features out.
+
+    Raises:
+        ModelError: settings that do not fit the images, or weights that do not fit the network.
+    """
+    with _seeded(0):
+        return _module(name).extractor(section, input_shape)
+
+
+def origin(name: str, section: Record) -> str:
+    """All of the section that decides the features of an image; equal for equal features."""
+    return str(_module(name).origin(section))
 
 
 def check(name: str, section: Record, input_shape: Shape) -> None:

@@ -1,15 +1,16 @@
-"""EfficientNet B0 to B7 (Tan & Le 2019), from scratch, from ImageNet, or from another data set.
+"""EfficientNet B0 to B7 (Tan & Le 2019) and Lite0 to Lite2, with random weights or given ones.
 
-Keras builds two different graphs: asked for "imagenet" by name, it adds a scaling by 1/sqrt(std)
-behind the normalisation, which the published weights need; asked with the path of the same file,
-it leaves it out, and the outputs are wrong. Here the graph is always the plain one, and for the
-published file that factor is folded into the normalisation's variance. So name and path agree.
+ImageNet's weights of the Lite ones are installed (`pretrained.lite`), those of the others are
+fetched. Of these Keras builds two different graphs: asked for "imagenet" by name, it adds a scaling
+by 1/sqrt(std) behind the normalisation, which the published weights need; asked with the path of
+the same file, it leaves it out, and the outputs are wrong. Here the graph is always the plain one,
+and for the published file that factor is folded into the normalisation's variance. So name and path
+agree.
 """
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.models import backbone as backbones
 from pipeline.models import layers
 from pipeline.models.layers import ModelError
+from pipeline.models.pretrained import donors, lite
 from pipeline.params import EfficientNet
 
 if TYPE_CHECKING:
@@ -24,13 +26,12 @@ if TYPE_CHECKING:
 
 MIN_SIDE = 32
 IMAGENET_FOLDER = Path("data/weights")
-IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_ADDRESS = "https://storage.googleapis.com/keras-applications/"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the eight networks.
+    """One of the eight networks of Keras.
 
     Attributes:
         parameters: weights of the backbone, normalisation (7) included.
@@ -53,6 +54,9 @@ VARIANTS = {
     "B6": Variant(40_960_143, 2304, "9ecce42647a20130c1f39a5d4cb75743"),
     "B7": Variant(64_097_687, 2560, "cbcfe4450ddf6f3ad90b1b398090fe4a"),
 }
+
+
+KNOWN = (*VARIANTS, *lite.VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def weights_path(section: EfficientNet, folder: Path = IMAGENET_FOLDER) -> Path 
     """
     if section.weights is None:
         return None
+    if section.weights == "imagenet" and section.variant in lite.VARIANTS:
+        return lite.imagenet_path(section.variant)
     if section.weights == "imagenet":
         path = folder / imagenet_weights_file(section.variant).name
         remedy = f"Run the download stage with a network, or put that file into {folder}/"
@@ -103,7 +109,7 @@ def check(section: EfficientNet, input_shape: tuple[int, int, int]) -> None:
     if section.width != 1.0:
         raise ModelError(
             f"models.efficientnet.width={section.width}: the width of an EfficientNet belongs to"
-            f" its variant. Choose models.efficientnet.variant among {', '.join(VARIANTS)}."
+            f" its variant. Choose models.efficientnet.variant among {', '.join(KNOWN)}."
         )
     if input_shape[2] not in (1, 3):
         raise ModelError(f"got {input_shape[2]} channels, expected 1 (grey) or 3 (colour).")
@@ -112,7 +118,9 @@ def check(section: EfficientNet, input_shape: tuple[int, int, int]) -> None:
             f"models.efficientnet.freeze_ratio={section.freeze_ratio} would freeze random weights."
             " Set weights to 'imagenet' or a path, or freeze_ratio to 0."
         )
-    weights_path(section)
+    path = weights_path(section)
+    if path is not None and section.weights != "imagenet":
+        donors.check(path, section.variant, _backbone_parameters(section.variant))
 
 
 def build(
@@ -125,63 +133,107 @@ def build(
     Raises:
         ModelError: the section's weights do not fit this network.
     """
+    check(section, input_shape)
+    inputs = _images(input_shape)
+    model = _headed(inputs, _features(section, inputs), section, num_classes)
+    _load(backbones.find(model), section)
+    backbones.freeze(model, section.freeze_ratio)
+    return model
+
+
+def extractor(section: EfficientNet, input_shape: tuple[int, int, int]) -> keras.Model:
+    """The same network without its head: `uint8` images in, `num_features` numbers out.
+
+    Raises:
+        ModelError: the section's weights do not fit this network.
+    """
     import keras
 
     check(section, input_shape)
-    inputs = keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
-    images = _coloured(_resized(inputs, *_size(section, input_shape)))
-    backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = section.batch_norm_momentum
-    features = layers.dropped(backbone(images), section, "dropout")
-    model = layers.finished(inputs, features, num_classes, section, "efficientnet")
+    inputs = _images(input_shape)
+    network = keras.Model(inputs, _features(section, inputs), name="extractor")
+    _load(backbones.find(network), section)
+    return network
+
+
+def head(section: EfficientNet, num_classes: int) -> keras.Model:
+    """The same network's head alone: float16 features in, probabilities out."""
+    import keras
+
+    inputs = keras.Input((num_features(section),), dtype="float16", name=layers.FEATURES)
+    features = keras.layers.Rescaling(1.0, name="as_float")(inputs)
+    return _headed(inputs, features, section, num_classes)
+
+
+def origin(section: EfficientNet) -> str:
+    """What decides the features of an image: network, size and weights, these by their content."""
     path = weights_path(section)
-    if path is not None:
-        load_backbone(model, path)
-    backbones.freeze(model, section.freeze_ratio)
-    return model
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+    return f"{section.variant} {section.resolution} {digest}"
 
 
 def num_parameters(
     section: EfficientNet, input_shape: tuple[int, int, int], num_classes: int
 ) -> int:
     """The parameter count `build` would reach: the backbone's, and the head's."""
-    variant = VARIANTS[section.variant]
-    return variant.parameters + layers.affine_parameters(variant.features, num_classes, False)
+    head = layers.affine_parameters(num_features(section), num_classes, False)
+    return _backbone_parameters(section.variant) + head
+
+
+def num_features(section: EfficientNet) -> int:
+    """The length of the vector that the head sees."""
+    if section.variant in lite.VARIANTS:
+        return lite.TOP
+    return VARIANTS[section.variant].features
 
 
 def with_width(section: EfficientNet, width: int) -> EfficientNet:
-    """The same section with variant number `width`, 0 to 7."""
-    if f"B{width}" not in VARIANTS:
-        raise ModelError(f"got {width=} for efficientnet, expected a variant's number, 0 to 7.")
-    return section.model_copy(update={"variant": f"B{width}"})
-
-
-def load_backbone(model: keras.Model, path: Path) -> None:
-    """Give the model's backbone the weights in `path`; the head keeps its own.
-
-    Args:
-        path: a `.keras` or `.weights.h5` file of this project, from any data set and number of
-            classes; or an `.h5` of the old format, which is taken for the published ImageNet one.
-
-    Raises:
-        ModelError: the file is unreadable, or of another network.
-    """
-    backbone = backbones.find(model)
-    try:
-        if path.suffix == ".keras":
-            _copy_from_model(backbone, path)
-        elif path.name.endswith(".weights.h5"):
-            _copy_from_weights(backbone, path)
-        else:
-            _copy_from_imagenet(backbone, path)
-    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
-        reason = " ".join(str(error).split())[:200]
+    """The same section with variant number `width`: 0 to 7, of the Lite ones 0 to 2."""
+    family = "Lite" if section.variant in lite.VARIANTS else "B"
+    if f"{family}{width}" not in KNOWN:
+        highest = sum(name.startswith(family) for name in KNOWN) - 1
         raise ModelError(
-            f"models.efficientnet.weights: {path} does not fit this network ({reason}). Give"
-            " weights of the same variant, or weights: null."
-        ) from None
+            f"got {width=} for efficientnet {section.variant}, expected a variant's number, 0 to"
+            f" {highest}."
+        )
+    return section.model_copy(update={"variant": f"{family}{width}"})
+
+
+def _backbone_parameters(variant: str) -> int:
+    if variant in lite.VARIANTS:
+        return lite.num_parameters(variant)
+    return VARIANTS[variant].parameters
+
+
+def _images(input_shape: tuple[int, int, int]) -> Any:
+    import keras
+
+    return keras.Input(input_shape, dtype="uint8", name=layers.INPUT)
+
+
+def _features(section: EfficientNet, inputs: Any) -> Any:
+    import keras
+
+    images = _coloured(_resized(inputs, *_size(section, inputs.shape[1:])))
+    backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = section.batch_norm_momentum
+    return backbone(images)
+
+
+def _load(backbone: Any, section: EfficientNet) -> None:
+    """The section's weights, once the head has been made: a donor draws seeds of its own."""
+    path = weights_path(section)
+    if section.weights == "imagenet" and section.variant in lite.VARIANTS:
+        lite.load(backbone, lite.imagenet(section.variant))
+    elif path is not None:
+        donors.load(backbone, path)
+
+
+def _headed(inputs: Any, features: Any, section: EfficientNet, num_classes: int) -> keras.Model:
+    features = layers.dropped(features, section, "dropout")
+    return layers.finished(inputs, features, num_classes, section, "efficientnet")
 
 
 def _size(section: EfficientNet, input_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -196,7 +248,9 @@ def _resized(images: Any, height: int, width: int) -> Any:
     images = keras.layers.Rescaling(1.0, name="as_float")(images)
     if tuple(images.shape[1:3]) == (height, width):
         return images
-    return keras.layers.Resizing(height, width, name="resize")(images)
+    # Its own default is training=True, which Keras hands on to all layers behind it where a model
+    # is called without saying which.
+    return keras.layers.Resizing(height, width, name="resize")(images, training=False)
 
 
 def _coloured(images: Any) -> Any:
@@ -210,6 +264,8 @@ def _coloured(images: Any) -> Any:
 def _backbone(variant: str, shape: tuple[int, int, int]) -> keras.Model:
     import keras
 
+    if variant in lite.VARIANTS:
+        return lite.network(variant, shape)
     network = getattr(keras.applications, f"EfficientNet{variant}")
     made = network(
         include_top=False, weights=None, input_shape=shape, pooling="avg", name=backbones.BACKBONE
@@ -230,51 +286,3 @@ def _penalised(backbone: keras.Model, section: EfficientNet) -> keras.Model:
             if layer["config"].get("kernel_size") and key in layer["config"]:
                 layer["config"][key] = keras.regularizers.serialize(penalty)
     return type(backbone).from_config(config)
-
-
-def _copy_from_model(backbone: Any, path: Path) -> None:
-    donor = backbones.find(backbones.read(path))
-    if donor is None:
-        raise ValueError("it has no backbone")
-    backbone.set_weights(donor.get_weights())
-    _finalise(backbone)
-
-
-def _copy_from_weights(backbone: Any, path: Path) -> None:
-    """The weights of the one nested model in the file, which may have another head and input."""
-    import h5py
-
-    with h5py.File(path) as file, tempfile.TemporaryDirectory() as folder:
-        nested = [layer for layer in file["layers"].values() if "layers" in layer]
-        if len(nested) != 1:
-            raise ValueError("it has no backbone")
-        alone = Path(folder) / "backbone.weights.h5"
-        with h5py.File(alone, "w") as copied:
-            for key in nested[0]:
-                nested[0].copy(key, copied)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers left out
-            backbone.load_weights(alone)
-
-
-def _copy_from_imagenet(backbone: Any, path: Path) -> None:
-    """The published weights, with the factor 1/sqrt(std) that belongs to them.
-
-    (x - mean) / sqrt(variance) / sqrt(std) = (x - mean) / sqrt(variance * std).
-    """
-    backbone.load_weights(path)
-    normalisation = _normalisation(backbone)
-    variance = normalisation.adapt_variance
-    variance.assign(variance.numpy() * IMAGENET_STD)
-    _finalise(backbone)
-
-
-def _finalise(backbone: Any) -> None:
-    """Have the normalisation take up statistics that were set from outside."""
-    _normalisation(backbone).finalize_state()
-
-
-def _normalisation(backbone: Any) -> Any:
-    import keras
-
-    return next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 INPUT = "images"
+FEATURES = "features"
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
 

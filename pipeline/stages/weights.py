@@ -24,13 +24,15 @@ def main(arguments: argparse.Namespace) -> None:
 def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
     """Make `folder`, with the published weights in it if `section` asks for ImageNet's.
 
+    Those of the Lite variants are installed, and nothing is fetched.
+
     Raises:
         DataError: they cannot be had.
     """
     with replacing(folder) as temporary:
         temporary.mkdir()
         (temporary / "README").write_text(ABOUT, encoding="utf-8")
-        if section.weights == "imagenet":
+        if section.weights == "imagenet" and not section.variant.startswith("Lite"):
             from pipeline.models import efficientnet
 
             file = efficientnet.imagenet_weights_file(section.variant)

@@ -28,13 +28,27 @@ SCORING_BATCH = 512
 
 @dataclass(frozen=True)
 class Resident:
-    """One data set in the device's memory: `uint8` images and `int32` labels, once a process."""
+    """One data set in the device's memory: `uint8` images and `int32` labels, once a process.
+
+    Or, in place of images, their features `(num_images, num_features)` in `float16`. Of augmented
+    ones there are `num_passes` versions, one behind the other, which the epochs take in turn.
+    """
 
     images: Any
     labels: Any
     val_images: Any
     probe_images: Any
     data: Prepared
+    num_passes: int = 1
+
+    @property
+    def shape(self) -> Any:
+        """Of one image, or of its features."""
+        return tuple(self.data.train.images.shape[1:])
+
+    def rows(self, order: np.ndarray, epoch: int) -> np.ndarray:
+        """Where the images of `order` stand in `images`, in the version for that epoch."""
+        return order + (epoch - 1) % self.num_passes * np.int32(len(self.data.train))
 
     @classmethod
     def of(cls, data: Prepared) -> "Resident":
@@ -59,8 +73,11 @@ class Program:
     def __init__(self, task: FitTask, data: Prepared, arithmetic: Arithmetic = CPU) -> None:
         self._task = task
         self._arithmetic = arithmetic
-        self._train: Train = task.train
-        self._shape = data.manifest.image_shape
+        self._shape = data.train.images.shape[1:]
+        self._dtype = tf.as_dtype(data.train.images.dtype)
+        on_images = len(self._shape) == 3  # features were augmented when they were computed
+        given = task.train
+        self._train = given if on_images else given.model_copy(update={"augmentation": ()})
         self.num_classes = data.manifest.num_classes
         self.model = self._learner = self._build(task.seed)
         if arithmetic.policy != "float32":
@@ -71,9 +88,9 @@ class Program:
         self.optimizer.build(self._learner.trainable_variables)
         self._first_slots = [variable.numpy() for variable in self.optimizer.variables]
         self._logits, self._learnt_logits = map(_without_softmax, (self.model, self._learner))
-        self._augment = _augmenter(task.train, self._shape, data)
+        self._augment = _augmenter(self._train, self._shape, data)
         self._per_image = losses.per_image_loss(task.train.loss, task.train.label_smoothing)
-        images = tf.TensorSpec((None, *self._shape), tf.uint8)
+        images = tf.TensorSpec((None, *self._shape), self._dtype)
         self._score = _graph(self._score_batch, input_signature=[images])
         self._epochs: dict[bool, Callable[..., Any]] = {}
         self.num_traces = 0
@@ -120,6 +137,7 @@ class Program:
         generator = np.random.default_rng([seed, epoch])
         labels = resident.data.train.labels
         order = balancing.order(labels, self.num_classes, self._train.balance, generator)
+        order = resident.rows(order, epoch)
         self._reseed(generator)
         self.optimizer.learning_rate.assign(rate)
         burn_in = epoch <= self._train.schedule.burn_in_epochs
@@ -163,7 +181,7 @@ class Program:
             update = _graph(update, jit_compile=True)
         size = self._train.batch_size
         signature = [
-            tf.TensorSpec((None, *self._shape), tf.uint8),
+            tf.TensorSpec((None, *self._shape), self._dtype),
             tf.TensorSpec((None,), tf.int32),
             tf.TensorSpec((None,), tf.int32),
             tf.TensorSpec((), tf.int32),
@@ -293,7 +311,7 @@ def _tensor(array: np.ndarray) -> Any:
     return tf.convert_to_tensor(np.asarray(array))
 
 
-def _augmenter(train: Train, shape: tuple[int, int, int], data: Prepared) -> Callable[..., Any]:
+def _augmenter(train: Train, shape: Any, data: Prepared) -> Callable[..., Any]:
     """What is done to a batch; with `balance: augmentation` the more, the rarer the class."""
     chances = None
     if train.balance == "augmentation":

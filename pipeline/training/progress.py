@@ -4,9 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.training.task import FitResult, FitTask, Progress
+from pipeline.training.task import Computed, FitResult, FitTask, Progress
 
 FEW = 20  # up to so many fits each epoch is shown; of more only whole fits, whose epochs are short
+
+LINES = 10  # at most, about features: one a tenth of the images
 
 
 class Board:
@@ -24,7 +26,7 @@ class Board:
         self._num_fits = len(tasks)
         self.shows_epochs = len(tasks) <= FEW
         self._epochs = sum(task.train.epochs for task in tasks)
-        self._done = 0
+        self._done = self._lines = 0
         self._bar: Any = None
         self._line: Any = None
 
@@ -47,6 +49,15 @@ class Board:
         if self._bar:
             self._bar.update(self._line, advance=1, detail=text)
         else:
+            print(text, flush=True)
+
+    def computed(self, progress: Computed) -> None:
+        """More images have their features, on which the fits then train."""
+        text = f"{progress.model} features {progress.done}/{progress.total} images"
+        if self._bar:
+            self._bar.update(self._line, detail=text)
+        elif progress.total and progress.done * LINES // progress.total > self._lines:
+            self._lines = progress.done * LINES // progress.total
             print(text, flush=True)
 
     def finished(self, task: FitTask, result: FitResult) -> None:

@@ -12,31 +12,66 @@ from typing import Any
 from pipeline import quiet
 from pipeline.training.task import FitResult, FitTask, Vary
 
-NUM_PROGRAMS = 2
+NUM_PROGRAMS = NUM_DATA_SETS = 2
 
 
-def run(task: FitTask, watch: Any = None) -> FitResult:
+def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
     """`fit` in this process, reusing the data and the compiled program of earlier tasks.
 
     One thread a process, and a process a core, beats one process with all cores on small batches;
     and numbers do not depend on how many cores there are.
+
+    Args:
+        watch: told of every epoch.
+        told: told how many images have their features, where these are computed first.
     """
     quiet.tensorflow(threads=1)
     from pipeline.training.fitting import fit
 
-    resident = _resident(task.data, task.data_hash, task.vary)
-    return fit(task, resident, _program(task, resident), watch)
+    data = _data(task.data, task.data_hash, task.vary)
+    resident = _resident(task, data, told)
+    result = fit(task, resident, _program(task, resident), watch)
+    if not task.on_features:
+        return result
+    from pipeline.training import features
+
+    return features.delivered(task, result, data.manifest)
+
+
+def assist(task: FitTask, told: Any = None) -> None:
+    """Help to compute the features that `task` is trained on; nothing where it needs none."""
+    if task.on_features:
+        quiet.tensorflow(threads=1)
+        _resident(task, _data(task.data, task.data_hash, task.vary), told)
 
 
 @lru_cache(maxsize=2)
-def _resident(folder: Path, _data_hash: str, vary: Vary) -> Any:
+def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
     from pipeline.data import prepared, spoil
-    from pipeline.training.program import Resident
 
-    data = spoil.vary(
+    return spoil.vary(
         prepared.read(folder), vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed
     )
-    return Resident.of(data)
+
+
+_residents: OrderedDict[Any, Any] = OrderedDict()
+
+
+def _resident(task: FitTask, data: Any, told: Any) -> Any:
+    """The images of the task's data in the device's memory, or their features."""
+    from pipeline.training import features
+    from pipeline.training.program import Resident
+
+    key: Any = task.data, task.data_hash, task.vary
+    if task.on_features:
+        key = *key, features.key(task), features.passes(task)
+    if key not in _residents:
+        while len(_residents) >= NUM_DATA_SETS:
+            _residents.popitem(last=False)
+        made = features.resident(task, data, told) if task.on_features else Resident.of(data)
+        _residents[key] = made
+    _residents.move_to_end(key)
+    return _residents[key]
 
 
 _programs: OrderedDict[str, Any] = OrderedDict()
@@ -52,7 +87,7 @@ def _program(task: FitTask, resident: Any) -> Any:
     from pipeline.training.program import on_devices
 
     manifest, train = resident.data.manifest, _compiled_settings(task)
-    shape, num_classes = manifest.image_shape, manifest.num_classes
+    shape, num_classes = resident.shape, manifest.num_classes
     net = models.build(task.model, task.section, shape, num_classes, task.seed)
     section = task.section.model_dump(exclude={"dropout"})
     key = repr((task.model, section, structure(net), train, manifest.content_hash))

@@ -55,8 +55,18 @@ class FitTask:
     def key(self) -> str:
         """A hash of all that decides the numbers: the task, its data and the training code."""
         decisive = replace(self, data=Path(), checkpoints=None)
-        text = f"{decisive!r} {_code_hash()}"
+        text = f"{decisive!r} {code_hash()}"
         return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def on_features(self) -> bool:
+        """Whether the backbone is frozen, so that the head alone is trained, on kept features.
+
+        Not where augmentation mixes images or goes by class: labels would have to be kept too.
+        """
+        mixing = {"mixup", "cutmix"} & set(self.train.augmentation)
+        by_class = self.train.balance == "augmentation"
+        return getattr(self.section, "freeze_ratio", 0.0) == 1.0 and not (mixing or by_class)
 
 
 @dataclass(frozen=True)
@@ -101,13 +111,22 @@ class Progress:
     val_accuracy: float
 
 
+@dataclass(frozen=True)
+class Computed:
+    """How many images have their features, while these are computed."""
+
+    model: str
+    done: int
+    total: int
+
+
 @cache
-def _code_hash() -> str:
-    """A hash of the code that trains, so that a checkpoint of other code is never continued."""
+def code_hash() -> str:
+    """A hash of the code that trains, so that what other code left is never continued."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     ours = [package / name for name in ("data", "models", "tiny_images", "training")]
     for folder in (*ours, package.parent / "overfit_atlas" / "scoring"):
-        for source in sorted(folder.glob("*.py")):
+        for source in sorted(folder.rglob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()

@@ -18,7 +18,7 @@ import psutil
 from pipeline.params import Workers
 from pipeline.training import devices, forking
 from pipeline.training.progress import Board
-from pipeline.training.task import FitError, FitResult, FitTask, Progress
+from pipeline.training.task import Computed, FitError, FitResult, FitTask, Progress
 
 TOPIC = "overfit-atlas-epoch"
 RETRIES = 3
@@ -64,7 +64,8 @@ class _Here:
 
         with Board(title, tasks) as board:
             for index, task in enumerate(tasks):
-                result = session.run(task, board.epoch if board.shows_epochs else None)
+                watch = board.epoch if board.shows_epochs else None
+                result = session.run(task, watch, board.computed)
                 board.finished(task, result)
                 yield index, result
 
@@ -93,9 +94,8 @@ class _Cluster:
                 for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
             ]
             position = {future.key: index for index, future in enumerate(submitted)}
-            self._client.subscribe_topic(
-                TOPIC, lambda event: board.epoch(Progress(**event[1]["progress"]))
-            )
+            self._client.subscribe_topic(TOPIC, lambda event: _show(board, event[1]))
+            helping = self._helping(tasks, sources)
             try:
                 for future in as_completed(submitted):
                     index = position[future.key]
@@ -105,7 +105,15 @@ class _Cluster:
                     yield index, result
             finally:
                 self._client.unsubscribe_topic(TOPIC)
-                self._client.cancel(submitted)
+                self._client.cancel([*submitted, *helping])
+
+    def _helping(self, tasks: Sequence[FitTask], sources: list[Any]) -> list[Any]:
+        """Workers for which there is no fit help with the features of the last one."""
+        spare = len(self._client.nthreads()) - len(tasks)
+        if not tasks or spare < 1 or not tasks[-1].on_features:
+            return []
+        given = tasks[-1], sources[-1]
+        return [self._client.submit(_assist, *given, pure=False) for _ in range(spare)]
 
     def _sources(self, tasks: Sequence[FitTask]) -> list[Any]:
         """Nothing where workers see our files, else the data sets' bytes, sent once a worker.
@@ -137,18 +145,31 @@ def _outcome(future: Any, task: FitTask) -> FitResult:
 
 
 def _fit(task: FitTask, source: bytes | None, tell_epochs: bool) -> FitResult:
-    from distributed import get_worker
-
     from pipeline.training import session, shipping
 
-    worker = get_worker()
     if source is not None:
         task = shipping.delivered(task, source)
+    return session.run(task, _tell if tell_epochs else None, _tell)
 
-    def tell(progress: Progress) -> None:
-        worker.log_event(TOPIC, {"progress": asdict(progress)})
 
-    return session.run(task, tell if tell_epochs else None)
+def _assist(task: FitTask, source: bytes | None) -> None:
+    from pipeline.training import session, shipping
+
+    session.assist(task if source is None else shipping.delivered(task, source), _tell)
+
+
+def _tell(progress: Progress | Computed) -> None:
+    from distributed import get_worker
+
+    get_worker().log_event(TOPIC, {type(progress).__name__: asdict(progress)})
+
+
+def _show(board: Board, event: dict[str, Any]) -> None:
+    """What a worker told of an epoch or of features."""
+    if "Computed" in event:
+        board.computed(Computed(**event["Computed"]))
+    else:
+        board.epoch(Progress(**event["Progress"]))
 
 
 @contextmanager

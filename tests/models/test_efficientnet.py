@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import h5py
 import keras
 import numpy as np
@@ -23,8 +25,13 @@ def _network(width, **settings):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Small networks in the place of B0 and B1."""
+    """Small networks in the place of B0 and B1, with their own numbers of parameters."""
     for variant, width in {"B0": 0.1, "B1": 0.3}.items():
+        sized = _network(
+            width, include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
+        )
+        known = replace(efficientnet.VARIANTS[variant], parameters=sized.count_params())
+        monkeypatch.setitem(efficientnet.VARIANTS, variant, known)
         monkeypatch.setattr(
             keras.applications,
             f"EfficientNet{variant}",
@@ -96,7 +103,7 @@ def test_grey_is_the_colour_image_with_three_equal_channels(small):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"width": 0.5}, r"width=0.5.*variant among B0, B1, B2, B3, B4, B5, B6, B7"),
+        ({"width": 0.5}, r"width=0.5.*variant among B0, B1, .*, B7, Lite0, Lite1, Lite2"),
         ({"freeze_ratio": 0.5}, r"freeze_ratio=0.5 would freeze random weights.*'imagenet'"),
         ({"weights": "gone.keras"}, r"no file gone.keras.*weights: null"),
         ({"weights": "imagenet"}, r"efficientnetb0_notop.h5.*download stage.*weights: null"),
@@ -184,8 +191,15 @@ def test_transfer_takes_the_backbone_and_a_new_head(small, tmp_path, name):
 def test_weights_of_another_variant_are_refused(small, tmp_path, name):
     donor, path = _built(variant="B1"), tmp_path / name
     (donor.save if name.endswith(".keras") else donor.save_weights)(path)
-    with pytest.raises(ModelError, match="does not fit this network.*same variant"):
-        _built(variant="B0", weights=str(path))
+    message = r"does not fit this network \(its backbone has .* weights, that of B0 .*same variant"
+    with pytest.raises(ModelError, match=message):
+        models.check("efficientnet", EfficientNet(weights=str(path)), (32, 32, 3))
+
+
+def test_published_weights_of_another_variant_are_refused_before_they_are_loaded(imagenet_file):
+    section = EfficientNet(variant="B2", weights=str(imagenet_file))
+    with pytest.raises(ModelError, match="that of B2 7,768,569"):
+        models.check("efficientnet", section, (32, 32, 3))
 
 
 @pytest.mark.parametrize("name", ["weights.keras", "some.weights.h5", "weights.h5"])
@@ -220,3 +234,12 @@ def test_dropout_stands_before_the_head(small):
     names = [layer.name for layer in model.layers]
     assert names[-4:] == ["backbone", "dropout", "logits", "probabilities"]
     assert model.get_layer("dropout").rate == 0.5
+
+
+def test_a_model_that_enlarges_is_in_inference_mode_unless_told(small, tmp_path):
+    """Keras' Resizing would have dropout and batch norm behind it train where nothing is said."""
+    model = _built((28, 28, 1), dropout=0.5)
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.models.load_model(tmp_path / "model.keras")):
+        np.testing.assert_array_equal(one(GREY), one(GREY, training=False))
+        assert np.abs(one(GREY, training=True) - one(GREY, training=False)).max() > 1e-4

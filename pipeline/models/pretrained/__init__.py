@@ -1,0 +1,1 @@
+"""Networks that come with weights: how these are found, checked, and read without trust."""
