@@ -1,0 +1,1 @@
+"""Judges whether any training overfits: the light core."""
