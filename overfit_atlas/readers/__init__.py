@@ -33,7 +33,13 @@ def read(*sources: object, seeds: bool = False) -> Read:
         part = replace(part, notes=(*part.notes, Note("fits_of_one_model?")))
     if seeds:
         part = _as_seeds(part)
-    return Read(part.format, part.fits, part.not_used, part.notes)
+    return Read(part.format, part.fits, part.not_used, (*part.notes, *_phases(part)))
+
+
+def _phases(part: Part) -> list[Note]:
+    """What is to be said where one training was logged in phases."""
+    named = [fit.phase or "first" for fit in part.fits]
+    return [Note("phases", {"phases": named})] if any(fit.phase for fit in part.fits) else []
 
 
 def _as_seeds(part: Part) -> Part:

@@ -20,18 +20,17 @@ def assemble(raw: Raw) -> Part:
     raw = replace(raw, table=rows.with_epoch_numbers(raw.table))
     whole = rows.wide(raw)
     parts: list[Part] = []
+    labels: set[str] = set()
     for member in rows.members(whole):
+        labels |= {*whole.table.numbers, *whole.table.texts} - {*member.table.numbers, *member.table.texts}
         for group in named_groups(rows.without_summaries(member)):
             parts += _fits(group)
             if len(parts) > MAX_FITS:
                 raise ReadError(f"{raw.name}: more than {MAX_FITS} fits in one log")
     part = joined(parts)
     used = {name for fit in part.fits for name in fit.columns.values()}
-    known = {*_named_columns(raw.table), *_named_columns(whole.table)} - used
+    known = {*_named_columns(raw.table), *_named_columns(whole.table)} - used - labels
     left = [name for name in (*whole.table.numbers, *whole.table.texts) if name in known]
-    if len({fit.phase for fit in part.fits}) > 1:
-        phases = [f"{fit.phase or 'first'}" for fit in part.fits]
-        part = replace(part, notes=(*part.notes, Note("phases", {"phases": phases})))
     return replace(part, not_used=(*raw.not_used, *dict.fromkeys(left)))
 
 
@@ -189,7 +188,7 @@ def _finished(
         raise ReadError(f"{raw.name}: no epoch with a loss or an accuracy")
     collapsed = {role: curve for role, curve in collapsed.items() if np.isfinite(curve[0]).any()}
     last = {role: _last(values) for role, (values, _) in collapsed.items()}
-    end = _end_of_finite(collapsed)
+    end = _end_of_finite(collapsed, len(epochs))
     lost = [role for role in roles.curves if role.endswith("loss") and role not in collapsed]
     never = [role for role in lost if _not_finite(raw, roles.curves[role])]
     if end == 0 or never:
@@ -216,15 +215,14 @@ def _last(values: Floats) -> float:
     return float(values[np.isfinite(values)][-1])
 
 
-def _end_of_finite(collapsed: Collapsed) -> int:
+def _end_of_finite(collapsed: Collapsed, size: int) -> int:
     """How many epochs there are before the losses stop being finite, all where they do not.
 
     A NaN that stands in the log counts where it runs to the end and longer than any gap before;
     a blank counts so too where both losses end while an accuracy goes on (JSON has no NaN).
     """
     losses = {role: curve for role, curve in collapsed.items() if role.endswith("loss")}
-    sizes = [len(values) for values, _ in collapsed.values()]
-    ends = [size for size in sizes[:1]]
+    ends = [size]
     for values, given in losses.values():
         finite = np.isfinite(values)
         known = np.flatnonzero(finite)

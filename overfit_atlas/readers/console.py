@@ -16,7 +16,6 @@ from overfit_atlas.readers.raw import Facts, Raw
 from overfit_atlas.readers.source import Source
 from overfit_atlas.readers.table import table_of_rows
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _CLOCK = re.compile(r"\d{4}[-/]\d\d[-/]\d\d|\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d+)?|~?\d+m\d+s")
 _TOP = re.compile(r"top[\s\-_]*(\d)", re.I)
 _NUMBER = re.compile(
@@ -87,19 +86,22 @@ def notebook(data: dict[str, object], source: Source) -> list[Raw]:
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    text = _ESCAPES.sub("", text).replace("\r", "\n").replace("\x08", "\n")
+    text = text.replace("\r", "\n").replace("\x08", "\n")
+    held = "val"
     for line in text.split("\n"):
         if line and (":" in line or "=" in line or " " in line or "\t" in line):
-            found = _line(line[:MAX_LINE])
+            found = _line(line[:MAX_LINE], held if line.lstrip()[:1] == "*" else "")
             if found.values or found.epoch is not None:
+                said = _said_split(" ".join(found.values))
+                held = said if said and split_word(said) != "train" else held
                 yield found
 
 
-def _line(text: str) -> _Line:
-    """What one line says; see the module."""
+def _line(text: str, split: str) -> _Line:
+    """What one line says; `split` holds until the line names one. See the module."""
     line = _Line(bar=bool(_BAR.search(text)))
     text = _TOP.sub(r"top\1", _CLOCK.sub(" ", text))
-    split, quantity, last, start = "", "", "", 0
+    quantity, last, start = "", "", 0
     for match in _NUMBER.finditer(text):
         label, start = text[start : match.start()], match.end()
         unit = (match["unit"] or "").strip()
@@ -109,10 +111,10 @@ def _line(text: str) -> _Line:
             continue
         if _marks_epoch(label) and match[1].isdigit() and line.epoch is None:
             line.epoch = int(match[1][:12])
-            split = split_word(label.split()[0]) or split
+            split = _said_split(label) or split
             continue
         if unit[:1] in {"/", "o"} and not _fraction(label, unit):
-            line.counter = unit
+            line.counter, split = unit, _said_split(label) or split
             continue
         if unit and unit != "%" and unit[:1] != "/":
             continue
@@ -127,14 +129,14 @@ def _take(
     """Puts a value under the name before it; returns split, quantity and name for what follows."""
     split, quantity = context
     found = words(label)
-    split = next((word for word in reversed(found) if split_word(word)), split)
+    split = _said_split(label) or split
     if found and found[-1] in _BATCH:
         line.counter = line.counter or value
         return split, quantity, ""
     piece = _CUT.split(label.rstrip("([{ :=\"'"))[-1].strip(" :=\"'-#.")
     name = _clean_name(piece)
     if not name and found and split_word(piece) and quantity:
-        name = quantity
+        name = " ".join(word for word in quantity.split() if split_word(word) is None)
     if not name:
         return split, quantity, ""
     full = name if meaning(name).split or not split else f"{split} {name}"
@@ -142,6 +144,11 @@ def _take(
         value = f"{100 * float(value.replace('_', '')) / max(float(unit[1:]), 1e-9):.6g}%"
     line.values.setdefault(full + (" %" if value.endswith("%") or unit == "%" else ""), value)
     return split, name, full + (" %" if unit == "%" else "")
+
+
+def _said_split(label: str) -> str:
+    """The last word of a label that names a split, "" where none does."""
+    return next((word for word in reversed(words(label)) if split_word(word)), "")
 
 
 def _clean_name(piece: str) -> str:
@@ -201,7 +208,9 @@ def _rows(epochs: list[_Epoch]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for epoch in epochs:
         row: dict[str, object] = {"epoch": epoch.number}
-        summaries = [line for line in epoch.lines if not _is_batch(line)]
+        summaries = [line for line in epoch.lines if not _is_batch(line) and line.values]
+        if not summaries and epoch is epochs[-1] and usual:
+            continue
         for name in dict.fromkeys(name for line in epoch.lines for name in line.values):
             own = [line for line in summaries if name in line.values]
             if own:

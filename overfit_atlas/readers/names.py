@@ -18,8 +18,8 @@ STEP = {"step", "steps", "iter", "iteration", "iterations", "batch", "batches", 
 # Words beside a quantity that leave its meaning as it is.
 NEUTRAL = {"avg", "average", "averaged", "mean", "total", "overall", "running", "metric", "metrics"}
 NEUTRAL |= {"score", "value", "history", "log", "logs", "logger", "per", "the", "of", "in", "on"}
-NEUTRAL |= {"set", "data", "dataset", "split", "curve", "list", "hist", "all", "and", "s", "e"}
-NEUTRAL |= {"tag", "scalar", "scalars", "trainer", "is", "a", "percent", "percentage", "pct", "no", "vs"}
+NEUTRAL |= {"set", "data", "dataset", "split", "curve", "list", "hist", "all", "and"}
+NEUTRAL |= {"tag", "scalar", "scalars", "trainer", "is", "percent", "percentage", "pct", "no", "vs"}
 KINDS = {"categorical", "sparse", "binary", "multiclass", "multi", "classification", "clf", "ce"}
 KINDS |= {"cross", "entropy", "criterion", "rate", "softmax", "label", "image"}
 # Names with these are no curve to judge by: derived, other scores, settings, measures of time.

@@ -15,7 +15,7 @@ from overfit_atlas.readers.table import Bools, Column, Table
 
 _INDEX = {"", "index", "unnamed: 0", "idx", "#", "level_0"}
 _LEADING = re.compile(r"^\D{0,12}?(\d+)(?:\s*/\s*\d+)?\D{0,3}$")
-_VALUE = {"value", "values", "score", "metric_value"}
+VALUE = {"value", "values", "score", "metric_value"}
 
 
 def curves(table: Table) -> list[str]:
@@ -37,9 +37,9 @@ def wide(raw: Raw) -> Raw:
         if len(said) < 0.6 * table.num_rows or len(said) < 2:
             continue
         kinds = set(said)
-        value = next((v for v in table.numbers if v.strip().lower() in _VALUE), None)
+        value = next((v for v in table.numbers if v.strip().lower() in VALUE), None)
         if value and len(kinds) <= 200 and any(is_curve(kind) for kind in kinds):
-            return replace(raw, table=_pivoted(table, name, [value], metric=True))
+            return replace(raw, table=_gathered(_pivoted(table, name, [value], metric=True)))
         splits = {kind: split_word(kind) for kind in kinds}
         if len(kinds) <= 3 and None not in splits.values() and curves(table):
             plain = [c for c in curves(table) if meaning(c).split is None]
@@ -82,6 +82,23 @@ def members(raw: Raw) -> Iterator[Raw]:
             yield from members(_member(replace(raw, table=rest), kind, part))
         return
     yield raw
+
+
+def _gathered(table: Table) -> Table:
+    """Rows of one epoch (or step) and of the same labels put into one."""
+    count = next((n for k in ("epoch", "step") for n in table.numbers if meaning(n).kind == k), None)
+    if count is None:
+        return table
+    keys = list(zip(table.numbers[count].values.tolist(), *table.texts.values(), strict=True))
+    places = {key: i for i, key in enumerate(sorted(set(keys), key=lambda k: (k[1:], k[0])))}
+    at = np.array([places[key] for key in keys])
+    numbers = {}
+    for name, column in table.numbers.items():
+        values, given = np.full(len(places), np.nan), np.zeros(len(places), dtype=np.bool_)
+        values[at[column.given]], given[at[column.given]] = column.values[column.given], True
+        numbers[name] = Column(values, given, column.percent)
+    texts = {name: tuple(key[i] for key in places) for i, name in enumerate(table.texts, start=1)}
+    return Table(numbers, texts, len(places))
 
 
 def _labels(table: Table) -> list[str]:
@@ -226,7 +243,7 @@ def runs(name: str, at: Floats, whole: Bools) -> tuple[list[Ints], list[Note]]:
     unique = np.unique(at)
     if len(unique) == len(at) and (np.all(np.diff(unique) == 1) or not (~down).any()):
         return [np.argsort(at, kind="stable")], [Note("sorted_by_epoch")]
-    _refuse_rows_that_are_runs(name, at, down | again)
+    _refuse_rows_that_are_runs(name, at, down | again, int(again.sum()))
     parts = np.split(np.arange(len(at)), np.flatnonzero(down | again) + 1)
     return _resumed(at, parts)
 
@@ -248,12 +265,12 @@ def _resumed(at: Floats, parts: Sequence[Ints]) -> tuple[list[Ints], list[Note]]
     return found, notes
 
 
-def _refuse_rows_that_are_runs(name: str, at: Floats, breaks: Bools) -> None:
+def _refuse_rows_that_are_runs(name: str, at: Floats, breaks: Bools, again: int) -> None:
     """Refuses epochs that neither rise nor restart: a table of runs, or runs interleaved."""
     rising = np.diff(at)[~breaks]
     usual = np.median(rising[rising > 0]) if (rising > 0).any() else 0.0
     regular = float(np.mean((rising == usual) | (rising == 0))) if len(rising) else 1.0
-    if breaks.sum() > 0.5 * len(at) and len(np.unique(at)) > 1:
+    if again >= 0.4 * len(at) and len(np.unique(at)) > 1:
         raise ReadError(
             f"{name}: the epochs go {_first(at)}: several runs row by row, and no column tells "
             "which row is of which run; give one file a run, or a column such as 'run'"

@@ -37,6 +37,7 @@ _OTHERS = (
     (b"\xfd7zXZ", "an xz archive", "unpack it"),
     (b":W&B", "a binary log of W&B", "export it: run.history().to_csv(...)"),
 )
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours of a terminal
 _HAN = re.compile("^[　-〿一-鿿＀-￯\x00-\x7f]*$")
 
 
@@ -58,7 +59,7 @@ class Source:
         text = decoded(self.data)
         if text.count("\0") > 0:
             raise ReadError(f"{self.label}: a binary file of no known kind, no training log")
-        return text
+        return _ESCAPES.sub("", text)
 
 
 def opened(path: Path) -> Source:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import is_curve, meaning
+from overfit_atlas.readers.rows import VALUE
 from overfit_atlas.readers.raw import Facts, Raw, named
 from overfit_atlas.readers.records import Note
 from overfit_atlas.readers.source import Source
@@ -15,6 +16,7 @@ from overfit_atlas.readers.table import Table, number, table
 SEARCHED = 60  # lines before which a header must stand
 _DECIMAL = re.compile(r"\d[.,]\d")
 _RULE = re.compile(r"^[\s\-|+:=─━│┃┼╇]*$")
+_METRIC = re.compile(r"^(?:metric|metric[_ ]?name|tag|key|name|variable)$", re.I)
 Rows = list[list[str]]
 
 
@@ -100,6 +102,8 @@ def is_header(cells: Sequence[str]) -> bool:
     found = [cell.strip() for cell in cells]
     if any(_is_number(cell) for cell in found) or any("=" in cell for cell in found):
         return False
+    if {cell.lower() for cell in found} & VALUE and any(_METRIC.match(cell) for cell in found):
+        return True
     known = sum(is_curve(cell) or meaning(cell).kind == "topk" for cell in found)
     return known >= 2 or known == 1 and any(meaning(c).kind in {"epoch", "step"} for c in found) \
         or known == 1 and len(found) == 2 and not found[0]  # fmt: skip
