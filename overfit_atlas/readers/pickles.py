@@ -1,0 +1,246 @@
+"""Pickles of plain data, through a reader that can build containers, numbers and text alone.
+
+A pickle names what it wants to be built. Here names lead to nothing but the few below, all of them
+harmless: dict, list and their kin of the standard library, and stand-ins for NumPy's arrays and
+numbers that only look at bytes. Any other name ends the reading. Tensors of torch become a
+stand-in without values, so that curves saved beside weights can be read.
+"""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+
+from overfit_atlas.errors import ReadError
+from overfit_atlas.readers import structures
+from overfit_atlas.readers.raw import Raw
+from overfit_atlas.readers.source import Source
+
+MAX_PICKLE = 32 * 2**20
+MAX_ITEMS = 2_000_000
+
+
+class _DType:
+    """NumPy's dtype: its letters alone."""
+
+    def __init__(self, code: object = "", *rest: object) -> None:
+        self.code = str(code)[:16]
+
+    def __setstate__(self, state: object) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else ""
+        if order in (">", "<"):
+            self.code = f"{order}{self.code}"
+
+    def numeric(self) -> np.dtype:  # type: ignore[type-arg]
+        letters = self.code.lstrip("<>|=")
+        if letters[:1] not in {"f", "i", "u", "b"} or not letters[1:].isdigit():
+            raise ReadError(f"an array of {self.code!r}, no numbers")
+        return np.dtype(self.code)
+
+
+class _Array(list):  # type: ignore[type-arg]
+    """NumPy's array: a list of its numbers, filled when its state comes."""
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise ReadError("an array in a form that is not known")
+        _, shape, dtype, _, data = state
+        if isinstance(data, list):
+            self.extend(data)
+        else:
+            self.extend(_decoded(data, dtype))
+        self.shape = shape
+
+
+class _Opaque:
+    """Something without values for us: a tensor, a state of an optimiser."""
+
+    def __init__(self, *rest: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _decoded(data: object, dtype: object) -> list[float]:
+    if isinstance(data, str):
+        data = data.encode("latin-1", "replace")
+    if not isinstance(data, bytes) or not isinstance(dtype, _DType):
+        raise ReadError("an array in a form that is not known")
+    kind = dtype.numeric()
+    if len(data) % max(kind.itemsize, 1) or len(data) // max(kind.itemsize, 1) > MAX_ITEMS:
+        raise ReadError("an array whose bytes do not fit its numbers")
+    return [float(x) for x in np.frombuffer(data, dtype=kind)]
+
+
+def _array(*rest: object) -> _Array:
+    return _Array()
+
+
+def _scalar(dtype: object, data: object = b"") -> float:
+    return _decoded(data, dtype)[0]
+
+
+def _from_buffer(data: object, dtype: object, *rest: object) -> list[float]:
+    return _decoded(bytes(data) if isinstance(data, bytearray) else data, dtype)
+
+
+def _encode(text: object, encoding: object = "") -> bytes:
+    return str(text).encode("latin-1", "replace")
+
+
+def _defaultdict(*rest: object) -> dict[object, object]:
+    return {}
+
+
+def _set(items: object = ()) -> list[object]:
+    return list(items) if isinstance(items, list) else []
+
+
+_NUMPY = {"_reconstruct": _array, "scalar": _scalar, "ndarray": _Array, "dtype": _DType,
+          "_frombuffer": _from_buffer}  # fmt: skip
+_PLAIN: dict[tuple[str, str], Callable[..., object]] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "defaultdict"): _defaultdict,
+    ("_codecs", "encode"): _encode,
+    **{(module, "list"): list for module in ("builtins", "__builtin__")},
+    **{(module, "dict"): dict for module in ("builtins", "__builtin__")},
+    **{(module, "float"): float for module in ("builtins", "__builtin__")},
+    **{(module, "set"): _set for module in ("builtins", "__builtin__")},
+}
+
+
+class _Reader(pickle.Unpickler):
+    """Builds what the module allows; `torch` lets tensors pass as stand-ins."""
+
+    def __init__(self, data: bytes, torch: bool = False) -> None:
+        super().__init__(io.BytesIO(data))
+        self.torch = torch
+
+    def find_class(self, module: str, name: str) -> object:  # type: ignore[override]
+        found = _PLAIN.get((module, name))
+        if found is None and module.split(".")[0] == "numpy":
+            found = _NUMPY.get(name)
+        if found is None and self.torch and module.split(".")[0] == "torch":
+            found = _Opaque
+        if found is None:
+            raise ReadError(
+                f"the pickle holds {module[:60]}.{name[:60]}, and only plain dicts, lists and "
+                "numbers are built of a pickle; save history.history (or its like) as JSON"
+            )
+        return found
+
+    def persistent_load(self, pid: object) -> object:
+        return _Opaque()
+
+
+def loaded(data: bytes, label: str, torch: bool = False) -> object:
+    """The plain data of a pickle; refuses all else."""
+    if len(data) > MAX_PICKLE:
+        raise ReadError(f"{label}: a pickle of more than {MAX_PICKLE // 2**20} MiB")
+    _refuse_bombs(data, label)
+    try:
+        return _Reader(data, torch).load()
+    except ReadError as error:
+        raise ReadError(f"{label}: {error}") from None
+    except Exception as error:  # a broken pickle can raise anything
+        raise ReadError(f"{label}: a damaged pickle ({type(error).__name__})") from None
+
+
+def _refuse_bombs(data: bytes, label: str) -> None:
+    """Refuses a pickle that announces more than it holds: lengths reserve memory when read."""
+    import pickletools
+
+    doubled = 0
+    try:
+        for opcode, argument, position in pickletools.genops(io.BytesIO(data)):
+            if opcode.name in {"LONG_BINPUT", "PUT"} and isinstance(argument, int):
+                if argument > len(data):
+                    raise ReadError(f"{label}: a damaged pickle (a memo of {argument})")
+            doubled += opcode.name in {"DUP", "MEMOIZE", "BINPUT"} and position is not None
+            if opcode.name in {"LONG", "LONG1", "LONG4", "INT"} and isinstance(argument, int):
+                if argument.bit_length() > 2000:
+                    raise ReadError(f"{label}: a number of {argument.bit_length()} bits")
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(f"{label}: a damaged pickle ({type(error).__name__})") from None
+
+
+def read(source: Source) -> list[Raw] | None:
+    """The tables of a pickle, of NumPy's .npy and .npz or of torch's .pt; None for all else."""
+    data = source.data
+    if data[:4] == b"PK\x03\x04":
+        return _of_zip(source)
+    if data[:6] == b"\x93NUMPY":
+        return _of_npy(source)
+    suffix = source.path.suffix.lower() if source.path else ""
+    if data[:1] == b"\x80" or suffix in {".pkl", ".pickle", ".p"} or data[:2] in {b"(d", b"(l"}:
+        return structures.read(_plain(loaded(data, source.label)), source.name, "pickle")
+    return None
+
+
+def _plain(data: object) -> object:
+    """`data` itself; of an object with a dict of curves, as Keras' History keeps it, that dict."""
+    if isinstance(data, _Array) and len(data) == 1 and isinstance(data[0], dict):
+        return data[0]
+    return data
+
+
+def _of_npy(source: Source) -> list[Raw]:
+    stream = io.BytesIO(source.data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
+            np.lib.format.read_array_header_2_0)  # fmt: skip
+        shape, _, dtype = header(stream, max_header_size=10_000)
+    except Exception as error:
+        raise ReadError(f"{source.label}: a damaged .npy file ({type(error).__name__})") from None
+    if dtype.hasobject:
+        return structures.read(
+            _plain(loaded(source.data[stream.tell() :], source.label)), source.name, "numpy"
+        )
+    if dtype.names:
+        raise ReadError(f"{source.label}: a structured array; save it as CSV with its names")
+    raise ReadError(f"{source.label}: an array of shape {shape} without names; save the curves "
+                    "with their names, as CSV or JSON")  # fmt: skip
+
+
+def _of_zip(source: Source) -> list[Raw]:
+    """Curves in NumPy's .npz or in torch's .pt; other archives are refused by what they are."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
+            members = archive.infolist()
+            inside = [member.filename for member in members]
+            arrays = [m for m in members if m.filename.endswith(".npy")]
+            pickled = next((m for m in members if m.filename.endswith("/data.pkl")), None)
+            if (
+                arrays
+                and len(arrays) == len(members)
+                and sum(m.file_size for m in arrays) <= MAX_PICKLE
+            ):
+                return _of_npz(source, {m.filename[:-4]: archive.read(m) for m in arrays})
+            if pickled and pickled.file_size <= MAX_PICKLE:
+                data = loaded(archive.read(pickled), source.label, torch=True)
+                return structures.read(_plain(data), source.name, "torch")
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(f"{source.label}: a damaged archive ({type(error).__name__})") from None
+    kind = "an Excel workbook; save the sheet as CSV" if "xl/workbook.xml" in inside else (
+        "a Keras model, no training log; give history.history" if "config.json" in inside
+        else "an archive; unpack it and give the log")  # fmt: skip
+    raise ReadError(f"{source.label}: {kind}")
+
+
+def _of_npz(source: Source, arrays: dict[str, bytes]) -> list[Raw]:
+    columns: dict[str, object] = {}
+    for name, data in arrays.items():
+        stream = io.BytesIO(data)
+        found = np.lib.format.read_array(stream, allow_pickle=False, max_header_size=10_000)
+        if found.ndim == 1 and found.dtype.kind in "fiu":
+            columns[name] = [float(x) for x in found]
+    return structures.read(columns, source.name, "numpy")
