@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from overfit_atlas.clean_scores import CleanScores
     from overfit_atlas.comparison import compare
-    from overfit_atlas.judgement import Judgement, judge
+    from overfit_atlas.judgement import judge
     from overfit_atlas.readers import read
+    from overfit_atlas.record import Judgement
     from overfit_atlas.rules import Rules
     from overfit_atlas.scoring.fits import Fit
 
@@ -25,7 +26,7 @@ __all__ = ["CleanScores", "Fit", "Judgement", "Rules", "compare", "judge", "read
 _HOMES = {
     "CleanScores": "clean_scores",
     "Fit": "scoring.fits",
-    "Judgement": "judgement",
+    "Judgement": "record",
     "Rules": "rules",
     "compare": "comparison",
     "judge": "judgement",

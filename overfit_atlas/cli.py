@@ -67,7 +67,7 @@ def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:
         return False
     if parsed.fail_on == "undetermined":
         return made.verdict == "undetermined"
-    return made.probabilities.get(parsed.fail_on, 0.0) >= parsed.at
+    return bool(made.probabilities.get(parsed.fail_on, 0.0) >= parsed.at)
 
 
 def _write(path: Path, text: str) -> None:

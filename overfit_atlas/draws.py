@@ -37,6 +37,8 @@ WIDER = {LOSS: 1.3, CALIBRATED: 1.35, ACCURACY: 1.4}
 epoch is chosen is fixed in them, and the losses of few images have long tails."""
 BLOCK = 2_000_000
 """Weights drawn at a time: 16 MB."""
+Quantity = tuple[str, NDArray[np.float32]]
+"""The split whose images it is of, and its values `(num_seeds, num_images)`."""
 _OF_FIT = {LOSS: "loss", CALIBRATED: "calibrated", ACCURACY: "correct"}
 
 
@@ -101,7 +103,7 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
     curves = {score: one.curves for score, one in sets.items()}
     num_epochs, num_val = curves[LOSS].shape[1:]
     table = _Table(seed, rules.num_draws, len(fits))
-    quantities = {}
+    quantities: dict[str, Quantity] = {}
     for score, one in sets.items():
         quantities |= _of_score(score, one)
         if (probe := sets[LOSS].probe) is not None:
@@ -144,11 +146,11 @@ def of_predictions(val: Predictions, probe: Predictions, rules: Rules, seed: int
         val, probe: what it predicts, once for each seed.
     """
     table = _Table(seed, rules.num_draws, val.num_seeds)
-    quantities = {}
+    quantities: dict[str, Quantity] = {}
     for split, one in (("val", val), ("probe", probe)):
         by_score = {LOSS: one.losses, CALIBRATED: one.calibrated_losses, ACCURACY: ~one.correct}
-        for score, values in by_score.items():
-            quantities[f"{split}/{score}"] = split, np.asarray(values, np.float32)
+        for score, scored in by_score.items():
+            quantities[f"{split}/{score}"] = split, np.asarray(scored, np.float32)
             if split == "val":
                 quantities[f"best/{score}"] = quantities[f"val/{score}"]
     values, drawn = table.means(quantities)
@@ -278,7 +280,7 @@ class _Scored:
         return np.asarray(total / np.sum(inside, axis=0), dtype=np.float32)
 
 
-def _of_score(score: str, one: _Scored) -> dict[str, tuple[str, NDArray[np.float32]]]:
+def _of_score(score: str, one: _Scored) -> dict[str, Quantity]:
     """Quantity -> the split its images are of, and its values `(num_seeds, num_images)`."""
     at_best = one.at_best()
     found = {
@@ -318,7 +320,7 @@ class _Table:
         return blocks
 
     def means(
-        self, quantities: Mapping[str, tuple[str, NDArray[np.float32]]]
+        self, quantities: Mapping[str, Quantity]
     ) -> tuple[dict[str, float], dict[str, Floats]]:
         """Each quantity's mean over images and seeds, as measured and in every draw."""
         values, drawn = {}, {}

@@ -95,7 +95,7 @@ def judged(
     found_damages = damages(found, rules)
     sibling = better_sibling(found, rules, siblings)[0]
     reached = rules.target_accuracy
-    if sibling in siblings:
+    if sibling is not None and sibling in siblings:
         reached = 1 - siblings[sibling].values["val/accuracy"]
     return replace(
         made,

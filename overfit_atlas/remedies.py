@@ -188,7 +188,8 @@ class _Crossed:
         """
         num_seeds = len(self.seeds)
         sizes = [part.images.size for part in self.parts]
-        left, shared = np.float64(0), np.float64(0)
+        left: Floats | np.float64 = np.float64(0)
+        shared: Floats | np.float64 = np.float64(0)
         for (image, rest), size in zip(squares, sizes, strict=True):
             left = left + rest / size
             shared = shared + np.maximum(image - rest, 0) / (num_seeds * size)
@@ -207,7 +208,7 @@ class _Crossed:
         mean = rows.mean(1)
         of_seeds = np.square(rows - mean[:, None]).sum(1) / (num_seeds - 1)
         error = np.sqrt(self._variance(of_seeds, squares)[0])
-        return np.divide(mean, error, out=np.zeros_like(mean), where=error > 0)
+        return np.asarray(np.divide(mean, error, out=np.zeros_like(mean), where=error > 0))
 
 
 @dataclass(frozen=True)

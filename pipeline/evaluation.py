@@ -126,7 +126,7 @@ def _paired(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
 
 
 def _first(predictions: Predictions, count: int) -> Predictions:
-    kept = {
+    kept: dict[str, Any] = {
         name: None if array is None else array[:count]
         for name, array in (
             ("probabilities", predictions.probabilities),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from overfit_atlas import judgement
 from overfit_atlas.facts import Facts
-from overfit_atlas.judgement import Judgement
+from overfit_atlas.record import Judgement
 from pipeline.comparing import scoring
 from pipeline.comparing.class_scores import Resampled
 from pipeline.comparing.outcome import Outcome, Plan

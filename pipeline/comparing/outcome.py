@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from overfit_atlas.judgement import Judgement
+from overfit_atlas.record import Judgement
 from pipeline.comparing.scoring import Moment, Scores
 from pipeline.comparing.variant import Variant, Where
 from pipeline.training.task import FitResult, FitTask

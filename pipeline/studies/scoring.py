@@ -11,7 +11,8 @@ from overfit_atlas import judgement
 from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import finite_or_none, standard_error
 from overfit_atlas.facts import Facts
-from overfit_atlas.judgement import Judgement, judge
+from overfit_atlas.judgement import judge
+from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, smoothed
 from pipeline.training.task import FitResult
@@ -124,8 +125,10 @@ def _error(fit: Fit, score: str) -> float | None:
     """Standard error over images of a gap at the last epoch: each split has its own images."""
     if fit.per_image is None:
         return None
-    errors = [standard_error(fit.per_image.epoch(split, score, -1)) for split in ("val", "probe")]
-    return float(np.hypot(*errors))
+    val, probe = (
+        standard_error(fit.per_image.epoch(split, score, -1)) for split in ("val", "probe")
+    )
+    return float(np.hypot(val, probe))
 
 
 def _of_point(found: Judgement) -> dict[str, Any]:
@@ -218,7 +221,7 @@ def rival(kept: Mapping[str, Any]) -> Draws:
         prices={},
         num_seeds=1,
         num_images=None,
-        num_epochs=0,
+        epochs=np.arange(0),
     )
 
 

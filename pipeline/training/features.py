@@ -58,7 +58,7 @@ def resident(task: FitTask, varied: Prepared, told: Told | None = None) -> Resid
     """
     whole = prepared.read(task.data)
     folder = task.data.with_name(f"{task.data.name}.features") / key(task)
-    kinds = [(whole.val, None), (whole.train, None)]
+    kinds: list[tuple[Split, int | None]] = [(whole.val, None), (whole.train, None)]
     kinds += [(whole.train, number) for number in range(passes(task)[1])]
     pieces = [piece for split, number in kinds for piece in _pieces(task, folder, split, number)]
     _complete(pieces, _Extractor(task, whole.manifest.image_shape), told, task.model)
@@ -74,11 +74,10 @@ def delivered(task: FitTask, result: FitResult, manifest: Manifest) -> FitResult
     shape, num_classes = manifest.image_shape, manifest.num_classes
     size = models.num_parameters(task.model, task.section, shape, num_classes)
     result = replace(result, num_parameters=size)
-    if result.best is None or result.last is None:
+    if result.best is None:
         return result
     whole = models.build(task.model, task.section, shape, num_classes, task.seed)
-    best, last = (_joined(whole, head) for head in (result.best, result.last))
-    return replace(result, best=best, last=last)
+    return replace(result, best=_joined(whole, result.best))
 
 
 @dataclass(frozen=True)
