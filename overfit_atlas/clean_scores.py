@@ -106,13 +106,13 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Begin a new fit; what was fitted before is kept in `models`."""
-        self._rows, self._per_image, self._temperature = [], {}, 1.0
-        self._name = self._named()
-        self.models.setdefault(self._name, [])
         if self._log_to_mlflow:
             from overfit_atlas import active_run
 
             active_run.require_run()
+        self._rows, self._per_image, self._temperature = [], {}, 1.0
+        self._name = self._named()
+        self.models.setdefault(self._name, [])
 
     def _named(self) -> str:
         """The model's name; new nets with weights of the same shapes are seeds of one model.

@@ -103,7 +103,7 @@ def _free(stage: Stage) -> set[str]:
 
 def _models(sources: Any, stage: Stage) -> set[str]:
     """Models are imported by name: a stage for one model needs its file, any other needs all."""
-    if "pipeline.models" not in sources.closure(stage.module):
+    if "pipeline.models" not in sources.closure(stage.module, _free(stage)):
         return set()
     names = [stage.model] if stage.model else list(Models.model_fields)
     return set().union(

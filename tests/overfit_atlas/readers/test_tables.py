@@ -57,7 +57,7 @@ def test_names_are_read_by_meaning(run: Any, read_text: Reading, header: str) ->
 
 @pytest.mark.parametrize("mark", [";", "\t", "|", "  ", ", "])
 def test_separators(run: Any, read_text: Reading, mark: str) -> None:
-    header = mark.join("epoch train_loss train_acc val_loss val_acc".split())
+    header = mark.join(["epoch", "train_loss", "train_acc", "val_loss", "val_acc"])
     text = csv(run, header, mark=mark)
     text = "".join(f"| {line} |\n" for line in text.splitlines()) if mark == "|" else text
     run.check(read_text(text, "log.txt").fits[0])
@@ -190,7 +190,7 @@ def test_a_loss_that_never_was_finite_is_refused(read_text: Reading) -> None:
 
 
 def test_runs_appended_to_one_file(run: Any, read_text: Reading) -> None:
-    one = csv(run, "epoch,loss,accuracy,val_loss,val_accuracy", range(0, 6))
+    one = csv(run, "epoch,loss,accuracy,val_loss,val_accuracy", range(6))
     found = read_text(one + "\n".join(one.splitlines()[1:4]) + "\n")
     assert [fit.num_logged for fit in found.fits] == [6, 3]
     run.check(found.fits[0], first_epoch=0)
