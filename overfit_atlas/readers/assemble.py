@@ -22,7 +22,10 @@ def assemble(raw: Raw) -> Part:
     parts: list[Part] = []
     labels: set[str] = set()
     for member in rows.members(whole):
-        labels |= {*whole.table.numbers, *whole.table.texts} - {*member.table.numbers, *member.table.texts}
+        labels |= {*whole.table.numbers, *whole.table.texts} - {
+            *member.table.numbers,
+            *member.table.texts,
+        }
         for group in named_groups(rows.without_summaries(member)):
             parts += _fits(group)
             if len(parts) > MAX_FITS:
@@ -37,7 +40,9 @@ def assemble(raw: Raw) -> Part:
 def _named_columns(table: Table) -> list[str]:
     """Columns to be named as not used: all but those that count rows."""
     names = (*table.numbers, *table.texts)
-    return [n for n in names if rows.meaning(n).kind != "epoch" and n.strip().lower() not in rows._INDEX]
+    return [
+        n for n in names if rows.meaning(n).kind != "epoch" and n.strip().lower() not in rows._INDEX
+    ]
 
 
 def _fits(raw: Raw) -> list[Part]:
@@ -202,7 +207,9 @@ def _finished(
         notes = [*notes, Note("not_finite_from", {"epoch": from_epoch, "of": len(epochs)})]
     cut = {role: collapsed[role][0][:end] if role in collapsed else None for role in ROLES}
     fit = _logged(raw, {r: c.name for r, c in roles.curves.items() if r in collapsed}, cut)
-    fit = replace(fit, epochs=epochs[:end], not_finite_from=from_epoch, last=last, num_logged=len(epochs))
+    fit = replace(
+        fit, epochs=epochs[:end], not_finite_from=from_epoch, last=last, num_logged=len(epochs)
+    )
     return fit, [*notes, *_said_of(fit)]
 
 
@@ -268,7 +275,9 @@ def _said_of(fit: LoggedFit) -> list[Note]:
         train = suspicions.train_loss_on_other_scale(
             fit.loss, fit.accuracy, fit.val_loss, fit.val_accuracy
         )
-        notes.append(Note("train_loss_other_scale" if train else "other_loss_scale", {"fit": fit.name}))
+        notes.append(
+            Note("train_loss_other_scale" if train else "other_loss_scale", {"fit": fit.name})
+        )
     held = fit.val_loss if fit.val_loss is not None else fit.val_accuracy
     if held is not None and len(held) > 3:
         every = np.diff(np.flatnonzero(np.isfinite(held)))

@@ -34,11 +34,15 @@ def _files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for where, folders, inside in os.walk(folder):
         depth = len(Path(where).relative_to(folder).parts)
-        folders[:] = sorted(f for f in folders if f[0] != "." and f not in _SKIPPED) * (depth < MAX_DEPTH)
+        folders[:] = sorted(f for f in folders if f[0] != "." and f not in _SKIPPED) * (
+            depth < MAX_DEPTH
+        )
         paths = [Path(where, name) for name in sorted(inside) if name[0] != "."]
         found += [path for path in paths if path.is_file() and not path.is_symlink()]
         if len(found) > MAX_FILES:
-            raise ReadError(f"{shown(str(folder))}: more than {MAX_FILES} files; give the log itself")
+            raise ReadError(
+                f"{shown(str(folder))}: more than {MAX_FILES} files; give the log itself"
+            )
     return found
 
 
@@ -146,10 +150,13 @@ def _of_files(folder: Path, files: list[Path]) -> Part:
     if whole is not None:
         return whole
     if not parts:
-        first = refusals[0] if refusals else ReadError(f"no log among {named(dict.fromkeys(others))}")
+        first = (
+            refusals[0] if refusals else ReadError(f"no log among {named(dict.fromkeys(others))}")
+        )
         found = f"{shown(folder.name)}: none of its {len(files)} files is a training log; {first}"
         raise ReadError(found if len(files) > 1 else str(first))
-    part = joined(_without_copies(parts))
+    parts = _without_copies(parts)
+    part = joined(parts)
     fits = tuple(replace(fit, num_classes=fit.num_classes or facts.num_classes,
                          num_val_images=fit.num_val_images or facts.num_val_images)
                  for fit in part.fits) if len(parts) == 1 else part.fits  # fmt: skip
@@ -185,7 +192,9 @@ def _halves(folder: Path, files: list[Path]) -> Part | None:
     """Two files of one run, of training and of validation by their names, put together."""
     halves: dict[str, tables.Raw] = {}
     for path in files:
-        split = next((s for s in map(split_word, path.stem.replace("-", "_").split("_")) if s), None)
+        split = next(
+            (s for s in map(split_word, path.stem.replace("-", "_").split("_")) if s), None
+        )
         if split is None or path.suffix.lower() not in _LOGS:
             continue
         try:

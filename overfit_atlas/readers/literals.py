@@ -18,7 +18,15 @@ _TOKEN = re.compile(
     re.I,
 )
 _WORDS = {"None": "null", "True": "true", "False": "false", "null": "null", "true": "true"}
-_WORDS |= {"list": "", "int": "", "float": "", "dict": "", "false": "false", "NaN": "NaN", "Infinity": "Infinity"}
+_WORDS |= {
+    "list": "",
+    "int": "",
+    "float": "",
+    "dict": "",
+    "false": "false",
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+}
 
 
 def read(source: Source) -> list[Raw] | None:

@@ -64,7 +64,9 @@ def is_run(folder: Path) -> bool:
 def of_folder(folder: Path) -> Raw:
     """The curves of a run's folder."""
     metrics = folder / "metrics"
-    files = [path for path in sorted(metrics.rglob("*")) if path.is_file() and not path.is_symlink()]
+    files = [
+        path for path in sorted(metrics.rglob("*")) if path.is_file() and not path.is_symlink()
+    ]
     curves = {path.relative_to(metrics).as_posix(): _points(path) for path in files[:500]}
     name_file = folder / "tags" / "mlflow.runName"
     name = opened(name_file).text.strip()[:80] if name_file.is_file() else folder.name

@@ -29,7 +29,16 @@ DERIVED |= {"scale", "scaler", "weight", "weights", "coef", "lambda", "smoothing
 DERIVED |= {"function", "name", "balanced", "macro", "weighted", "class", "f", "auc", "roc", "prc"}
 DERIVED |= {"recall", "precision", "specificity", "sensitivity", "kappa", "mcc", "iou", "miou"}
 DERIVED |= {"dice", "map", "lr", "learning", "momentum", "time", "seconds", "sec", "eta", "grad"}
-DERIVED |= {"norm", "samples", "runtime", "perplexity", "ppl", "patience", "threshold", "confidence"}
+DERIVED |= {
+    "norm",
+    "samples",
+    "runtime",
+    "perplexity",
+    "ppl",
+    "patience",
+    "threshold",
+    "confidence",
+}
 DERIVED |= {"change", "previous", "prev", "window", "rank", "flos", "token", "pixel"}
 # Parts of a loss: their sum is the loss, none of them is.
 PARTS = {"box", "cls", "dfl", "obj", "seg", "mask", "rpn", "reg", "aux", "kl", "recon", "l"}
@@ -57,7 +66,9 @@ _COMPOUND = re.compile(
 )
 _TURNED = re.compile(r"^(loss|accuracy|acc|error|err)(train|training|valid|val|test|eval)$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_TOP = re.compile(r"top[\s_\-]*@?(\d+)|@\s*(\d+)|(?<![A-Za-z])(?:acc|prec|err|accuracy)(\d+)(?!\d)", re.I)
+_TOP = re.compile(
+    r"top[\s_\-]*@?(\d+)|@\s*(\d+)|(?<![A-Za-z])(?:acc|prec|err|accuracy)(\d+)(?!\d)", re.I
+)
 _WORD = re.compile(r"[^\W\d_]+|\d+|%")
 
 
@@ -78,7 +89,12 @@ OTHER = Meaning("other")
 
 def words(name: str) -> list[str]:
     """The words of a name in lower case: camel case, blanks, signs and glued words taken apart."""
-    text = unicodedata.normalize("NFKC", name[:200])
+    return list(_words(name[:200]))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str) -> tuple[str, ...]:
+    text = unicodedata.normalize("NFKC", name)
     text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     text = unicodedata.normalize("NFC", text)
     for foreign, english in FOREIGN.items():
@@ -88,7 +104,7 @@ def words(name: str) -> list[str]:
         small = word.lower()
         glued = _COMPOUND.match(small) or _TURNED.match(small)
         found += [_SHORT.get(part, part) for part in glued.groups()] if glued else [small]
-    return found
+    return tuple(found)
 
 
 _SHORT = {"t": "train", "v": "val"}
@@ -157,7 +173,9 @@ def _axis(found: list[str]) -> Meaning:
     rest = [word for word in found if word not in {"current", "num", "number", "trainer", "no"}]
     if len(rest) == 1 and rest[0] in EPOCH:
         return Meaning("epoch", rank=0 if "epochs" not in rest else 1)
-    if rest in (["global", "step"], ["global", "iteration"]) or (len(rest) == 1 and rest[0] in STEP):
+    if rest in (["global", "step"], ["global", "iteration"]) or (
+        len(rest) == 1 and rest[0] in STEP
+    ):
         return Meaning("step")
     return OTHER
 
@@ -170,7 +188,9 @@ def is_curve(name: str) -> bool:
 def split_word(text: str) -> str | None:
     """The split a single value such as "valid" stands for."""
     found = words(text)
-    if not found or any(word not in TRAIN | VAL | TEST | NEUTRAL | {"phase", "mode"} for word in found):
+    if not found or any(
+        word not in TRAIN | VAL | TEST | NEUTRAL | {"phase", "mode"} for word in found
+    ):
         return None
     split = _split(found)
     return None if split == "gap" else split

@@ -217,7 +217,11 @@ def _of_zip(source: Source) -> list[Raw]:
             inside = [member.filename for member in members]
             arrays = [m for m in members if m.filename.endswith(".npy")]
             pickled = next((m for m in members if m.filename.endswith("/data.pkl")), None)
-            if arrays and len(arrays) == len(members) and sum(m.file_size for m in arrays) <= MAX_PICKLE:
+            if (
+                arrays
+                and len(arrays) == len(members)
+                and sum(m.file_size for m in arrays) <= MAX_PICKLE
+            ):
                 return _of_npz(source, {m.filename[:-4]: archive.read(m) for m in arrays})
             if pickled and pickled.file_size <= MAX_PICKLE:
                 data = loaded(archive.read(pickled), source.label, torch=True)

@@ -56,9 +56,7 @@ def _epochs_of(steps: list[float], epochs: Points) -> list[object]:
     return [float(value) for value in values[index]]
 
 
-def _steps_as_epochs(
-    steps: list[float], columns: dict[str, list[object]]
-) -> list[object] | None:
+def _steps_as_epochs(steps: list[float], columns: dict[str, list[object]]) -> list[object] | None:
     """The steps, where they count epochs: one by one, each with what is known of training."""
     if any(step != int(step) for step in steps) or not steps or steps[0] > 1:
         return None

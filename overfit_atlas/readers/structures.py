@@ -15,6 +15,7 @@ from overfit_atlas.readers.table import MAX_CELLS, Table, number, table, table_o
 from overfit_atlas.readers.tables import family
 
 MAX_DEPTH = 12
+MAX_ROWS, MAX_FITS = 1_000_000, 1000
 _EPOCH_KEY = re.compile(r"^\s*(?:epoch|ep|step)?[\s_:#-]*(\d{1,9})\s*$", re.I)
 _WRAPPERS = {"history", "metrics", "logs", "log", "results", "result", "curves", "data", "evals"}
 _CLASSES = {"num_classes", "n_classes", "nb_classes", "numclasses", "n_class"}
@@ -49,7 +50,12 @@ def _known_shape(data: dict[str, object], name: str, format: str) -> list[Raw] |
         return _of_list(list(data["data"]), name, "json records")  # type: ignore[call-overload]
     keys = [_EPOCH_KEY.match(key) for key in data]
     inner = [value for value in data.values() if isinstance(value, Mapping)]
-    if len(data) > 1 and all(keys) and len(inner) == len(data) and not any(map(_holds_lists, inner)):
+    if (
+        len(data) > 1
+        and all(keys)
+        and len(inner) == len(data)
+        and not any(map(_holds_lists, inner))
+    ):
         numbers = [int(key[1]) for key in keys if key]
         rows = [{"epoch": n, **_flat(row)} for n, row in zip(numbers, inner, strict=True)]
         return [Raw(name, table_of_rows(rows), "json records")]
@@ -67,6 +73,8 @@ def _split_orient(data: dict[str, object], name: str) -> Raw:
 
 def _of_list(data: list[object], name: str, format: str) -> list[Raw]:
     """Rows as mappings; or a list of histories, each a fit of its own."""
+    if len(data) > MAX_ROWS:
+        raise ReadError(f"{name}: {len(data)} rows, more than any training log has")
     if data and all(_is_list(x) and len(x) == 2 and isinstance(x[0], str) for x in data):  # type: ignore[arg-type,index]
         return read({x[0]: x[1] for x in data}, name, format)  # type: ignore[index]
     mappings = [row for row in data if isinstance(row, Mapping)]
@@ -79,7 +87,9 @@ def _of_list(data: list[object], name: str, format: str) -> list[Raw]:
             )
         raise ReadError(f"{name}: a list of {_kind(data[0]) if data else 'nothing'}, expected rows")
     if any(_holds_lists(row) for row in mappings):
-        return [raw for i, row in enumerate(mappings) for raw in read(row, f"{name} {i + 1}", format)]
+        return [
+            raw for i, row in enumerate(mappings) for raw in read(row, f"{name} {i + 1}", format)
+        ]
     rows = [_flat(row) for row in mappings]
     header = list(dict.fromkeys(key for row in rows for key in row))
     found, facts = family(header)
@@ -120,6 +130,8 @@ def _of_leaves(data: dict[str, object], name: str, format: str) -> list[Raw]:
         raise ReadError(f"{name}: no loss and no accuracy among {named(data)}")
     scalars = tuple(key for key, value in data.items() if not _is_list(value)
                     and not isinstance(value, Mapping))  # fmt: skip
+    if len(curved) > MAX_FITS:
+        raise ReadError(f"{name}: {len(curved)} histories, more than {MAX_FITS}")
     raws = []
     for group, own in curved.items():
         raw = _placed(Raw(name, Table({}, {}, 0), format, _facts(data), not_used=scalars), group)
@@ -196,9 +208,7 @@ def _tables(raw: Raw, columns: dict[str, list[object]]) -> list[Raw]:
     return [replace(raw, table=table(placed), notes=(*raw.notes, *notes))]
 
 
-def _of_phase(
-    raw: Raw, group: str, own: list[str], columns: dict[str, list[object]]
-) -> Raw:
+def _of_phase(raw: Raw, group: str, own: list[str], columns: dict[str, list[object]]) -> Raw:
     built = table({name: columns[name] for name in own})
     phase = group if set(group.split("_")) & names.PHASES else None
     model = raw.model or raw.name
@@ -244,9 +254,7 @@ def _every(values: list[object], every: int, longest: int) -> list[object]:
     return out
 
 
-def _averaged(
-    placed: dict[str, list[object]], few: int, every: int
-) -> dict[str, list[object]]:
+def _averaged(placed: dict[str, list[object]], few: int, every: int) -> dict[str, list[object]]:
     out: dict[str, list[object]] = {}
     for name, values in placed.items():
         found = [x for x in (number(value) for value in values) if isinstance(x, float)]
@@ -291,4 +299,6 @@ def find_facts(path: Path, known: Facts) -> Facts:
     if not isinstance(data, dict):
         return known
     found = _facts(data)
-    return Facts(known.num_classes or found.num_classes, known.num_val_images or found.num_val_images)
+    return Facts(
+        known.num_classes or found.num_classes, known.num_val_images or found.num_val_images
+    )

@@ -16,7 +16,9 @@ Bools = NDArray[np.bool_]
 BLANK = {"", "-", "--", "—", "none", "null", "n/a", "na", "no log", "nil", "<na>", "undefined"}
 TOO_LARGE = 1e30  # a loss of such size is as lost as an infinite one, and overflows what follows
 MAX_CELLS = 5_000_000
-_WRAPPED = re.compile(r"^(?:[A-Za-z_][\w.]*\()?\[?\s*([-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf))", re.I)
+_WRAPPED = re.compile(
+    r"^(?:[A-Za-z_][\w.]*\()?\[?\s*([-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf))", re.I
+)
 _COMMA = re.compile(r"^[-+]?\d+,\d+(?:e[-+]?\d+)?$", re.I)
 _THOUSANDS = re.compile(r"^[-+]?\d{1,3}(?:,\d{3})+\.\d+$")
 _TENSOR = re.compile(r"^(?:[A-Za-z_][\w.]*\(|\[)")

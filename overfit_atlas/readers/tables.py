@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import is_curve, meaning
-from overfit_atlas.readers.rows import VALUE
 from overfit_atlas.readers.raw import Facts, Raw, named
 from overfit_atlas.readers.records import Note
+from overfit_atlas.readers.rows import VALUE
 from overfit_atlas.readers.source import Source
 from overfit_atlas.readers.table import Table, number, table
 
 SEARCHED = 60  # lines before which a header must stand
+MAX_COLUMNS, MAX_LINE = 5000, 200_000
 _DECIMAL = re.compile(r"\d[.,]\d")
 _RULE = re.compile(r"^[\s\-|+:=─━│┃┼╇]*$")
 _METRIC = re.compile(r"^(?:metric|metric[_ ]?name|tag|key|name|variable)$", re.I)
@@ -43,7 +44,11 @@ def read(source: Source) -> list[Raw] | None:
 
 def _by(mark: str):  # type: ignore[no-untyped-def]
     def split(line: str) -> list[str]:
-        return next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) if mark in line else []
+        return (
+            next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
+            if mark in line
+            else []
+        )
 
     return split
 
@@ -58,6 +63,8 @@ def _columns(line: str) -> list[str]:
 
 
 def _split(split, line: str) -> list[str]:  # type: ignore[no-untyped-def]
+    if len(line) > MAX_LINE:
+        return []
     try:
         return [cell.strip() for cell in split(line)]
     except csv.Error:
@@ -97,7 +104,9 @@ def _numeric(cell: str) -> bool:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether `cells` are names, one of them that of a curve, and none holds a number."""
-    if len(cells) < 2 or any(_DECIMAL.search(c) or ":" in c.strip(":") and len(c) > 60 for c in cells):
+    if not 2 <= len(cells) <= MAX_COLUMNS or any(
+        _DECIMAL.search(c) or ":" in c.strip(":") and len(c) > 60 for c in cells
+    ):
         return False
     found = [cell.strip() for cell in cells]
     if any(_is_number(cell) for cell in found) or any("=" in cell for cell in found):
@@ -210,7 +219,9 @@ def turned(source: Source) -> list[Raw] | None:
         rows = [_split(_by(mark), line) for line in lines[:SEARCHED]]
         if len(rows) < 3 or len({len(row) for row in rows}) != 1 or len(rows[0]) < 3:
             continue
-        if sum(is_curve(row[0]) for row in rows[1:]) < 2 or not all(_numeric(c) for c in rows[0][1:]):
+        if sum(is_curve(row[0]) for row in rows[1:]) < 2 or not all(
+            _numeric(c) for c in rows[0][1:]
+        ):
             continue
         columns = {"epoch": rows[0][1:]} | {row[0]: row[1:] for row in rows[1:]}
         return [Raw(source.name, table(columns), "table")]

@@ -1,5 +1,7 @@
 """Printed progress: of Keras, of Lightning, and of loops as people write them."""
 
+# ruff: noqa: E501 (lines of logs as they are)
+
 from collections.abc import Callable
 from typing import Any
 
@@ -32,14 +34,24 @@ LINES = {
     "chinese": "轮次: {e} 训练损失: {a} 训练准确率: {b} 验证损失: {c} 验证准确率: {d}\n",
     "tabs": "Epoch: {e}\tTrain Loss: {a}\tTrain Accuracy: {b}\tTest Loss: {c}\tTest Accuracy: {d}\n",
     "top": "Epoch {e}: train loss {a} train top-1 acc {b} train top-5 acc 0.99 val loss {c} val top-1 acc {d} val top-5 acc 0.98\n",
-}  # fmt: skip
+}
 
 
 def printed(run: Any, line: str, numbers: range = range(1, 7)) -> str:
     text = "Using device: cuda:0\nFound 2870 images belonging to 7 classes.\nFound 717 images belonging to 7 classes.\nepochs: 6, batch size: 32\n"
     for e, (a, b, c, d) in zip(numbers, run.rows(*ROLES), strict=True):
-        text += line.format(e=e, a=a, b=b, c=c, d=d, lo=round(a - 0.1, 4), hi=round(a + 0.1, 4),
-                            k=round(d * 10_000), p=round(100 * d, 2), q=round(100 * b, 2))  # fmt: skip
+        text += line.format(
+            e=e,
+            a=a,
+            b=b,
+            c=c,
+            d=d,
+            lo=round(a - 0.1, 4),
+            hi=round(a + 0.1, 4),
+            k=round(d * 10_000),
+            p=round(100 * d, 2),
+            q=round(100 * b, 2),
+        )
     return text
 
 
@@ -82,7 +94,11 @@ def test_epochs_from_zero_and_lines_without_epochs(run: Any, read_text: Reading)
 
 
 def test_an_accuracy_in_few_epochs_is_validations(read_text: Reading) -> None:
-    lines = [f"Epoch {i:02d} loss {9 / i:.4f} | train 3.2s" + (f" | Acc {40 + i}.5% | infer 5.5s" if i % 5 == 0 else "") for i in range(1, 21)]
+    lines = [
+        f"Epoch {i:02d} loss {9 / i:.4f} | train 3.2s"
+        + (f" | Acc {40 + i}.5% | infer 5.5s" if i % 5 == 0 else "")
+        for i in range(1, 21)
+    ]
     fit = read_text("\n".join(lines), "notes.md").fits[0]
     assert set(fit.columns) == {"loss", "val_accuracy"} and fit.num_logged == 20
     assert fit.last == {"loss": 0.45, "val_accuracy": pytest.approx(0.605)}
@@ -91,7 +107,17 @@ def test_an_accuracy_in_few_epochs_is_validations(read_text: Reading) -> None:
 def test_a_notebook_is_read_by_its_outputs(run: Any, read_text: Reading) -> None:
     import json
 
-    cells = [{"cell_type": "code", "outputs": [{"output_type": "stream", "text": printed(run, LINES["keras 3"]).splitlines(keepends=True)}]}]
+    cells = [
+        {
+            "cell_type": "code",
+            "outputs": [
+                {
+                    "output_type": "stream",
+                    "text": printed(run, LINES["keras 3"]).splitlines(keepends=True),
+                }
+            ],
+        }
+    ]
     found = read_text(json.dumps({"cells": cells, "nbformat": 4}), "train.ipynb")
     run.check(found.fits[0])
     assert found.format == "notebook"
@@ -99,15 +125,24 @@ def test_a_notebook_is_read_by_its_outputs(run: Any, read_text: Reading) -> None
 
 def test_tables_printed_by_fastai_and_skorch(run: Any, read_text: Reading) -> None:
     head = "epoch     train_loss  valid_loss  accuracy  time    \n"
-    text = head + "".join(f"{i}         {a:.6f}    {c:.6f}    {d:.6f}  00:1{i}   \n" for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy")))
+    text = head + "".join(
+        f"{i}         {a:.6f}    {c:.6f}    {d:.6f}  00:1{i}   \n"
+        for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy"))
+    )
     run.check(read_text(text, "out.txt").fits[0], "loss", "val_loss", "val_accuracy", first_epoch=0)
     text = "  epoch    train_loss    valid_acc    valid_loss     dur\n-------  ------------  -----------  ------------  ------\n"
-    text += "".join(f"      {i}        \x1b[36m{a}\x1b[0m       \x1b[32m{d}\x1b[0m        \x1b[35m{c}\x1b[0m  1.1{i}\n" for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy"), 1))
+    text += "".join(
+        f"      {i}        \x1b[36m{a}\x1b[0m       \x1b[32m{d}\x1b[0m        \x1b[35m{c}\x1b[0m  1.1{i}\n"
+        for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy"), 1)
+    )
     run.check(read_text(text, "out.txt").fits[0], "loss", "val_loss", "val_accuracy")
 
 
 def test_a_loop_without_validation_is_refused(read_text: Reading) -> None:
     with pytest.raises(ReadError, match="training scores only"):
-        read_text("".join(f"[{i}, 2000] loss: {2 / i}\nEpoch {i} loss: {1 / i}\n" for i in range(1, 5)), "a.log")
+        read_text(
+            "".join(f"[{i}, 2000] loss: {2 / i}\nEpoch {i} loss: {1 / i}\n" for i in range(1, 5)),
+            "a.log",
+        )
     with pytest.raises(ReadError, match="no table, JSON or console text"):
         read_text("hello world\nnothing here 12\n", "a.txt")

@@ -1,5 +1,7 @@
 """Tables as text: separators, names, blanks, what is no row of an epoch."""
 
+# ruff: noqa: E501 (lines of logs as they are)
+
 import io
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,9 @@ Reading = Callable[..., Read]
 ROLES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def csv(run: Any, header: str, epochs: range | None = range(1, 7), mark: str = ",", times: float = 1) -> str:
+def csv(
+    run: Any, header: str, epochs: range | None = range(1, 7), mark: str = ",", times: float = 1
+) -> str:
     lines = [header]
     for i, row in enumerate(run.rows(*ROLES)):
         cells = [f"{x * (times if j in (1, 3) else 1):.6g}" for j, x in enumerate(row)]
@@ -55,7 +59,7 @@ def test_names_are_read_by_meaning(run: Any, read_text: Reading, header: str) ->
 
 @pytest.mark.parametrize("mark", [";", "\t", "|", "  ", ", "])
 def test_separators(run: Any, read_text: Reading, mark: str) -> None:
-    header = mark.join("epoch train_loss train_acc val_loss val_acc".split())
+    header = mark.join(["epoch", "train_loss", "train_acc", "val_loss", "val_acc"])
     text = csv(run, header, mark=mark)
     text = "".join(f"| {line} |\n" for line in text.splitlines()) if mark == "|" else text
     run.check(read_text(text, "log.txt").fits[0])
@@ -77,9 +81,13 @@ def test_gbk_names(run: Any, read_text: Reading) -> None:
     run.check(read_text(text.encode("gbk")).fits[0])
 
 
-@pytest.mark.parametrize("header", [
-    "epoch,loss,accuracy,val_loss,val_accuracy", "Epoch,Train Loss,Train Acc (%),Val Loss,Val Acc (%)",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "header",
+    [
+        "epoch,loss,accuracy,val_loss,val_accuracy",
+        "Epoch,Train Loss,Train Acc (%),Val Loss,Val Acc (%)",
+    ],
+)
 def test_percentages(run: Any, read_text: Reading, header: str) -> None:
     found = read_text(csv(run, header, times=100))
     run.check(found.fits[0])
@@ -105,9 +113,14 @@ def test_an_accuracy_stuck_at_one_percent_stays_there(read_text: Reading) -> Non
     assert fit.val_accuracy is not None and fit.val_accuracy.tolist() == [0.01] * 6
 
 
-@pytest.mark.parametrize("names", [
-    "train_err,val_err", "train_error_rate,valid_error_rate", "train_top1_error,val_top1_error",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        "train_err,val_err",
+        "train_error_rate,valid_error_rate",
+        "train_top1_error,val_top1_error",
+    ],
+)
 def test_error_rates_become_accuracies(run: Any, read_text: Reading, names: str) -> None:
     train, held = names.split(",")
     lines = [f"epoch,train_loss,{train},val_loss,{held}"]
@@ -118,7 +131,9 @@ def test_error_rates_become_accuracies(run: Any, read_text: Reading, names: str)
 
 
 def test_errors_of_a_regression_are_no_error_rates(read_text: Reading) -> None:
-    lines = ["epoch,loss,error,val_loss,val_error"] + [f"{i},9,{7 - i / 2},8,{7 - i / 3}" for i in range(5)]
+    lines = ["epoch,loss,error,val_loss,val_error"] + [
+        f"{i},9,{7 - i / 2},8,{7 - i / 3}" for i in range(5)
+    ]
     assert set(read_text("\n".join(lines)).fits[0].columns) == {"loss", "val_loss"}
 
 
@@ -135,28 +150,43 @@ def test_a_table_with_a_row_a_curve(run: Any, read_text: Reading) -> None:
     run.check(read_text(pd.DataFrame(run.curves).T.to_csv()).fits[0], first_epoch=0)
 
 
-@pytest.mark.parametrize("cells", ["1/6 2/6 3/6 4/6 5/6 6/6", "Epoch 1,Epoch 2,Epoch 3,Epoch 4,Epoch 5,Epoch 6"])
+@pytest.mark.parametrize(
+    "cells", ["1/6 2/6 3/6 4/6 5/6 6/6", "Epoch 1,Epoch 2,Epoch 3,Epoch 4,Epoch 5,Epoch 6"]
+)
 def test_epochs_with_words(run: Any, read_text: Reading, cells: str) -> None:
     epochs = cells.split("," if "," in cells else " ")
     lines = ["epoch,loss,accuracy,val_loss,val_accuracy"]
-    lines += [",".join([e, *map(str, row)]) for e, row in zip(epochs, run.rows(*ROLES), strict=True)]
+    lines += [
+        ",".join([e, *map(str, row)]) for e, row in zip(epochs, run.rows(*ROLES), strict=True)
+    ]
     run.check(read_text("\n".join(lines)).fits[0])
 
 
 @pytest.mark.parametrize("blank", ["", "-", "None", "NaN", "No log", "null"])
-def test_blank_in_every_other_row_is_validation_every_second_epoch(read_text: Reading, blank: str) -> None:
+def test_blank_in_every_other_row_is_validation_every_second_epoch(
+    read_text: Reading, blank: str
+) -> None:
     lines = ["epoch,train_loss,val_loss"]
     lines += [f"{i},{1 / i:.4f},{1.5 / i if i % 2 == 0 else blank}" for i in range(1, 10)]
     found = read_text("\n".join(lines))
     fit = found.fits[0]
     assert fit.num_logged == 9 and fit.not_finite_from is None
-    assert fit.val_loss is not None and np.isfinite(fit.val_loss).tolist() == [i % 2 == 0 for i in range(1, 10)]
+    assert fit.val_loss is not None and np.isfinite(fit.val_loss).tolist() == [
+        i % 2 == 0 for i in range(1, 10)
+    ]
     assert {"key": "validation_every_k", "k": 2} in found.as_json()["notes"]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("lost", ["nan", "inf", "-inf", "NaN", "1e308", "9" * 400])
-def test_a_loss_that_stops_being_finite_ends_the_fit_not_the_reading(read_text: Reading, lost: str) -> None:
-    lines = ["epoch,loss,accuracy,val_loss,val_accuracy", "0,1.0,.5,1.1,.5", "1,.8,.6,.9,.6", "2,.7,.7,.8,.7"]
+def test_a_loss_that_stops_being_finite_ends_the_fit_not_the_reading(
+    read_text: Reading, lost: str
+) -> None:
+    lines = [
+        "epoch,loss,accuracy,val_loss,val_accuracy",
+        "0,1.0,.5,1.1,.5",
+        "1,.8,.6,.9,.6",
+        "2,.7,.7,.8,.7",
+    ]
     lines += [f"{i},{lost},.1,{lost},.1" for i in (3, 4)]
     found = read_text("\n".join(lines))
     fit = found.fits[0]
@@ -171,15 +201,19 @@ def test_a_loss_that_never_was_finite_is_refused(read_text: Reading) -> None:
 
 
 def test_runs_appended_to_one_file(run: Any, read_text: Reading) -> None:
-    one = csv(run, "epoch,loss,accuracy,val_loss,val_accuracy", range(0, 6))
+    one = csv(run, "epoch,loss,accuracy,val_loss,val_accuracy", range(6))
     found = read_text(one + "\n".join(one.splitlines()[1:4]) + "\n")
     assert [fit.num_logged for fit in found.fits] == [6, 3]
     run.check(found.fits[0], first_epoch=0)
-    assert len({fit.model for fit in found.fits}) == 2 and {fit.seed for fit in found.fits} == {None}
+    assert len({fit.model for fit in found.fits}) == 2 and {fit.seed for fit in found.fits} == {
+        None
+    }
     assert "restarts at rows 7" in found.said()
 
 
-def test_a_header_again_begins_no_run_of_its_own_where_epochs_go_on(run: Any, read_text: Reading) -> None:
+def test_a_header_again_begins_no_run_of_its_own_where_epochs_go_on(
+    run: Any, read_text: Reading
+) -> None:
     lines = csv(run, "epoch,loss,accuracy,val_loss,val_accuracy").splitlines()
     run.check(read_text("\n".join([*lines[:4], lines[0], *lines[4:]])).fits[0])
 
@@ -205,14 +239,22 @@ def test_a_run_with_other_columns_appended_is_refused(read_text: Reading) -> Non
 
 
 def test_rows_sorted_as_text_or_downwards_are_put_in_order(read_text: Reading) -> None:
-    for order in (["1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9"], [str(i) for i in range(11, 0, -1)]):
-        found = read_text("\n".join(["epoch,loss,val_loss", *(f"{e},{1 / int(e)},{2 / int(e)}" for e in order)]))
+    for order in (
+        ["1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9"],
+        [str(i) for i in range(11, 0, -1)],
+    ):
+        found = read_text(
+            "\n".join(["epoch,loss,val_loss", *(f"{e},{1 / int(e)},{2 / int(e)}" for e in order)])
+        )
         fit = found.fits[0]
         assert fit.epochs.tolist() == list(range(1, 12)) and fit.loss is not None
         np.testing.assert_allclose(fit.loss, 1 / np.arange(1, 12))
 
 
-@pytest.mark.parametrize("row", ["best,,,0.69,0.71", "mean,0.6,0.7,0.7,0.6", "final,0.33,0.89,0.78,0.695", ",,,0.69,0.71"])
+@pytest.mark.parametrize(
+    "row",
+    ["best,,,0.69,0.71", "mean,0.6,0.7,0.7,0.6", "final,0.33,0.89,0.78,0.695", ",,,0.69,0.71"],
+)
 def test_a_row_that_sums_up_is_left_out(run: Any, read_text: Reading, row: str) -> None:
     found = read_text(csv(run, "epoch,loss,accuracy,val_loss,val_accuracy") + row + "\n")
     run.check(found.fits[0])
@@ -223,7 +265,9 @@ def test_a_last_row_cut_short_is_left_out(run: Any, read_text: Reading) -> None:
     run.check(read_text(csv(run, "epoch,loss,accuracy,val_loss,val_accuracy") + "7,0.3").fits[0])
 
 
-@pytest.mark.parametrize(("column", "seeded"), [("model", False), ("run", False), ("fold", True), ("seed", True)])
+@pytest.mark.parametrize(
+    ("column", "seeded"), [("model", False), ("run", False), ("fold", True), ("seed", True)]
+)
 def test_a_column_tells_fits_apart(run: Any, read_text: Reading, column: str, seeded: bool) -> None:
     lines = [f"{column},epoch,loss,accuracy,val_loss,val_accuracy"]
     for i, row in enumerate(run.rows(*ROLES), 1):
@@ -238,16 +282,27 @@ def test_a_column_tells_fits_apart(run: Any, read_text: Reading, column: str, se
 
 
 def test_a_column_of_phases(run: Any, read_text: Reading) -> None:
-    one = [line.split(",", 1)[1] for line in csv(run, "x,epoch,loss,accuracy,val_loss,val_accuracy", range(1, 7)).splitlines()]
+    one = [
+        line.split(",", 1)[1]
+        for line in csv(
+            run, "x,epoch,loss,accuracy,val_loss,val_accuracy", range(1, 7)
+        ).splitlines()
+    ]
     rows = csv(run, "", range(1, 7)).splitlines()[1:]
-    text = "\n".join(["phase," + one[0], *("head," + r for r in rows), *("fine_tune," + r for r in rows)])
+    text = "\n".join(
+        ["phase," + one[0], *("head," + r for r in rows), *("fine_tune," + r for r in rows)]
+    )
     found = read_text(text)
     assert [fit.phase for fit in found.fits] == ["head", "fine_tune"]
     assert len({fit.model for fit in found.fits}) == 1 and "phases: head, fine_tune" in found.said()
 
 
-@pytest.mark.parametrize("kinds", [("train", "val"), ("Train", "Valid"), ("training", "validation")])
-def test_rows_of_training_and_validation(run: Any, read_text: Reading, kinds: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "kinds", [("train", "val"), ("Train", "Valid"), ("training", "validation")]
+)
+def test_rows_of_training_and_validation(
+    run: Any, read_text: Reading, kinds: tuple[str, str]
+) -> None:
     lines = ["epoch,phase,loss,accuracy"]
     for i, (a, b, c, d) in enumerate(run.rows(*ROLES), 1):
         lines += [f"{i},{kinds[0]},{a},{b}", f"{i},{kinds[1]},{c},{d}"]
@@ -256,7 +311,9 @@ def test_rows_of_training_and_validation(run: Any, read_text: Reading, kinds: tu
 
 def test_rows_of_metric_and_value(run: Any, read_text: Reading) -> None:
     lines = ["epoch,metric,value"]
-    lines += [f"{i + 1},{name},{values[i]}" for name, values in run.curves.items() for i in range(6)]
+    lines += [
+        f"{i + 1},{name},{values[i]}" for name, values in run.curves.items() for i in range(6)
+    ]
     run.check(read_text("\n".join(lines)).fits[0])
 
 
@@ -279,8 +336,13 @@ def test_losses_of_outputs_are_not_the_loss(run: Any, read_text: Reading) -> Non
 
 
 def test_top_five_and_other_scores_are_no_accuracy(run: Any, read_text: Reading) -> None:
-    lines = ["epoch,loss,top5_acc,accuracy,f1,val_loss,val_acc@5,val_accuracy,val_balanced_accuracy,val_auc"]
-    lines += [f"{i},{a},.99,{b},.4,{c},.98,{d},.3,.9" for i, (a, b, c, d) in enumerate(run.rows(*ROLES), 1)]
+    lines = [
+        "epoch,loss,top5_acc,accuracy,f1,val_loss,val_acc@5,val_accuracy,val_balanced_accuracy,val_auc"
+    ]
+    lines += [
+        f"{i},{a},.99,{b},.4,{c},.98,{d},.3,.9"
+        for i, (a, b, c, d) in enumerate(run.rows(*ROLES), 1)
+    ]
     found = read_text("\n".join(lines))
     run.check(found.fits[0])
     assert found.not_used == ("top5_acc", "f1", "val_acc@5", "val_balanced_accuracy", "val_auc")
@@ -292,7 +354,9 @@ def test_a_regression_has_losses_alone(run: Any, read_text: Reading) -> None:
     run.check(read_text("\n".join(lines)).fits[0], "loss", "val_loss")
 
 
-def test_test_takes_validations_place_only_where_there_is_none(run: Any, read_text: Reading) -> None:
+def test_test_takes_validations_place_only_where_there_is_none(
+    run: Any, read_text: Reading
+) -> None:
     found = read_text(csv(run, "epoch,train_loss,train_acc,test_loss,test_acc"))
     run.check(found.fits[0])
     assert "test takes the place of validation" in found.said()
@@ -303,9 +367,14 @@ def test_test_takes_validations_place_only_where_there_is_none(run: Any, read_te
     assert found.not_used == ("test_loss",)
 
 
-def test_an_accuracy_without_split_beside_losses_with_one_is_validations(run: Any, read_text: Reading) -> None:
+def test_an_accuracy_without_split_beside_losses_with_one_is_validations(
+    run: Any, read_text: Reading
+) -> None:
     lines = ["epoch,train_loss,val_loss,accuracy"]
-    lines += [f"{i},{a},{c},{d}" for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy"), 1)]
+    lines += [
+        f"{i},{a},{c},{d}"
+        for i, (a, c, d) in enumerate(run.rows("loss", "val_loss", "val_accuracy"), 1)
+    ]
     found = read_text("\n".join(lines))
     run.check(found.fits[0], "loss", "val_loss", "val_accuracy")
     assert "accuracy is taken as validation's accuracy" in found.said()
@@ -313,7 +382,10 @@ def test_an_accuracy_without_split_beside_losses_with_one_is_validations(run: An
 
 def test_tensors_and_numpy_numbers_in_cells(run: Any, read_text: Reading) -> None:
     lines = ["epoch;train_loss;val_loss"]
-    lines += [f"{i};tensor({a}, device='cuda:0');np.float32({c})" for i, (a, c) in enumerate(run.rows("loss", "val_loss"), 1)]
+    lines += [
+        f"{i};tensor({a}, device='cuda:0');np.float32({c})"
+        for i, (a, c) in enumerate(run.rows("loss", "val_loss"), 1)
+    ]
     run.check(read_text("\n".join(lines)).fits[0], "loss", "val_loss")
 
 
@@ -322,7 +394,9 @@ def test_ten_thousand_epochs_are_read_within_a_second(read_text: Reading) -> Non
 
     stream = io.StringIO()
     values = np.random.default_rng(0).random((10_000, 6))
-    pd.DataFrame(values, columns=["loss", "accuracy", "val_loss", "val_accuracy", "lr", "x"]).to_csv(stream, index_label="epoch")
+    pd.DataFrame(
+        values, columns=["loss", "accuracy", "val_loss", "val_accuracy", "lr", "x"]
+    ).to_csv(stream, index_label="epoch")
     start = time.process_time()
     fit = read_text(stream.getvalue()).fits[0]
     assert time.process_time() - start < 1.0
@@ -332,15 +406,27 @@ def test_ten_thousand_epochs_are_read_within_a_second(read_text: Reading) -> Non
 
 REFUSED = [
     ("epoch,loss,accuracy\n0,1,.5\n1,.9,.6\n", "training scores only .*no validation loss"),
-    ("epoch,train_loss,train_acc,test_acc\n1,1,.5,\n2,.9,.6,\n3,.8,.7,.69\n", "training scores only"),
+    (
+        "epoch,train_loss,train_acc,test_acc\n1,1,.5,\n2,.9,.6,\n3,.8,.7,.69\n",
+        "training scores only",
+    ),
     ("1,0.5,0.6\n2,0.4,0.5\n3,0.3,0.5\n", "3 columns of numbers without names"),
-    ("model,train_loss,val_loss,val_acc\na,.1,.2,.9\nb,.2,.3,.8\nc,.3,.2,.7\n", "its rows are runs, not epochs"),
-    ("epoch,val_loss,val_acc\n25,.1,.9\n29,.2,.8\n27,.3,.9\n31,.2,.9\n31,.2,.8\n28,.3,.8\n", "its rows are runs"),
+    (
+        "model,train_loss,val_loss,val_acc\na,.1,.2,.9\nb,.2,.3,.8\nc,.3,.2,.7\n",
+        "its rows are runs, not epochs",
+    ),
+    (
+        "epoch,val_loss,val_acc\n25,.1,.9\n29,.2,.8\n27,.3,.9\n31,.2,.9\n31,.2,.8\n28,.3,.8\n",
+        "its rows are runs",
+    ),
     ("loss,val_loss\n0.3,0.4\n", "one row"),
     ("epoch,train/box_loss,val/box_loss\n1,2,3\n2,1,2\n", "no table, JSON or console text"),
     ("epoch,train_loss,val_loss_a,val_loss_b\n1,2,3,3\n2,1,2,2\n", "several validation sets"),
-    ("epoch,loss,val_loss\n1,2,3\n1,1,2\n2,2,2\n2,1,2\n3,1,1\n3,1,2\n4,1,2\n4,2,2\n", "no column tells"),
-]  # fmt: skip
+    (
+        "epoch,loss,val_loss\n1,2,3\n1,1,2\n2,2,2\n2,1,2\n3,1,1\n3,1,2\n4,1,2\n4,2,2\n",
+        "no column tells",
+    ),
+]
 
 
 @pytest.mark.parametrize(("text", "cause"), REFUSED)
