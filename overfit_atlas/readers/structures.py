@@ -199,7 +199,7 @@ def _tables(raw: Raw, columns: dict[str, list[object]]) -> list[Raw]:
         groups.setdefault(meaning(name).group, []).append(name)
     apart = [g for g, own in groups.items() if g and len({lengths[n] for n in own}) == 1
              and any(meaning(n).split in {"val", "test"} for n in own)
-             and lengths[own[0]] != max(lengths.get(n, 0) for n in groups.get("", own))]  # fmt: skip
+             and lengths[own[0]] != max(lengths[n] for n in groups.get("", own))]  # fmt: skip
     if apart and "" in groups:
         mine = {name for g in apart for name in groups[g]}
         rest = {name: values for name, values in columns.items() if name not in mine}
@@ -284,8 +284,8 @@ def _holds_lists(row: Mapping[object, object], depth: int = 0) -> bool:
 
 
 def _kind(value: object) -> str:
-    return {"str": "text", "int": "a number", "float": "a number", "NoneType": "nothing",
-            "list": "lists", "dict": "a mapping"}.get(type(value).__name__, type(value).__name__)  # fmt: skip
+    said = {"str": "text", "int": "a number", "float": "a number", "NoneType": "nothing"}
+    return (said | {"list": "lists", "dict": "a mapping"}).get(type(value).__name__, "another type")
 
 
 def find_facts(path: Path, known: Facts) -> Facts:
