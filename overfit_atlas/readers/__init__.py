@@ -80,7 +80,8 @@ def _of_object(source: object, name: str) -> list[Raw]:
     history = getattr(source, "history", None)
     if isinstance(history, Mapping):
         epoch = getattr(source, "epoch", None)
-        return structures.read({**({"epoch": list(epoch)} if epoch else {}), **history}, name)
+        counted = {"epoch": list(epoch)} if epoch else {}
+        return structures.read(_plain({**counted, **history}), name)
     if hasattr(source, "columns") and hasattr(source, "to_dict"):
         columns = {str(key): list(cells) for key, cells in source.to_dict("list").items()}
         return structures.read(columns, name, "data frame")

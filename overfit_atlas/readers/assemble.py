@@ -102,8 +102,9 @@ def _epochs(
         mean = raw.facts.averaged and not role.startswith("val_") and curve.at != "epoch"
         how = _means if mean else _lasts
         found[role] = how(column.values, column.given, bins, last)
-    if any(np.bincount(bins[raw.table.numbers[c.name].given], minlength=1).max() > 1
-           for r, c in roles.curves.items() if not r.startswith("val_") and c.at != "epoch"):  # fmt: skip
+    steps = [c for r, c in roles.curves.items() if not r.startswith("val_") and c.at != "epoch"]
+    sizes = [np.bincount(bins[raw.table.numbers[c.name].given], minlength=1) for c in steps]
+    if any(size.max() > 1 for size in sizes):
         notes.append(Note("steps_averaged"))
     return found, epochs, notes
 

@@ -8,6 +8,7 @@ sums it up counts; lines of batches count only where there is no other.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers import names
@@ -31,7 +32,7 @@ _BATCH = names.STEP | {"minibatch"}
 _FOUND = re.compile(r"Found (\d+) (?:\w+ )?(?:images|files) belonging to (\d+) classes")
 _FOR_VAL = re.compile(r"Using (\d+) files for validation")
 _CLASSES = re.compile(r"\b(?:num_classes\W{1,4}(\d+)|\((\d+) classes\))")
-MAX_LINE = 4000
+MAX_LINE, MAX_LINES = 4000, 100_000
 
 
 @dataclass
@@ -87,8 +88,10 @@ def notebook(data: dict[str, object], source: Source) -> list[Raw]:
 
 def _lines(text: str) -> Iterator[_Line]:
     text = text.replace("\r", "\n").replace("\x08", "\n")
-    held = "val"
-    for line in text.split("\n"):
+    held, lines = "val", text.split("\n")
+    if len(lines) > MAX_LINES:
+        raise ReadError(f"{len(lines)} printed lines; give those that sum up the epochs")
+    for line in lines:
         if line and (":" in line or "=" in line or " " in line or "\t" in line):
             found = _line(line[:MAX_LINE], held if line.lstrip()[:1] == "*" else "")
             if found.values or found.epoch is not None:
@@ -146,11 +149,13 @@ def _take(
     return split, name, full + (" %" if unit == "%" else "")
 
 
+@lru_cache(maxsize=16384)
 def _said_split(label: str) -> str:
     """The last word of a label that names a split, "" where none does."""
     return next((word for word in reversed(words(label)) if split_word(word)), "")
 
 
+@lru_cache(maxsize=16384)
 def _clean_name(piece: str) -> str:
     """The words right before a value that name a curve, "" where they name none."""
     if meaning(piece).kind == "other" and any(
@@ -166,6 +171,7 @@ def _clean_name(piece: str) -> str:
     return own[-1] if own and meaning(own[-1]).kind in {"loss", "accuracy", "error"} else ""
 
 
+@lru_cache(maxsize=16384)
 def _marks_epoch(label: str) -> bool:
     found = [word for word in words(_CUT.split(label.rstrip("[( :=#\"'"))[-1]) if word]
     return bool(found) and found[-1] in {"epoch", "ep", "epoche"} and not set(found) & _NO_EPOCH

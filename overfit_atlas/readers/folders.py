@@ -49,8 +49,9 @@ def _files(folder: Path) -> list[Path]:
 
 def _of_tool(folder: Path, files: list[Path]) -> Part | None:
     """The runs of a tool that keeps its log as a folder."""
-    runs = sorted({path.parents[i] for path in files for i in range(len(path.relative_to(folder).parts))
-                   if (path.parents[i] / "metrics").is_dir() and mlflow.is_run(path.parents[i])})  # fmt: skip
+    depths = {path: len(path.relative_to(folder).parts) for path in files}
+    above = {path.parents[i] for path, depth in depths.items() for i in range(depth)}
+    runs = sorted(path for path in above if (path / "metrics").is_dir() and mlflow.is_run(path))
     if runs:
         return joined([assemble(mlflow.of_folder(run)) for run in runs])
     events = [path for path in files if "tfevents" in path.name]
@@ -122,8 +123,9 @@ def _dvclive(source: Source, path: Path, folder: Path) -> tuple[str, Points] | N
         return None
     rows = [line.split("\t") for line in source.text.splitlines()[1:] if line.strip()]
     at, value = head.index("step"), len(head) - 1
-    points = [(float(r[at]), float(r[value])) for r in rows if len(r) == len(head)
-              and not any(isinstance(number(r[i]), str) for i in (at, value)) and r[value]]  # fmt: skip
+    whole = [r for r in rows if len(r) == len(head)]
+    cells = [(number(r[at]), number(r[value])) for r in whole]
+    points = [(s, v) for s, v in cells if isinstance(s, float) and isinstance(v, float)]
     parts = path.relative_to(folder).with_suffix("").parts
     kept = [part for part in parts if part not in {"plots", "metrics", "dvclive", "static"}]
     return ("/".join(kept), points) if points else None
@@ -156,7 +158,8 @@ def _of_files(folder: Path, files: list[Path]) -> Part:
         )
         found = f"{shown(folder.name)}: none of its {len(files)} files is a training log; {first}"
         raise ReadError(found if len(files) > 1 else str(first))
-    part = joined(_without_copies(parts))
+    parts = _without_copies(parts)
+    part = joined(parts)
     fits = tuple(replace(fit, num_classes=fit.num_classes or facts.num_classes,
                          num_val_images=fit.num_val_images or facts.num_val_images)
                  for fit in part.fits) if len(parts) == 1 else part.fits  # fmt: skip
@@ -170,9 +173,11 @@ def _renamed(part: Part, path: Path, folder: Path, files: list[Path]) -> Part:
     if len(same) < 2:
         return part
     own = path.parent.relative_to(folder).as_posix()
-    fits = tuple(replace(fit, name=fit.name.replace(path.stem, own, 1),
-                         model=fit.model.replace(path.stem, own, 1)) for fit in part.fits)  # fmt: skip
-    return replace(part, fits=fits)
+    fits = []
+    for fit in part.fits:
+        name, model = (text.replace(path.stem, own, 1) for text in (fit.name, fit.model))
+        fits.append(replace(fit, name=name, model=model))
+    return replace(part, fits=tuple(fits))
 
 
 def _without_copies(parts: list[Part]) -> list[Part]:

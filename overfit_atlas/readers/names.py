@@ -89,7 +89,12 @@ OTHER = Meaning("other")
 
 def words(name: str) -> list[str]:
     """The words of a name in lower case: camel case, blanks, signs and glued words taken apart."""
-    text = unicodedata.normalize("NFKC", name[:200])
+    return list(_words(name[:200]))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str) -> tuple[str, ...]:
+    text = unicodedata.normalize("NFKC", name)
     text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     text = unicodedata.normalize("NFC", text)
     for foreign, english in FOREIGN.items():
@@ -99,7 +104,7 @@ def words(name: str) -> list[str]:
         small = word.lower()
         glued = _COMPOUND.match(small) or _TURNED.match(small)
         found += [_SHORT.get(part, part) for part in glued.groups()] if glued else [small]
-    return found
+    return tuple(found)
 
 
 _SHORT = {"t": "train", "v": "val"}

@@ -8,6 +8,7 @@ stand-in without values, so that curves saved beside weights can be read.
 
 import io
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -152,18 +153,15 @@ def loaded(data: bytes, label: str, torch: bool = False) -> object:
 
 def _refuse_bombs(data: bytes, label: str) -> None:
     """Refuses a pickle that announces more than it holds: lengths reserve memory when read."""
-    import pickletools
-
-    doubled = 0
+    memos, numbers = {"LONG_BINPUT", "PUT"}, {"LONG", "LONG1", "LONG4", "INT"}
     try:
-        for opcode, argument, position in pickletools.genops(io.BytesIO(data)):
-            if opcode.name in {"LONG_BINPUT", "PUT"} and isinstance(argument, int):
-                if argument > len(data):
-                    raise ReadError(f"{label}: a damaged pickle (a memo of {argument})")
-            doubled += opcode.name in {"DUP", "MEMOIZE", "BINPUT"} and position is not None
-            if opcode.name in {"LONG", "LONG1", "LONG4", "INT"} and isinstance(argument, int):
-                if argument.bit_length() > 2000:
-                    raise ReadError(f"{label}: a number of {argument.bit_length()} bits")
+        for opcode, argument, _ in pickletools.genops(io.BytesIO(data)):
+            if not isinstance(argument, int):
+                continue
+            if opcode.name in memos and argument > len(data):
+                raise ReadError(f"{label}: a damaged pickle (a memo of {argument})")
+            if opcode.name in numbers and argument.bit_length() > 2000:
+                raise ReadError(f"{label}: a number of {argument.bit_length()} bits")
     except ReadError:
         raise
     except Exception as error:

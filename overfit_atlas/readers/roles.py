@@ -234,6 +234,7 @@ def _refuse_without_validation(raw: Raw, chosen: dict[str, Curve]) -> None:
             "log scores on images that were not trained on (in Keras: fit(..., validation_data))"
         )
     raise ReadError(
-        f"{raw.name}: no column of a loss or an accuracy among {named({**table.numbers, **table.texts})}; "
+        f"{raw.name}: no column of a loss or an accuracy among "
+        f"{named({**table.numbers, **table.texts})}; "
         "expected names such as loss, accuracy, val_loss, val_accuracy"
     )

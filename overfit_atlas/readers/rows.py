@@ -15,6 +15,7 @@ from overfit_atlas.readers.table import Bools, Column, Table
 
 _INDEX = {"", "index", "unnamed: 0", "idx", "#", "level_0"}
 _LEADING = re.compile(r"^\D{0,12}?(\d+)(?:\s*/\s*\d+)?\D{0,3}$")
+MAX_GROUPS = 1000
 VALUE = {"value", "values", "score", "metric_value"}
 
 
@@ -72,6 +73,11 @@ def members(raw: Raw) -> Iterator[Raw]:
             continue
         cells = _cells(raw.table, column)
         parts = list(dict.fromkeys(cell for cell in cells if cell))
+        if len(parts) > MAX_GROUPS and len(parts) < raw.table.num_rows:
+            raise ReadError(
+                f"{raw.name}: {len(parts)} values of {column!r}, more than {MAX_GROUPS}"
+            )
+        parts = parts[: MAX_GROUPS + 1]
         kept = measured(raw.table)
         sizes = [int(np.sum(kept & (np.array(cells) == part))) for part in parts]
         if not _tells_apart(raw, column, parts, sizes):

@@ -49,7 +49,7 @@ NOTES: dict[str, tuple[str, str]] = {
                         "エポック{epoch}から損失が有限ではありません"),
     "fits_of_one_model?": ("each file is taken as a model of its own (--seeds: one model)",
                            "各ファイルを別のモデルとして扱います（1つのモデルなら --seeds）"),
-    "other_loss_scale": ("the two losses of {fit} are scored in two ways: their difference is no gap",
+    "other_loss_scale": ("the two losses of {fit} are on two scales: their difference is no gap",
                          "{fit}の2つの損失は尺度が異なるため、その差は比べられません"),
     "train_loss_other_scale": (
         "the training loss of {fit} is on another scale: its difference to validation's is no gap",
@@ -68,7 +68,8 @@ NOTES: dict[str, tuple[str, str]] = {
     "row_cut_short": ("a last row cut short left out", "途中で切れた最後の行は使いません"),
     "rows_cut_short": ("rows cut short left out", "途中で切れた行は使いません"),
     "sorted_by_epoch": ("rows sorted by epoch", "行をエポック順に並べ替えました"),
-    "same_log_twice": ("the same log in two files, read once", "同じ記録の2つ目のファイルは使いません"),
+    "same_log_twice": ("the same log in two files, read once",
+                       "同じ記録の2つ目のファイルは使いません"),
 }  # fmt: skip
 
 
@@ -105,8 +106,8 @@ def _english(read: Read) -> tuple[str, str]:
 
 def _japanese(read: Read) -> tuple[str, str]:
     epochs = _epochs(read.fits, "、")
-    text = f"読み取り: {'、'.join(_roles(read.fits, 'ja'))}（{len(read.fits)}回の学習、{epochs}エポック）"
-    return text, "。不使用: "
+    of = f"（{len(read.fits)}回の学習、{epochs}エポック）"
+    return f"読み取り: {'、'.join(_roles(read.fits, 'ja'))}{of}", "。不使用: "
 
 
 _LANGUAGES: dict[str, Callable[[Read], tuple[str, str]]] = {"en": _english, "ja": _japanese}

@@ -15,6 +15,7 @@ from overfit_atlas.readers.table import MAX_CELLS, Table, number, table, table_o
 from overfit_atlas.readers.tables import family
 
 MAX_DEPTH = 12
+MAX_ROWS, MAX_FITS = 1_000_000, 1000
 _EPOCH_KEY = re.compile(r"^\s*(?:epoch|ep|step)?[\s_:#-]*(\d{1,9})\s*$", re.I)
 _WRAPPERS = {"history", "metrics", "logs", "log", "results", "result", "curves", "data", "evals"}
 _CLASSES = {"num_classes", "n_classes", "nb_classes", "numclasses", "n_class"}
@@ -72,6 +73,8 @@ def _split_orient(data: dict[str, object], name: str) -> Raw:
 
 def _of_list(data: list[object], name: str, format: str) -> list[Raw]:
     """Rows as mappings; or a list of histories, each a fit of its own."""
+    if len(data) > MAX_ROWS:
+        raise ReadError(f"{name}: {len(data)} rows, more than any training log has")
     if data and all(_is_list(x) and len(x) == 2 and isinstance(x[0], str) for x in data):  # type: ignore[arg-type,index]
         return read({x[0]: x[1] for x in data}, name, format)  # type: ignore[index]
     mappings = [row for row in data if isinstance(row, Mapping)]
@@ -127,6 +130,8 @@ def _of_leaves(data: dict[str, object], name: str, format: str) -> list[Raw]:
         raise ReadError(f"{name}: no loss and no accuracy among {named(data)}")
     scalars = tuple(key for key, value in data.items() if not _is_list(value)
                     and not isinstance(value, Mapping))  # fmt: skip
+    if len(curved) > MAX_FITS:
+        raise ReadError(f"{name}: {len(curved)} histories, more than {MAX_FITS}")
     raws = []
     for group, own in curved.items():
         raw = _placed(Raw(name, Table({}, {}, 0), format, _facts(data), not_used=scalars), group)
@@ -194,7 +199,7 @@ def _tables(raw: Raw, columns: dict[str, list[object]]) -> list[Raw]:
         groups.setdefault(meaning(name).group, []).append(name)
     apart = [g for g, own in groups.items() if g and len({lengths[n] for n in own}) == 1
              and any(meaning(n).split in {"val", "test"} for n in own)
-             and lengths[own[0]] != max(lengths.get(n, 0) for n in groups.get("", own))]  # fmt: skip
+             and lengths[own[0]] != max(lengths[n] for n in groups.get("", own))]  # fmt: skip
     if apart and "" in groups:
         mine = {name for g in apart for name in groups[g]}
         rest = {name: values for name, values in columns.items() if name not in mine}
@@ -279,8 +284,8 @@ def _holds_lists(row: Mapping[object, object], depth: int = 0) -> bool:
 
 
 def _kind(value: object) -> str:
-    return {"str": "text", "int": "a number", "float": "a number", "NoneType": "nothing",
-            "list": "lists", "dict": "a mapping"}.get(type(value).__name__, type(value).__name__)  # fmt: skip
+    said = {"str": "text", "int": "a number", "float": "a number", "NoneType": "nothing"}
+    return (said | {"list": "lists", "dict": "a mapping"}).get(type(value).__name__, "another type")
 
 
 def find_facts(path: Path, known: Facts) -> Facts:

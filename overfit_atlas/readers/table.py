@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name in the log's order; a column may have numbers in some rows, text in others."""
+    """Columns by name in the log's order; one may have numbers in some rows and text in others."""
 
     numbers: Mapping[str, Column]
     texts: Mapping[str, tuple[str, ...]]  # "" where a number or nothing stands

@@ -14,6 +14,7 @@ from overfit_atlas.readers.source import Source
 from overfit_atlas.readers.table import Table, number, table
 
 SEARCHED = 60  # lines before which a header must stand
+MAX_COLUMNS, MAX_LINE = 5000, 200_000
 _DECIMAL = re.compile(r"\d[.,]\d")
 _RULE = re.compile(r"^[\s\-|+:=─━│┃┼╇]*$")
 _METRIC = re.compile(r"^(?:metric|metric[_ ]?name|tag|key|name|variable)$", re.I)
@@ -62,6 +63,8 @@ def _columns(line: str) -> list[str]:
 
 
 def _split(split, line: str) -> list[str]:  # type: ignore[no-untyped-def]
+    if len(line) > MAX_LINE:
+        return []
     try:
         return [cell.strip() for cell in split(line)]
     except csv.Error:
@@ -101,7 +104,7 @@ def _numeric(cell: str) -> bool:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether `cells` are names, one of them that of a curve, and none holds a number."""
-    if len(cells) < 2 or any(
+    if not 2 <= len(cells) <= MAX_COLUMNS or any(
         _DECIMAL.search(c) or ":" in c.strip(":") and len(c) > 60 for c in cells
     ):
         return False

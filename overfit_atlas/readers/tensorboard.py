@@ -203,7 +203,7 @@ def _tag(stem: str) -> str:
 
 
 def refuse_one(source: Source) -> list[Raw] | None:
-    """Refuses one exported curve: a verdict needs training's and validation's; None for all else."""
+    """Refuses one exported curve, as a verdict needs two; None for all else."""
     found = export(source)
     if found is None:
         return None

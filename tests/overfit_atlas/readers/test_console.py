@@ -1,5 +1,7 @@
 """Printed progress: of Keras, of Lightning, and of loops as people write them."""
 
+# ruff: noqa: E501 (lines of logs as they are)
+
 from collections.abc import Callable
 from typing import Any
 
@@ -32,14 +34,24 @@ LINES = {
     "chinese": "轮次: {e} 训练损失: {a} 训练准确率: {b} 验证损失: {c} 验证准确率: {d}\n",
     "tabs": "Epoch: {e}\tTrain Loss: {a}\tTrain Accuracy: {b}\tTest Loss: {c}\tTest Accuracy: {d}\n",
     "top": "Epoch {e}: train loss {a} train top-1 acc {b} train top-5 acc 0.99 val loss {c} val top-1 acc {d} val top-5 acc 0.98\n",
-}  # fmt: skip
+}
 
 
 def printed(run: Any, line: str, numbers: range = range(1, 7)) -> str:
     text = "Using device: cuda:0\nFound 2870 images belonging to 7 classes.\nFound 717 images belonging to 7 classes.\nepochs: 6, batch size: 32\n"
     for e, (a, b, c, d) in zip(numbers, run.rows(*ROLES), strict=True):
-        text += line.format(e=e, a=a, b=b, c=c, d=d, lo=round(a - 0.1, 4), hi=round(a + 0.1, 4),
-                            k=round(d * 10_000), p=round(100 * d, 2), q=round(100 * b, 2))  # fmt: skip
+        text += line.format(
+            e=e,
+            a=a,
+            b=b,
+            c=c,
+            d=d,
+            lo=round(a - 0.1, 4),
+            hi=round(a + 0.1, 4),
+            k=round(d * 10_000),
+            p=round(100 * d, 2),
+            q=round(100 * b, 2),
+        )
     return text
 
 

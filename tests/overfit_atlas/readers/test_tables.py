@@ -1,5 +1,7 @@
 """Tables as text: separators, names, blanks, what is no row of an epoch."""
 
+# ruff: noqa: E501 (lines of logs as they are)
+
 import io
 from collections.abc import Callable
 from typing import Any
@@ -79,9 +81,13 @@ def test_gbk_names(run: Any, read_text: Reading) -> None:
     run.check(read_text(text.encode("gbk")).fits[0])
 
 
-@pytest.mark.parametrize("header", [
-    "epoch,loss,accuracy,val_loss,val_accuracy", "Epoch,Train Loss,Train Acc (%),Val Loss,Val Acc (%)",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "header",
+    [
+        "epoch,loss,accuracy,val_loss,val_accuracy",
+        "Epoch,Train Loss,Train Acc (%),Val Loss,Val Acc (%)",
+    ],
+)
 def test_percentages(run: Any, read_text: Reading, header: str) -> None:
     found = read_text(csv(run, header, times=100))
     run.check(found.fits[0])
@@ -107,9 +113,14 @@ def test_an_accuracy_stuck_at_one_percent_stays_there(read_text: Reading) -> Non
     assert fit.val_accuracy is not None and fit.val_accuracy.tolist() == [0.01] * 6
 
 
-@pytest.mark.parametrize("names", [
-    "train_err,val_err", "train_error_rate,valid_error_rate", "train_top1_error,val_top1_error",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        "train_err,val_err",
+        "train_error_rate,valid_error_rate",
+        "train_top1_error,val_top1_error",
+    ],
+)
 def test_error_rates_become_accuracies(run: Any, read_text: Reading, names: str) -> None:
     train, held = names.split(",")
     lines = [f"epoch,train_loss,{train},val_loss,{held}"]
@@ -395,15 +406,27 @@ def test_ten_thousand_epochs_are_read_within_a_second(read_text: Reading) -> Non
 
 REFUSED = [
     ("epoch,loss,accuracy\n0,1,.5\n1,.9,.6\n", "training scores only .*no validation loss"),
-    ("epoch,train_loss,train_acc,test_acc\n1,1,.5,\n2,.9,.6,\n3,.8,.7,.69\n", "training scores only"),
+    (
+        "epoch,train_loss,train_acc,test_acc\n1,1,.5,\n2,.9,.6,\n3,.8,.7,.69\n",
+        "training scores only",
+    ),
     ("1,0.5,0.6\n2,0.4,0.5\n3,0.3,0.5\n", "3 columns of numbers without names"),
-    ("model,train_loss,val_loss,val_acc\na,.1,.2,.9\nb,.2,.3,.8\nc,.3,.2,.7\n", "its rows are runs, not epochs"),
-    ("epoch,val_loss,val_acc\n25,.1,.9\n29,.2,.8\n27,.3,.9\n31,.2,.9\n31,.2,.8\n28,.3,.8\n", "its rows are runs"),
+    (
+        "model,train_loss,val_loss,val_acc\na,.1,.2,.9\nb,.2,.3,.8\nc,.3,.2,.7\n",
+        "its rows are runs, not epochs",
+    ),
+    (
+        "epoch,val_loss,val_acc\n25,.1,.9\n29,.2,.8\n27,.3,.9\n31,.2,.9\n31,.2,.8\n28,.3,.8\n",
+        "its rows are runs",
+    ),
     ("loss,val_loss\n0.3,0.4\n", "one row"),
     ("epoch,train/box_loss,val/box_loss\n1,2,3\n2,1,2\n", "no table, JSON or console text"),
     ("epoch,train_loss,val_loss_a,val_loss_b\n1,2,3,3\n2,1,2,2\n", "several validation sets"),
-    ("epoch,loss,val_loss\n1,2,3\n1,1,2\n2,2,2\n2,1,2\n3,1,1\n3,1,2\n4,1,2\n4,2,2\n", "no column tells"),
-]  # fmt: skip
+    (
+        "epoch,loss,val_loss\n1,2,3\n1,1,2\n2,2,2\n2,1,2\n3,1,1\n3,1,2\n4,1,2\n4,2,2\n",
+        "no column tells",
+    ),
+]
 
 
 @pytest.mark.parametrize(("text", "cause"), REFUSED)
