@@ -80,7 +80,7 @@ class Folder:
 
 def is_image(path: str) -> bool:
     """Whether a file is named like an image."""
-    return Path(path).suffix.lower() in SUFFIXES
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def walk(root: Path, links: Links) -> tuple[Folder, tuple[str, ...]]:
