@@ -7,7 +7,6 @@ are compared with the names of files that are there; none is ever opened as a pa
 
 import csv
 import io
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,7 +126,7 @@ def _index(top: Folder) -> Index:
             for start in range(len(parts)):
                 end = "/".join(parts[start:])
                 index[end].append(file)
-                index[os.path.splitext(end)[0]].append(file)
+                index[end.rpartition(".")[0]].append(file)
     return index
 
 

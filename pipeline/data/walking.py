@@ -80,7 +80,8 @@ class Folder:
 
 def is_image(path: str) -> bool:
     """Whether a file is named like an image."""
-    return Path(path).suffix.lower() in SUFFIXES
+    stem, _, suffix = path.rpartition("/")[2].rpartition(".")  # Path is ten times slower
+    return bool(stem) and f".{suffix.lower()}" in SUFFIXES
 
 
 def walk(root: Path, links: Links) -> tuple[Folder, tuple[str, ...]]:
@@ -176,7 +177,7 @@ def _shown(name: str, taken: set[str]) -> str:
     shown = escaped(name)
     if len(shown.encode()) > MAX_NAME_BYTES or shown in taken:
         mark = hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()
-        stem, suffix = os.path.splitext(shown)
+        stem, suffix = Path(shown).stem, Path(shown).suffix
         shown = f"{stem.encode()[:180].decode(errors='ignore')}~{mark}{suffix[:20]}"
     return shown
 

@@ -337,7 +337,7 @@ def test_formats_without_a_decoder_are_named_with_the_way_out(own):
 def test_strange_names_are_read_and_shown_escaped(own):
     own.fill("=cmd", "<b>nan", "01", "\U0001f600")
     name = os.fsdecode(b"\x1b[31m\xfc.png")
-    os.rename(own.folder / "01" / "0.png", own.folder / "01" / name)
+    (own.folder / "01" / "0.png").rename(own.folder / "01" / name)
     data, _ = own.run()
     assert data.manifest.class_names == ("01", "<b>nan", "=cmd", "\U0001f600")
     listing = (own.where / "raw" / "listing.csv").read_text(encoding="utf-8")
