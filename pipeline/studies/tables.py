@@ -26,7 +26,9 @@ SMOOTHED = ("val_loss", "val_accuracy", "best_val_loss", "best_epoch")
 def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `scoring.fit_rows`."""
     rows = [
-        {**plan.full(trial.params), **row} for trial in trials for row in trial.user_attrs["fits"]
+        {**plan.full(trial.params), **row}
+        for trial in _once(trials)
+        for row in trial.user_attrs["fits"]
     ]
     table = pd.DataFrame(rows)
     numbers = [name for name in SCORES if name != "onset"]
@@ -37,7 +39,7 @@ def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
 def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """One row an epoch, split, seed and point: what `results/curves/MODEL.csv` is for a model."""
     parts = []
-    for trial in trials:
+    for trial in _once(trials):
         table = pd.DataFrame(trial.user_attrs["curves"])
         point = plan.full(trial.params)
         for name in [*POINT, *SLICE[:2]][::-1]:
@@ -45,6 +47,14 @@ def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
         parts.append(table)
     order = [*SLICE[:2], *POINT, "seed", "epoch", "split"]
     return _sorted(pd.concat(parts, ignore_index=True), order)
+
+
+def _once(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The first trial at each point: processes that shared a study may have fitted one twice."""
+    first: dict[tuple[tuple[str, Any], ...], FrozenTrial] = {}
+    for trial in trials:
+        first.setdefault(tuple(sorted(trial.params.items())), trial)
+    return list(first.values())
 
 
 def points_table(plan: Plan, trials: Sequence[FrozenTrial], found: OverfitMap) -> pd.DataFrame:
@@ -58,7 +68,7 @@ def points_table(plan: Plan, trials: Sequence[FrozenTrial], found: OverfitMap) -
         [
             {name: plan.full(trial.params)[name] for name in [*SLICE[:2], *POINT]}
             | {name: trial.user_attrs.get(name) for name in ("verdict", "onset", "onset_epoch")}
-            for trial in trials
+            for trial in _once(trials)
         ]
     )
     table = found.points.drop(columns=["shortfall", "closeness", "image_error"])
