@@ -49,7 +49,7 @@ def confusion_matrix(
     figure = style.sheet(width=13 if large else size + 5.4, height=size)
     left, right = figure.subplots(1, 2, width_ratios=(size, 2.9 if large else 4.2))
     shown = (rates if values == "rate" else counts)[np.ix_(order, order)]
-    names = [style.short(class_names[i], 14) for i in order]
+    names = [style.short(class_names[int(i)], 14) for i in order]
     _heat(left, shown, names, values, language)
     _pairs(right, top_pairs(confusions, class_names, split, num_pairs), split, language)
     accuracy = float(np.trace(counts) / max(counts.sum(), 1))
