@@ -15,7 +15,7 @@ from typing import Any, TextIO, cast
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
-ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>|]+")
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]{0,40}://[^\s'\"<>|]+")
 LOCAL = ("sqlite", "file")  # what follows is a path, which may hold an @
 OF_A_SECRET = re.compile(r"pass|pwd|token|key|secret|sig|auth|cred|sas\b", re.IGNORECASE)
 """Names of what stands after `?` in an address whose values are nobody else's business."""

@@ -5,6 +5,7 @@ And archives of strangers: what they would unpack to is read from their headers 
 
 import fcntl
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 from overfit_atlas.errors import AtlasError
 
 PREVIOUS = "previous"
+LONGEST_NAME = 200  # bytes
 FETCHED_WEIGHTS = Path(".checkpoints", "weights")
 """Where weights from a registry lie in the project, each file named by its content."""
 MAX_EXPANSION = 200
@@ -38,17 +40,29 @@ def replacing(path: Path) -> Iterator[Path]:
     _sweep(path)
     with _folder(path) as folder:
         temporary = folder / path.name
-        yield temporary
+        with _named(path):
+            yield temporary
         if path.is_dir() and not path.is_symlink():
             path.replace(folder / PREVIOUS)
         temporary.replace(path)
 
 
 @contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error of the file system in the block says where: a full disk names no file itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, locked while the block lasts and this process lives."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".tmp", dir=path.parent))
         with ExitStack() as stack:
             try:
                 fcntl.flock(stack.enter_context(_opened(folder)), fcntl.LOCK_EX)
@@ -74,10 +88,17 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _prefix(path: Path) -> str:
+    """How the temporary folders of `path` begin; a long name's hash, as names end at 255 bytes."""
+    name = os.fsencode(path.name)
+    short = path.name if len(name) <= LONGEST_NAME else hashlib.sha256(name).hexdigest()
+    return f".{short}."
+
+
 def _sweep(path: Path) -> None:
     """Delete the temporary folders of `path` that no living process holds."""
     random = "?" * 8  # what mkdtemp puts there
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.{random}.tmp"):
+    for folder in path.parent.glob(f"{glob.escape(_prefix(path))}{random}.tmp"):
         with suppress(OSError), _opened(folder) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (folder / PREVIOUS).exists() and not path.exists():

@@ -33,6 +33,8 @@ def tensorflow(threads: int | None = None) -> Any:
 @lru_cache(maxsize=1)
 def _imported() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # It changes the numbers: they follow from params.yaml, not from who happened to set it.
+    os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     with silenced():
         import tensorflow as tf
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,13 @@ def test_a_short_secret_hides_no_part_of_a_word() -> None:
     addresses.know(["postgresql://atlas:data@h/o", "postgresql://atlas:o@h/o"])
     said = "data of a database: o, postgresql://atlas:o@h/o"
     assert addresses.masked(said) == "*** of a database: o, postgresql://***@h/o"
+
+
+def test_a_long_text_with_an_address_in_it_takes_no_longer_than_its_length() -> None:
+    said = "a" * 1_000_000 + " http://u:S3cr3t@h/x"
+    begun = time.process_time()
+    assert addresses.masked(said) == "a" * 1_000_000 + " http://***@h/x"
+    assert time.process_time() - begun < 5
 
 
 def test_secrets_of_the_environment_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
+import errno
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -102,3 +104,16 @@ def test_zeros_and_noise_of_honest_size_are_no_bomb(tmp_path):
     path = tmp_path / "honest.npz"
     np.savez_compressed(path, zeros=np.zeros(10**6), noise=np.random.default_rng(0).random(10**5))
     files.check_zip(path)
+
+
+def test_a_name_of_255_bytes_can_be_written(tmp_path):
+    path = tmp_path / ("n" * 255)
+    files.write_text(path, "whole")
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_full_disk_is_named_by_what_was_written(tmp_path):
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "out.npz"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "out.npz")
+    assert pickle.loads(pickle.dumps(caught.value)).filename == str(tmp_path / "out.npz")

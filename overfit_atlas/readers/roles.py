@@ -62,10 +62,8 @@ def _separate(
     raw: Raw, plain: list[str], groups: dict[str, list[str]], validated: dict[str, list[str]]
 ) -> Iterator[Raw]:
     """One fit a group, where no plain names make a whole one."""
-    if (
-        len(groups) == 1
-        or len(validated) == 1
-        and all(not group or group in validated for group in groups)
+    if len(groups) == 1 or (
+        len(validated) == 1 and all(not group or group in validated for group in groups)
     ):
         yield _keeping(raw, plain + [name for own in groups.values() for name in own])
         return

@@ -283,7 +283,7 @@ def _refuse_rows_that_are_runs(name: str, at: Floats, breaks: Bools, again: int)
             f"{name}: the epochs go {_first(at)}: several runs row by row, and no column tells "
             "which row is of which run; give one file a run, or a column such as 'run'"
         )
-    if regular < 0.7 or len(at) > 2 and at[0] > 1 and len(set(at[1:][breaks])) > 1:
+    if regular < 0.7 or (len(at) > 2 and at[0] > 1 and len(set(at[1:][breaks])) > 1):
         raise ReadError(
             f"{name}: its rows are runs, not epochs: the epochs neither rise one by one nor "
             f"restart ({_first(at)}); give the log of one run, a row an epoch"

@@ -279,8 +279,8 @@ def _is_list(value: object) -> bool:
 
 
 def _holds_lists(row: Mapping[object, object], depth: int = 0) -> bool:
-    return any(_is_list(x) and len(x) > 1 or isinstance(x, Mapping) and depth < MAX_DEPTH  # type: ignore[arg-type]
-               and _holds_lists(x, depth + 1) for x in row.values())  # fmt: skip
+    return any((_is_list(x) and len(x) > 1) or (isinstance(x, Mapping) and depth < MAX_DEPTH  # type: ignore[arg-type]
+               and _holds_lists(x, depth + 1)) for x in row.values())  # fmt: skip
 
 
 def _kind(value: object) -> str:

@@ -105,7 +105,7 @@ def _numeric(cell: str) -> bool:
 def is_header(cells: Sequence[str]) -> bool:
     """Whether `cells` are names, one of them that of a curve, and none holds a number."""
     if not 2 <= len(cells) <= MAX_COLUMNS or any(
-        _DECIMAL.search(c) or ":" in c.strip(":") and len(c) > 60 for c in cells
+        _DECIMAL.search(c) or (":" in c.strip(":") and len(c) > 60) for c in cells
     ):
         return False
     found = [cell.strip() for cell in cells]
@@ -114,8 +114,8 @@ def is_header(cells: Sequence[str]) -> bool:
     if {cell.lower() for cell in found} & VALUE and any(_METRIC.match(cell) for cell in found):
         return True
     known = sum(is_curve(cell) or meaning(cell).kind == "topk" for cell in found)
-    return known >= 2 or known == 1 and any(meaning(c).kind in {"epoch", "step"} for c in found) \
-        or known == 1 and len(found) == 2 and not found[0]  # fmt: skip
+    return known >= 2 or (known == 1 and any(meaning(c).kind in {"epoch", "step"} for c in found)) \
+        or (known == 1 and len(found) == 2 and not found[0])  # fmt: skip
 
 
 def _is_number(cell: str) -> bool:

@@ -2,12 +2,15 @@
 
 import argparse
 import atexit
+import errno
 import gc
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +44,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     """
     gc.set_threshold(*SELDOM)
     addresses.filter_output()
+    # An emoji in a class name is left out of figures; it would say so 300 times.
+    warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
     parsed = arguments.parse_args()
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
@@ -50,7 +55,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     except AtlasError as error:
         sys.exit(_said(str(error)))
     except OSError as error:
-        sys.exit(_said(f"{error.filename or 'file system'}: {error.strerror or error}"))
+        where = error.filename or f"file system (temporary folder: {tempfile.gettempdir()})"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = ". Make room there and run again: what is finished is kept." if full else ""
+        sys.exit(_said(f"{where}: {error.strerror or error}{remedy}"))
     except KeyboardInterrupt:
         sys.exit(130)
     if main.__module__ == "__main__" and sys.getprofile() is None:

@@ -5,56 +5,35 @@ the probabilities it gets in training and when served.
 """
 
 import argparse
+import itertools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from overfit_atlas.errors import AtlasError
 from pipeline import explain, prediction, tracking
-from pipeline.data import images, prepared, raw
+from pipeline.data import images, prepared
 from pipeline.data.images import ImageError
 from pipeline.data.prepared import Manifest
 from pipeline.data.walking import SUFFIXES
-from pipeline.files import replacing, write_text
+from pipeline.files import replacing
 from pipeline.params import Models
 from pipeline.stages import cli
+from pipeline.stages.answers import TOP, Answers, check_probabilities, rows, visible, writer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 CHAMPION = "champion"
 NUM_SHOWN = 50  # rows printed; the file holds all
+LONGEST_STEM = 40  # characters of a file's name in that of its overlay
 OVERLAY_INCHES, OVERLAY_DPI = 4, 100
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of image files; row i of each field belongs to the same image.
-
-    images: uint8 (n, height, width, channels). probabilities: float32 (n, classes). unread: for
-    each file that is no usable image, why.
-    """
-
-    files: Sequence[str]
-    images: np.ndarray
-    probabilities: np.ndarray
-    class_names: Sequence[str]
-    unread: Mapping[str, str]
-
-    def rows(self) -> Iterator[tuple[str, str, float, str, float]]:
-        """For each image: file, label, its probability, the second choice, its probability."""
-        best = np.argsort(-self.probabilities, axis=1, kind="stable")
-        for file, order, shares in zip(self.files, best, self.probabilities, strict=True):
-            (first, second), names = order[:2], self.class_names
-            yield file, names[first], float(shares[first]), names[second], float(shares[second])
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -75,17 +54,24 @@ def main(arguments: argparse.Namespace) -> None:
 def _classify(
     arguments: argparse.Namespace, model: Any, files: Sequence[Path], manifest: Manifest
 ) -> None:
-    answers = answer(model, files, manifest)
-    _print(answers)
+    shown: list[tuple[str, ...]] = []
+    num_read, unread = 0, 0
+    with writer(arguments.out, manifest.class_names, arguments.all) as write:
+        for answers in answered(model, files, manifest, str(arguments.model)):
+            write(list(rows(answers, manifest.class_names, arguments.all)))
+            shown += _printable(answers, manifest.class_names, NUM_SHOWN - len(shown))
+            if arguments.grad_cam and len(answers.files):
+                _write_overlays(arguments.grad_cam, model, answers, num_read)
+            for file, reason in answers.unread:
+                print(f"{file}: {visible(reason)}", file=sys.stderr)
+            num_read, unread = num_read + len(answers.files), unread + len(answers.unread)
+    _print(shown, num_read)
     if arguments.out:
-        write_text(arguments.out, table(answers))
-        print(f"{arguments.out}: {len(answers.files):,} rows")
-    if arguments.grad_cam and len(answers.files):
-        _write_overlays(arguments.grad_cam, model, answers)
-    if answers.unread:
-        for file, reason in answers.unread.items():
-            print(f"{file}: {reason}", file=sys.stderr)
-        raise AtlasError(f"{len(answers.unread)} of {len(files)} files are no usable images.")
+        print(f"{visible(str(arguments.out))}: {num_read:,} rows")
+    if arguments.grad_cam and num_read:
+        print(f"{visible(str(arguments.grad_cam))}: {num_read:,} overlays")
+    if unread:
+        raise AtlasError(f"{unread} of {len(files)} files are no usable images.")
 
 
 def found(sources: Sequence[Path]) -> Iterator[Path]:
@@ -98,12 +84,13 @@ def found(sources: Sequence[Path]) -> Iterator[Path]:
         if source.is_dir():
             inside = sorted(_below(source))
             if not inside:
-                raise AtlasError(f"{source}: no images in this folder. Known: PNG, JPEG, ...")
+                name = visible(str(source))
+                raise AtlasError(f"{name}: no images in this folder. Known: PNG, JPEG, ...")
             yield from inside
         elif source.exists():
             yield source
         else:
-            raise AtlasError(f"{source}: there is no such file or folder.")
+            raise AtlasError(f"{visible(str(source))}: there is no such file or folder.")
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -121,7 +108,13 @@ def load(arguments: argparse.Namespace, manifest: Manifest) -> Any:
         AtlasError: there is none yet, it cannot be read, or takes other images or classes.
     """
     model = _named(arguments, manifest.dataset)
-    image_shape, num_classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+    try:
+        image_shape, num_classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+    except (AttributeError, TypeError, IndexError):
+        raise AtlasError(
+            f"--model {arguments.model}: takes or gives no single array; expected images in and "
+            "probabilities out."
+        ) from None
     expected = (manifest.image_shape, manifest.num_classes)
     if (image_shape, num_classes) != expected:
         raise AtlasError(
@@ -164,9 +157,11 @@ def _opened(path: Path) -> Any:
         raise AtlasError(f"{path}: no such model file. Run `dvc repro` to train the models.")
     try:
         return prediction.load(path)
-    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+    # Besides ValueError a damaged file raises what Keras, HDF5 and TensorFlow happen to run into.
+    except Exception as error:
         first = str(error).strip().split("\n")[0].split(". ")[0][:200]
-        raise AtlasError(f"{path}: refused as a model: {first}.") from None
+        reason = visible(first).rstrip(".") or type(error).__name__
+        raise AtlasError(f"{path}: refused as a model: {reason}.") from None
 
 
 def lite(model: Any) -> bytes:
@@ -178,70 +173,82 @@ def lite(model: Any) -> bytes:
     return converted
 
 
-def answer(model: Any, files: Sequence[Path], manifest: Manifest) -> Answers:
-    """The probabilities of all files that can be read as images."""
+def answered(model: Any, files: Sequence[Path], manifest: Manifest, name: str) -> Iterator[Answers]:
+    """The probabilities of all files that can be read as images, batch by batch.
+
+    Raises:
+        AtlasError: what the model `name` gives are no probabilities.
+    """
     call = prediction.compiled(model)
-    unread: dict[str, str] = {}
-    read: dict[str, np.ndarray] = {}
-    for file in files:
-        try:
-            read[str(file)] = images.load(file, str(file), manifest.image_shape, manifest.bits)
-        except ImageError as error:
-            unread[str(file)] = error.reason
-    stack = np.array(list(read.values()), np.uint8).reshape(-1, *manifest.image_shape)
-    shares = prediction.run(call, stack) if read else np.zeros((0, manifest.num_classes))
-    return Answers(list(read), stack, shares, manifest.class_names, unread)
+    waiting = iter(files)
+    while batch := list(itertools.islice(waiting, prediction.BATCH)):
+        unread: list[tuple[str, str]] = []
+        read: list[tuple[str, np.ndarray]] = []
+        for file in batch:
+            shown = visible(str(file))
+            try:
+                read.append((shown, _read(file, shown, manifest)))
+            except ImageError as error:
+                unread.append((shown, error.reason))
+        stack = np.array([image for _, image in read], np.uint8).reshape(-1, *manifest.image_shape)
+        shares = prediction.run(call, stack) if read else np.zeros((0, manifest.num_classes))
+        check_probabilities(shares, name)
+        yield Answers([name for name, _ in read], stack, shares, unread)
 
 
-def table(answers: Answers) -> str:
-    """A CSV text: file, label, probability, the second choice, then every class' probability."""
-    header = ["file", "label", "probability", "second", "second_probability"]
-    rows = [
-        [file, label, f"{share:.9g}", second, f"{other:.9g}", *(f"{one:.9g}" for one in shares)]
-        for (file, label, share, second, other), shares in zip(
-            answers.rows(), answers.probabilities, strict=True
-        )
-    ]
-    return raw.table([*header, *(f"p {name}" for name in answers.class_names)], rows)
+def _read(file: Path, name: str, manifest: Manifest) -> np.ndarray:
+    if not file.is_file():
+        raise ImageError(name, "no file but a pipe, a device, or a link to nothing")
+    return images.load(file, name, manifest.image_shape, manifest.bits)
 
 
-def _print(answers: Answers) -> None:
+def _printable(
+    answers: Answers, class_names: Sequence[str], number: int
+) -> Iterator[tuple[str, ...]]:
+    """File, label, probability and second choice of the first `number` images."""
+    names = [visible(name) for name in class_names]
+    some = zip(answers.files, answers.best(2), answers.probabilities, strict=True)
+    for file, (first, second), shares in itertools.islice(some, max(0, number)):
+        choice = f"{names[second]} {shares[second]:.1%}"
+        yield file, names[first], f"{shares[first]:.1%}", choice
+
+
+def _print(shown: Sequence[tuple[str, ...]], num_read: int) -> None:
     from rich.console import Console
 
-    if answers.files:
-        Console().print(_shown(answers))
-    if len(answers.files) > NUM_SHOWN:
-        print(f"{NUM_SHOWN} of {len(answers.files):,} images shown; --out FILE.csv gets all.")
+    if shown:
+        Console().print(_table(shown))
+    if num_read > len(shown):
+        print(f"{len(shown)} of {num_read:,} images shown; --out FILE.csv gets all.")
 
 
-def _shown(answers: Answers) -> "Table":
+def _table(shown: Sequence[tuple[str, ...]]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
     made = Table("file", "label", "probability", "second choice")
-    for file, label, share, second, other in list(answers.rows())[:NUM_SHOWN]:
-        choice = f"{escape(second)} {other:.1%}"
-        made.add_row(escape(file), escape(label), f"{share:.1%}", choice)
+    for row in shown:
+        made.add_row(*map(escape, row))
     return made
 
 
-def _write_overlays(folder: Path, model: Any, answers: Answers) -> None:
+def _write_overlays(folder: Path, model: Any, answers: Answers, before: int) -> None:
+    """A picture of each image, numbered on from `before`."""
     from matplotlib.figure import Figure
 
     from pipeline.plots.gradcam import draw_overlay
 
     height, width = answers.images.shape[1:3]
     maps = explain.upscaled(explain.grad_cam(model, answers.images), height, width)
-    for number, (file, image, heat) in enumerate(
-        zip(answers.files, answers.images, maps, strict=True), 1
-    ):
+    numbered = enumerate(zip(answers.files, answers.images, maps, strict=True), before + 1)
+    for number, (file, image, heat) in numbered:
         figure = Figure(figsize=(OVERLAY_INCHES, OVERLAY_INCHES * height / width))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         draw_overlay(axes, image, heat)
-        with replacing(folder / f"{number:04d}-{Path(file).stem}.png") as temporary:
+        stem = Path(file).stem[:LONGEST_STEM]
+        with replacing(folder / f"{number:04d}-{stem}.png") as temporary:
             figure.savefig(temporary, dpi=OVERLAY_DPI)
-    print(f"{folder}: {len(answers.files):,} overlays")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -249,7 +256,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("sources", type=Path, nargs="*", metavar="IMAGE_OR_FOLDER")
     known = f"{CHAMPION}, {', '.join(Models.model_fields)}, or a .keras file"
     parser.add_argument("--model", default=CHAMPION, help=f"{known} (default: {CHAMPION})")
-    parser.add_argument("--out", type=Path, help="CSV file to write")
+    parser.add_argument("--out", type=Path, help="file to write: .parquet, else CSV")
+    of_all = f"write every class' probability, not those of the {TOP} likeliest alone"
+    parser.add_argument("--all", action="store_true", help=of_all)
     parser.add_argument("--grad-cam", type=Path, help="folder for pictures of where it looks")
     parser.add_argument("--export", type=Path, help="TensorFlow Lite file to write the model to")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")

@@ -6,7 +6,10 @@ study goes on where it was, and a changed one starts anew beside it.
 
 import hashlib
 import json
+import os
 import socket
+import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +22,8 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from overfit_atlas.errors import AtlasError
 from pipeline.addresses import masked
@@ -62,7 +67,8 @@ def study(
     that wants the same study waits, and then finds it finished.
 
     Args:
-        folder: of the locks, and of the database unless `url` names another.
+        folder: of the database, unless `url` names another. Locks lie beside the database, so that
+            other clones of this project heed them too.
 
     Raises:
         StorageError: the database cannot be reached or used, or fails while the block lasts; or
@@ -72,11 +78,14 @@ def study(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f".{name}.lock", name):
+    local = url is None
+    url = url or default_url(folder)
+    locks = _locks(url, folder)
+    with _alone(locks / f".{name}.lock", name):
         try:
             # Optuna makes its tables without a lock: of four first users at once, three fail.
-            with FileLock(folder / ".optuna.lock", timeout=2 * LOCK_SECONDS):
-                storage = _storage(url or default_url(folder))
+            with FileLock(locks / ".optuna.lock", timeout=2 * LOCK_SECONDS):
+                storage = _storage(url)
                 found = optuna.create_study(
                     storage=storage,
                     sampler=sampler,
@@ -86,12 +95,12 @@ def study(
                     load_if_exists=True,
                 )
         except _errors() as error:
-            raise StorageError(_refusal(url or default_url(folder), error)) from None
+            raise StorageError(_refusal(url, error)) from None
         try:
-            _fail_abandoned(found, local=url is None)
+            _fail_abandoned(found, local=local)
             yield found
         except _failures() as error:
-            raise StorageError(_broken(url or default_url(folder), error)) from None
+            raise StorageError(_broken(url, error)) from None
         finally:
             storage.remove_session()
             storage.engine.dispose()
@@ -153,6 +162,27 @@ def _fail_abandoned(found: Study, local: bool) -> None:
         )
     for trial in running:
         found.tell(trial.number, state=TrialState.FAIL)
+
+
+def _locks(url: str, folder: Path) -> Path:
+    """Where all who use the studies in `url` look for locks: beside the file it names.
+
+    For a server a folder of this user's on this machine: studies that another machine works on are
+    told by their trials.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return folder  # refused in a moment, by Optuna
+    if parsed.get_backend_name() == "sqlite":
+        beside = Path(parsed.database or folder / "memory").absolute().parent
+        return beside if os.access(beside, os.W_OK) else folder
+    shared = Path(tempfile.gettempdir(), f"overfit-atlas-{os.getuid()}")
+    shared.mkdir(mode=0o700, exist_ok=True)
+    found = shared.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+        raise StorageError(f"{shared}: not a folder of yours alone, for locks. Delete it.")
+    return shared
 
 
 @contextmanager

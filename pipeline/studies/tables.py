@@ -31,6 +31,7 @@ def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     The verdict on a point is against all other points of its slice: one that another point beats
     on probe and on validation is too simple.
     """
+    trials = _once(trials)
     simple = _too_simple(plan, trials)
     rows = []
     for trial in trials:
@@ -69,7 +70,7 @@ def _too_simple(
 def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """One row an epoch, split, seed and point: what `results/curves/MODEL.csv` is for a model."""
     parts = []
-    for trial in trials:
+    for trial in _once(trials):
         table = pd.DataFrame(trial.user_attrs["curves"])
         point = plan.full(trial.params)
         for name in [*POINT, *SLICE[:2]][::-1]:
@@ -77,6 +78,14 @@ def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
         parts.append(table)
     order = [*SLICE[:2], *POINT, "seed", "epoch", "split"]
     return _sorted(pd.concat(parts, ignore_index=True), order)
+
+
+def _once(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The first trial at each point: processes that shared a study may have fitted one twice."""
+    first: dict[tuple[tuple[str, Any], ...], FrozenTrial] = {}
+    for trial in trials:
+        first.setdefault(tuple(sorted(trial.params.items())), trial)
+    return list(first.values())
 
 
 def points_table(found: OverfitMap) -> pd.DataFrame:

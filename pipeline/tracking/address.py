@@ -4,12 +4,14 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 
 from overfit_atlas.errors import AtlasError
 from pipeline.addresses import masked as masked
 
 LOCK_SECONDS = 20.0
+DATABASES = ("postgresql", "mysql", "mariadb", "mssql", "oracle")
 MOVABLE = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -39,8 +41,37 @@ def is_local() -> bool:
 
 
 def backend_uri() -> str:
-    """The address MLflow is to use: MLFLOW_TRACKING_URI, else the database in mlruns/."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder() / 'mlflow.db'}"
+    """The address MLflow is to use: MLFLOW_TRACKING_URI, else the database in mlruns/.
+
+    Raises:
+        TrackingError: it is a database whose driver is not installed, or none that is known.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if not given:
+        return f"sqlite:///{runs_folder() / 'mlflow.db'}"
+    if given.lower().startswith(DATABASES):
+        _check_driver(given)
+    return given
+
+
+@lru_cache(maxsize=4)
+def _check_driver(uri: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ImportError as error:
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI={masked(uri)}: its driver is missing ({error}). Install it (pip "
+            "install psycopg2-binary for postgresql://, pymysql for mysql+pymysql://), or name "
+            "another place; unset, runs go to the database in mlruns/."
+        ) from None
+    except (ArgumentError, ValueError) as error:  # the latter of a port that is no number
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI={masked(uri)}: no address of a database ({error}). Expected "
+            "postgresql://USER:PASSWORD@HOST/DATABASE, with / and @ in a password as %2F and %40."
+        ) from None
 
 
 def project_name(dataset: str) -> str:

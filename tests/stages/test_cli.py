@@ -1,5 +1,6 @@
 """A stage ends with the DVC that started it, and says errors in one line."""
 
+import errno
 import os
 import signal
 import sqlite3
@@ -193,6 +194,23 @@ def test_an_error_of_the_users_is_one_line(
         cli.run(refuse, cli.parser(""))
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: seed: got -1, expected 0 or more\n"
+
+
+def test_an_error_without_a_file_names_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: "/somewhere/else")
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with pytest.raises(SystemExit):
+        cli.run(fill, cli.parser(""))
+    assert capsys.readouterr().err == (
+        "error: file system (temporary folder: /somewhere/else): No space left on device. Make "
+        "room there and run again: what is finished is kept.\n"
+    )
 
 
 def test_a_finished_stage_has_said_all_and_runs_what_was_to_run_at_its_end(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Image files classified: the same probabilities whichever way a model is reached."""
 
 import csv
+import os
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ def test_all_ways_to_a_model_give_equal_probabilities(
         "mlflow pyfunc": mlflow.pyfunc.load_model(uri).predict(images),
     }
     for name in ("champion", "cnn", best):
-        call("--model", name, place / "pictures", "--out", tmp_path / "said.csv")
+        call("--model", name, place / "pictures", "--all", "--out", tmp_path / "said.csv")
         ways[f"--model {name}"] = _written(tmp_path / "said.csv")[1]
     for way, found in ways.items():
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=way)
@@ -120,11 +122,12 @@ def test_a_row_names_file_label_probability_and_second_choice(
     call: Any, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = place / "pictures" / "1.png"
-    call("--model", "cnn", picture, "--out", tmp_path / "said.csv", "--grad-cam", tmp_path / "maps")
+    written = ("--out", tmp_path / "said.csv", "--grad-cam", tmp_path / "maps")
+    call("--model", "cnn", picture, "--all", *written)
     [row], [shares] = _written(tmp_path / "said.csv")
     second, first = np.argsort(shares)[-2:]
     assert row["file"] == str(picture)
-    assert (row["label"], row["second"]) == (str(first), str(second))
+    assert (row["label"], row["label_2"]) == (str(first), str(second))
     assert float(row["probability"]) == shares[first]
     assert f"{shares[first]:.1%}" in capsys.readouterr().out
     with Image.open(tmp_path / "maps" / "0001-1.png") as overlay:
@@ -198,3 +201,106 @@ def test_a_broken_model_file_is_refused(call: Any, place: Path, tmp_path: Path) 
     (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 not a zip")
     with pytest.raises(AtlasError, match=r"broken\.keras: refused as a model"):
         call("--model", tmp_path / "broken.keras", place / "pictures")
+
+
+def test_without_all_the_file_holds_the_likeliest_classes_whatever_its_form(
+    call: Any, place: Path, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    call("--model", "cnn", place / "pictures", "--out", tmp_path / "all.csv", "--all")
+    every = _written(tmp_path / "all.csv")[1]
+    call("--model", "cnn", place / "pictures", "--out", tmp_path / "top.csv")
+    call("--model", "cnn", place / "pictures", "--out", tmp_path / "top.parquet")
+    ranked = ["", "_2", "_3", "_4", "_5"]
+    for table in (pd.read_csv(tmp_path / "top.csv"), pd.read_parquet(tmp_path / "top.parquet")):
+        assert list(table) == [
+            "file",
+            *(f"{c}{r}" for r in ranked for c in ("label", "probability")),
+        ]
+        found = table[[f"probability{rank}" for rank in ranked]].to_numpy()
+        np.testing.assert_allclose(found, -np.sort(-every)[:, :5], atol=1e-7)
+        named = table[[f"label{rank}" for rank in ranked]].astype(int).to_numpy()
+        np.testing.assert_array_equal(named, np.argsort(-every)[:, :5])
+
+
+def test_files_are_answered_batch_by_batch(
+    call: Any, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    call("--model", "cnn", place / "pictures", "--out", tmp_path / "once.csv")
+    monkeypatch.setattr(prediction, "BATCH", 2)
+    monkeypatch.setattr(predict, "NUM_SHOWN", 2)
+    maps = tmp_path / "maps"
+    call("--model", "cnn", place / "pictures", "--out", tmp_path / "said.csv", "--grad-cam", maps)
+    assert (tmp_path / "said.csv").read_bytes() == (tmp_path / "once.csv").read_bytes()
+    assert sorted(path.name for path in maps.iterdir()) == [
+        "0001-0.png",
+        "0002-1.png",
+        "0003-2.png",
+    ]
+    assert "2 of 3 images shown" in capsys.readouterr().out
+
+
+def test_odd_names_are_answered_and_do_no_harm(
+    call: Any, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    picture = (place / "pictures" / "0.png").read_bytes()
+    names = [b"=cmd.png", b"\x1b[31mred.png", b"new\nline.png", b"\xff.png", b"n" * 250 + b".png"]
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(picture)
+    os.mkfifo(folder / "pipe.png")
+    monkeypatch.chdir(folder)
+    with pytest.raises(AtlasError, match="1 of 6 files are no usable images"):
+        call("--model", "cnn", ".", "--out", tmp_path / "said.csv", "--grad-cam", tmp_path / "maps")
+    found = sorted(row["file"] for row in _written(tmp_path / "said.csv")[0])
+    escaped = ["./=cmd.png", "\\x1b[31mred.png", "\\xff.png", "n" * 250 + ".png", "new\\nline.png"]
+    assert found == sorted(escaped)
+    assert len(list((tmp_path / "maps").iterdir())) == 5
+    said = capsys.readouterr()
+    assert "pipe.png: no file but a pipe" in said.err
+    assert "\x1b" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda weights: [one * np.nan for one in weights], "are NaN or infinite"),
+        (lambda weights: [one * 0 + 1 for one in weights], "is no softmax"),
+    ],
+)
+def test_what_is_no_probability_is_named(
+    call: Any, place: Path, tmp_path: Path, spoil: Any, said: str
+) -> None:
+    import keras
+
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(10)(flat))
+    model.set_weights(spoil(model.get_weights()))
+    model.save(tmp_path / "spoilt.keras")
+    with pytest.raises(AtlasError, match=rf"spoilt\.keras: what it gives are no probab.*{said}"):
+        call("--model", tmp_path / "spoilt.keras", place / "pictures", "--out", tmp_path / "s.csv")
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_damaged_model_files_are_refused_in_one_line(
+    call: Any, place: Path, tmp_path: Path
+) -> None:
+    whole = bytearray((place / "models" / "cnn" / "seed-1.best.keras").read_bytes())
+    path = tmp_path / "damaged.keras"
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as deep:
+        deep.writestr("config.json", "[" * 100_000 + "]" * 100_000)
+    contents = [path.read_bytes()]
+    for _ in range(10):
+        flipped = bytearray(whole)
+        for at in rng.integers(0, len(whole), 20):
+            flipped[at] ^= 0xFF
+        contents.append(bytes(flipped))
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(AtlasError, match=r"damaged\.keras: refused as a model: ") as caught:
+            call("--model", path, place / "pictures")
+        assert "\n" not in str(caught.value)

@@ -148,3 +148,32 @@ def test_a_database_of_mlflow_is_refused(tmp_path):
         opened(tmp_path, url=f"sqlite:///{path}"),
     ):
         pass
+
+
+def test_two_clones_that_share_a_study_share_its_lock(tmp_path):
+    from filelock import FileLock, Timeout
+
+    (tmp_path / "shared").mkdir()
+    url = f"sqlite:///{tmp_path}/shared/studies.db"
+    with opened(tmp_path / "one", url=url):
+        lock = FileLock(tmp_path / "shared" / ".map-dense-0.lock")
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+    with lock.acquire(timeout=0):
+        pass
+    assert storage._locks(url, tmp_path / "two") == tmp_path / "shared"
+
+
+def test_the_lock_of_a_study_on_a_server_is_the_same_for_all_clones(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.tempfile, "gettempdir", lambda: str(tmp_path))
+    url = "postgresql://u:p@h/d"
+    found = storage._locks(url, tmp_path / "one")
+    assert found == storage._locks(url, tmp_path / "two")
+    assert found.stat().st_mode & 0o777 == 0o700
+    found.chmod(0o777)
+    with pytest.raises(storage.StorageError, match="not a folder of yours alone"):
+        storage._locks(url, tmp_path / "one")
+    found.rmdir()
+    found.symlink_to(tmp_path)
+    with pytest.raises(storage.StorageError, match="not a folder of yours alone"):
+        storage._locks(url, tmp_path / "one")

@@ -1,4 +1,5 @@
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -85,3 +86,21 @@ def test_a_moved_project_takes_its_artifacts_along(root: Path) -> None:
             assert locations == [("/elsewhere",), (new,)]
             uris = database.execute("SELECT artifact_uri FROM runs").fetchall()
             assert uris == [(f"{new}/r1/artifacts",), (f"{old}-not/r2",)]
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("postgresql+pg8000://u:S3cr3t@h/d", r"://\*\*\*@h/d: its driver is missing .*pip install"),
+        ("mysql+nothing://u:S3cr3t@h/d", r"no address of a database .*mysql\.nothing"),
+        ("postgresql://u:S3cr3t@h:port/d", "no address of a database"),
+    ],
+)
+def test_a_database_without_its_driver_is_one_sentence_before_any_work(
+    root: Path, monkeypatch: pytest.MonkeyPatch, uri: str, said: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pg8000", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match=said) as caught:
+        address.backend_uri()
+    assert "S3cr3t" not in str(caught.value) and "\n" not in str(caught.value)
