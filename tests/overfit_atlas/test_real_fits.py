@@ -1,4 +1,4 @@
-"""The diagnosis on fits of real images: what a reader of the curves sees, it must see.
+"""The judgement on fits of real images: what a reader of the curves sees, it must see.
 
 `fits/cnn.npz` holds five seeds of the default CNN, 20 epochs: losses of 400 images of each split in
 hundredths of a nat, and which of them are classified correctly, packed to bits.
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.diagnosis.diagnose import diagnose
 
+from overfit_atlas.facts import Facts
+from overfit_atlas.judgement import judge
 from overfit_atlas.scoring.fits import Fit, PerImage
-from pipeline.params import Evaluate
 
 FITS = Path(__file__).parent / "fits"
 
@@ -37,38 +37,40 @@ def _history(known, seed):
     return Fit(pd.concat(tables, ignore_index=True), PerImage(**arrays), seed)
 
 
-def judged(histories):
-    return diagnose("cnn", histories, Evaluate(), num_classes=10)
+def judged(fits):
+    return judge("cnn", fits, facts=Facts((0.1,) * 10, 10, 400))
 
 
 def test_a_cnn_whose_validation_loss_turns_round_is_overfit(cnn):
     found = judged(cnn)
-    assert (found.verdict, found.onsets["loss"].status) == ("overfit", "confirmed")
-    assert 8 <= found.onsets["loss"].median <= 10
-    assert found.onsets["loss"].num_confirmed >= 4
-    assert found.excess_gap["loss"].low > 0.05
-    assert found.rise["loss"].low > 0
+    onset, damage = found.onset["loss"], found.damage["loss"]
+    assert (found.verdict, onset.status) == ("overfit", "confirmed")
+    assert found.plainly
+    assert 8 <= onset.epoch <= 10
+    assert onset.low <= 8 and onset.high < 20
+    assert damage.low > damage.material
 
 
 def test_its_curves_alone_tell_as_much(cnn):
     found = judged([Fit(one.curves, None, one.seed) for one in cnn])
     assert found.verdict == "overfit"
-    assert found.excess_gap["loss"].low > 0.05
+    assert found.onset["loss"].status == "confirmed"
+    assert found.damage["loss"].low > 0.05
 
 
-def test_the_same_fits_stopped_before_they_turn_are_not(cnn):
+def test_the_same_fits_stopped_before_they_turn_have_no_onset(cnn):
     def head(one):
         curves = one.curves[one.curves["epoch"] <= 9]
         return Fit(curves, one.per_image.head(9), one.seed)
 
     found = judged([head(one) for one in cnn])
-    assert found.verdict != "overfit"
-    assert found.onsets["loss"].status != "confirmed"
+    assert found.onset["loss"].status != "confirmed"
+    assert found.kind not in ("wrong more often", "too sure")
 
 
 def test_seeds_together_leave_less_doubt_than_each_alone(cnn):
-    def doubt(histories):
-        excess = judged(histories).excess_gap["loss"]
-        return excess.value - excess.low
+    def doubt(fits):
+        damage = judged(fits).damage["loss"]
+        return damage.value - damage.low
 
     assert doubt(cnn) < np.mean([doubt([one]) for one in cnn])
