@@ -67,14 +67,17 @@ def digits_folder(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+PACKAGES = ("overfit_atlas", "pipeline")
+
+
 @pytest.fixture(scope="session")
 def sources() -> "Sources":
-    """The modules of `pipeline`, and which imports which."""
+    """The modules of both packages, and which imports which."""
     return Sources(ROOT)
 
 
 class Sources:
-    """The modules of `pipeline` by dotted name, and the text files git would track."""
+    """The modules of `PACKAGES` by dotted name, and the text files git would track."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,7 +86,7 @@ class Sources:
     def modules(self) -> dict[str, Path]:
         """Every module's file; a package's is its __init__.py."""
         found = {}
-        for path in sorted((self.root / "pipeline").rglob("*.py")):
+        for path in sorted(one for name in PACKAGES for one in (self.root / name).rglob("*.py")):
             parts = path.relative_to(self.root).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         return found
@@ -112,19 +115,21 @@ class Sources:
         """The syntax tree of a module."""
         return ast.parse(self.modules[module].read_text(encoding="utf-8"))
 
-    @cache  # noqa: B019
-    def imported(self, module: str) -> frozenset[str]:
-        """All a module imports when it runs, also inside functions; not what only types need."""
-        found: set[str] = set()
+    def running(self, module: str) -> Iterator[ast.AST]:
+        """The nodes of a module's syntax tree, without what only types need."""
         skipped = {
             id(inner)
             for node in ast.walk(self.tree(module))
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
             for inner in ast.walk(node)
         }
-        for node in ast.walk(self.tree(module)):
-            if id(node) in skipped:
-                continue
+        return (node for node in ast.walk(self.tree(module)) if id(node) not in skipped)
+
+    @cache  # noqa: B019
+    def imported(self, module: str) -> frozenset[str]:
+        """All a module imports when it runs, also inside functions; not what only types need."""
+        found: set[str] = set()
+        for node in self.running(module):
             if isinstance(node, ast.Import):
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:

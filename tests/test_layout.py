@@ -4,26 +4,56 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import pytest
 
 # One way: each may import what stands before it. Verbs are stages; all else are nouns.
-LAYERS = (
+CORE = (
     "__init__",
     "addresses",
     "errors",
+    "scoring",
+    "rules",
+    "estimates",
+    "facts",
+    "draws",
+    "curve_draws",
+    "prechelt",
+    "resampling",
+    "verdicts",
+    "recalibration",
+    "findings",
+    "words",
+    "record",
+    "judgement",
+    "comparison",
+    "remedies",
+    "summary",
+    "per_class",
+    "reliability",
+    "gap_map",
+    "images",
+    "active_run",
+    "logged",
+    "clean_scores",
+    "cli",
+    "__main__",
+)
+PIPELINE = (
+    "__init__",
     "quiet",
     "files",
     "params",
-    "texts",
     "data",
     "models",
     "tiny_images",
     "prediction",
-    "diagnosis",
     "training",
+    "trained",
+    "ledger",
     "explain",
     "evaluation",
     "plots",
@@ -31,13 +61,28 @@ LAYERS = (
     "comparing",
     "reporting",
     "tracking",
-    "clean_scores",
     "stages",
     "preset",
 )
-RUNNABLE = {"stages", "preset"}  # preset runs no stage: it writes the arguments of `dvc exp run`
-# Of what a notebook uses directly, CleanScores alone may log: to the run its user began.
-LOGGING = {"tracking", "clean_scores", "stages"}
+LAYERS = tuple(
+    f"{package}.{layer}"
+    for package, layers in (("overfit_atlas", CORE), ("pipeline", PIPELINE))
+    for layer in layers
+)
+# What the core imports with a file, and what single files of it import on request.
+LIGHT = {"numpy", "scipy", "pandas"}
+ON_REQUEST = {
+    "overfit_atlas.per_class": {"sklearn"},
+    "overfit_atlas.gap_map.surface": {"sklearn"},
+    "overfit_atlas.active_run": {"mlflow"},
+    "overfit_atlas.clean_scores": {"keras"},
+}
+RUNNABLE = {
+    "overfit_atlas.__main__",
+    "pipeline.stages",
+    "pipeline.preset",
+}  # preset runs no stage: it writes the arguments of `dvc exp run`
+LOGGING = {"pipeline.tracking", "pipeline.stages"}
 HEAVY = {"tensorflow", "keras", "mlflow", "torch"}
 SLOW = HEAVY | {"matplotlib", "seaborn", "sklearn", "pandas", "optuna", "distributed"}
 LONGEST_FUNCTION, LONGEST_FILE, MOST_PARAMETERS = 60, 360, 6
@@ -61,8 +106,14 @@ FORBIDDEN = re.compile(
 
 
 def _layer(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    package, *parts = module.split(".")
+    return f"{package}.{parts[0] if parts else '__init__'}"
+
+
+def _outside(names: Iterable[str]) -> set[str]:
+    """The packages of others among imported names."""
+    known = set(sys.stdlib_module_names) | {"pipeline", "overfit_atlas"}
+    return {name.split(".")[0] for name in names} - known
 
 
 def _functions(tree: ast.Module) -> list[Any]:
@@ -80,7 +131,7 @@ def test_imports_go_one_way(sources: Any) -> None:
         for module in sources.modules
         for other in sources.imported_here(module)
         if LAYERS.index(_layer(other)) > LAYERS.index(_layer(module))
-        or (_layer(other) == "tracking" and _layer(module) not in LOGGING)
+        or (_layer(other) == "pipeline.tracking" and _layer(module) not in LOGGING)
     ]
     assert wrong == []
 
@@ -110,13 +161,30 @@ def _circle(imports: dict[str, set[str]]) -> list[str]:
 def _imported_by_name(sources: Any, module: str) -> set[str]:
     """The modules of this project that a module names; `from package import module` names one."""
     found = set()
-    for node in ast.walk(sources.tree(module)):
+    for node in sources.running(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if name in sources.modules else node.module for name in inner}
     return found & sources.modules.keys() - {module}
+
+
+def test_the_core_knows_nothing_of_the_pipeline_and_little_of_others(sources: Any) -> None:
+    for module in sources.modules:
+        if not module.startswith("overfit_atlas"):
+            continue
+        names = sources.imported(module)
+        assert not {name for name in names if name.split(".")[0] == "pipeline"}, module
+        assert _outside(names) <= LIGHT | ON_REQUEST.get(module, set()), module
+
+
+def test_judging_loads_only_light_packages() -> None:
+    loaded = _loaded_by(["overfit_atlas.judgement", "overfit_atlas.words.sentences"])
+    assert "numpy" in loaded
+    assert loaded & (HEAVY | {"sklearn", "matplotlib", "optuna", "pipeline"}) == set()
+    light = _loaded_by(["overfit_atlas"])
+    assert light & LIGHT == set()
 
 
 def test_no_verb_imports_a_verb(sources: Any) -> None:
@@ -150,13 +218,14 @@ def test_only_tracking_imports_mlflow(sources: Any) -> None:
     users = {
         _layer(module)
         for module in sources.modules
-        if "mlflow" in {name.split(".")[0] for name in sources.imported(module)}
+        if module not in ON_REQUEST
+        and "mlflow" in {name.split(".")[0] for name in sources.imported(module)}
     }
-    assert users == {"tracking"}
+    assert users == {"pipeline.tracking"}
 
 
 def test_stages_start_without_heavy_modules(sources: Any) -> None:
-    stages = sorted(module for module in sources.modules if _layer(module) == "stages")
+    stages = sorted(module for module in sources.modules if _layer(module) == "pipeline.stages")
     assert _loaded_by(stages) & HEAVY == set()
 
 

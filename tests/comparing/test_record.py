@@ -63,6 +63,9 @@ def test_each_seed_may_draw_its_own_part_and_shares_it_with_all_variants(tmp_pat
         ({"ensemble": "all"}, "got 'all'"),
         ({"ensemble": True}, "got True"),
         ({"ensemble": 3}, "3 members need at least 4 seeds, got 3"),
+        ({"temperature": 2.0}, "temperature: got 2.0, expected true or false"),
+        ({"temperature": True, "ensemble": 2}, "temperature: not with ensemble"),
+        ({"temperature": False}, "changes nothing"),
     ],
 )
 def test_a_wrong_override_is_refused_by_its_key(changes, said):

@@ -1,4 +1,4 @@
-"""Made-up histories whose truth is known, to measure how often the diagnosis is right.
+"""Made-up histories whose truth is known: for tests of pages, and of what must not be missed.
 
 They are made from mean curves (fall, plateau, rise) and from noise as fits show it, and know
 nothing of the rules that judge them:
@@ -43,7 +43,7 @@ class Case:
     """A synthetic model with its truth.
 
     Attributes:
-        verdict: what a diagnosis should say.
+        verdict: what is true of the mean curves.
         onsets: the true onset of each seed, 1-based; None where there is none.
         clear: for overfits, whether the mean loss ends at least 25 % and 0.1 nats above its
             minimum.
@@ -70,23 +70,25 @@ def make(kind: str, seed: int, num_seeds: int | None = None) -> Case:
     if kind == "nan at the end":
         histories = [_broken(history) for history in histories]
     best = max(float(history.series("probe", "accuracy")[-1]) for history in histories)
-    ahead = 0.2 if verdict == "underfit" else rng.uniform(-0.05, 0.01)
+    ahead = 0.2 if kind == "underfit" else rng.uniform(-0.05, 0.01)
     return Case(
         kind=kind,
         verdict=verdict,
-        onsets=tuple(_onset(one) if verdict == "overfit" else None for one in shapes),
+        onsets=tuple(_onset(one) for one in shapes),
         histories=tuple(histories),
-        clear=verdict == "overfit" and _is_clear(shape),
+        clear=_is_clear(shape),
         reference=float(np.clip(np.nan_to_num(best) + ahead, 0, 1)),
     )
 
 
-def _onset(shape: Shape) -> int:
-    return int(np.argmin(shape.val + shape.rise)) + 1
+def _onset(shape: Shape) -> int | None:
+    return int(np.argmin(shape.val + shape.rise)) + 1 if shape.rise.any() else None
 
 
 def _is_clear(shape: Shape) -> bool:
     mean = shape.val + shape.rise
+    if not shape.rise.any():
+        return False
     worse = float(mean[-1] - mean.min())
     return worse >= 0.1 and worse >= 0.25 * float(mean.min())
 
@@ -164,7 +166,7 @@ def _double_descent(rng: Generator) -> Shape:
     )
 
 
-def _memorising(rng: Generator) -> Shape:
+def _by_heart(rng: Generator) -> Shape:
     good = _good(rng)
     num_epochs = len(good.val)
     probe = _falling(num_epochs, 0.003, num_epochs / rng.uniform(8, 12))
@@ -179,7 +181,7 @@ def _two_epochs(rng: Generator) -> Shape:
 KINDS: dict[str, tuple[str, Callable[[Generator], Shape]]] = {
     "ideal": ("good fit", _good),
     "noisy plateau": ("good fit", _noisy),
-    "censored": ("good fit", _censored),
+    "censored": ("underfit", _censored),
     "double descent": ("good fit", _double_descent),
     "underfit": ("underfit", _underfit),
     "overfit 0.25": ("overfit", _overfit(0.25)),
@@ -187,8 +189,8 @@ KINDS: dict[str, tuple[str, Callable[[Generator], Shape]]] = {
     "overfit 1": ("overfit", _overfit(1.0)),
     "overfit 2": ("overfit", _overfit(2.0)),
     "overfit 1, noisy": ("overfit", _noisy_overfit),
-    "memorising": ("memorising", _memorising),
-    "gap widens": ("good fit", _widening),
+    "by heart": ("overfit", _by_heart),
+    "gap widens": ("overfit", _widening),
     "nan at the end": ("undetermined", _good),
     "two epochs": ("undetermined", _two_epochs),
 }

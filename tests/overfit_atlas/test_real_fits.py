@@ -1,4 +1,4 @@
-"""The diagnosis on fits of real images: what a reader of the curves sees, it must see.
+"""The judgement on fits of real images: what a reader of the curves sees, it must see.
 
 `fits/cnn.npz` holds five seeds of the default CNN, 20 epochs: losses of 400 images of each split in
 hundredths of a nat, and which of them are classified correctly, packed to bits.

@@ -48,8 +48,8 @@ def test_an_overfit_rises_after_its_onset_by_the_strength_it_has():
         assert history.series("probe", "loss")[-1] < history.series("probe", "loss")[onset - 1]
 
 
-@pytest.mark.parametrize("kind", ["ideal", "noisy plateau", "underfit", "memorising"])
-def test_what_does_not_overfit_has_no_onset(kind):
+@pytest.mark.parametrize("kind", ["ideal", "noisy plateau", "underfit", "by heart"])
+def test_what_does_not_rise_has_no_onset(kind):
     case = synthetic.make(kind, 0)
     assert set(case.onsets) == {None}
     assert not case.clear

@@ -77,10 +77,10 @@ def test_each_panel_says_which_way_is_better() -> None:
 
 def test_the_finding_groups_the_remedies_by_class() -> None:
     said = comparison.remedies_finding(effects(), "en")
-    assert said == "Cures: good, best. Harms: bad. No effect shown: weak."
+    assert said == "Cures: good, best. Harms: bad. No effect that matters: weak."
 
 
-@pytest.mark.parametrize("kind", ["cures", "improves", "masks", "harms", "no effect"])
+@pytest.mark.parametrize("kind", ["cures", "improves", "masks", "harms", "no effect", "unclear"])
 def test_every_class_of_remedy_has_a_look_and_words(kind: str) -> None:
     from overfit_atlas.words import text
 

@@ -141,11 +141,11 @@ def test_a_panel_without_any_epoch_to_mark_has_no_strip() -> None:
     assert len(curves.learning_curves({"cnn": table}, "en", nothing).axes) == 2
 
 
-def test_an_onset_of_few_seeds_is_neither_none_nor_a_mark() -> None:
-    some = marks("none", np.nan)
-    some.loc[1, ["low", "high"]] = [2.0, 3.0]
-    figure = curves.learning_curves({"cnn": history([[1.0, 0.5, 0.6, 0.7]])}, "en", some)
-    assert "in fewer than half of the seeds" in said(figure)
+def test_no_onset_is_no_mark_though_the_best_epoch_has_an_interval() -> None:
+    none = marks("none", np.nan)
+    none.loc[1, ["low", "high"]] = [2.0, 3.0]
+    figure = curves.learning_curves({"cnn": history([[1.0, 0.5, 0.6, 0.7]])}, "en", none)
+    assert "no onset" in said(figure)
     assert not any(line.get_marker() == "^" for line in figure.axes[1].lines)
 
 
@@ -163,9 +163,9 @@ def test_a_missing_onset_is_said_in_words(status: str, words: str) -> None:
     assert words in said(figure)
 
 
-def test_marks_of_the_calibration_belong_to_its_error() -> None:
-    table = marks("confirmed", 3).replace({"metric": {"loss": "calibration"}})
-    assert len(curves.marks_of(table, "ece", {"cnn": table})) == 2
+def test_marks_belong_to_the_score_they_are_of() -> None:
+    table = marks("confirmed", 3).replace({"metric": {"loss": "calibrated_loss"}})
+    assert len(curves.marks_of(table, "calibrated_loss", {"cnn": table})) == 2
     assert len(curves.marks_of(table, "loss", {"cnn": table})) == 0
     assert len(curves.marks_of(None, "loss", {"cnn": table})) == 0
 

@@ -1,7 +1,7 @@
 """Made-up results in the form in which the stages write them, so that a page can be tested alone.
 
 The images are real digits; the "models" are nearest-mean classifiers of different sharpness, and
-their learning curves come from `diagnosis.synthetic`, so that every verdict occurs.
+their learning curves are made up as well, so that every verdict occurs.
 """
 
 import json
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pipeline.diagnosis.diagnose import diagnose
-from pipeline.diagnosis.verdict import Reference
 
+from overfit_atlas.facts import Facts
+from overfit_atlas.judgement import judge
+from overfit_atlas.rules import Rules
 from overfit_atlas.scoring import scores
 from pipeline.data.prepared import Prepared
-from pipeline.params import Evaluate
 from tests.overfit_atlas import synthetic
 
 SEEDS = 3
-KINDS = {"dense": "overfit 2", "cnn": "memorising", "efficientnet": "underfit", "ensemble": "ideal"}
+KINDS = {"dense": "overfit 2", "cnn": "by heart", "efficientnet": "underfit", "ensemble": "ideal"}
 SHARPNESS = {"dense": 2.0, "cnn": 4.0, "efficientnet": 0.5, "ensemble": 3.0}
 SPLITS = ("probe", "val", "test")
 COMPARISON = {
@@ -47,12 +47,11 @@ COMPARISON = {
 def write(folder: Path, data: Prepared, models: Mapping[str, str] = KINDS) -> None:
     """Write results of `models`, by name the kind of their curves, below `folder`."""
     metrics, diagnosis = {}, {}
-    reference = Reference(0.95, "model", "cnn")
+    rules, facts = Rules(target_accuracy=0.9), Facts((0.1,) * 10, 10)
     for number, (name, kind) in enumerate(models.items()):
         predictions = predict(data, SHARPNESS.get(name, 1.0), number)
         case = synthetic.make(kind, seed=7, num_seeds=SEEDS)
-        found = diagnose(name, case.histories, Evaluate(), reference, num_classes=10)
-        diagnosis[name] = found.as_json()
+        diagnosis[name] = judge(name, case.histories, rules, facts).as_json()
         metrics[name] = {split: summary(*predictions[split]) for split in SPLITS}
         save_per_image(folder / "models" / name, data, number)
         if name != "ensemble":

@@ -53,16 +53,34 @@ def test_the_answer_comes_first_and_the_method_last(whole: str) -> None:
 
 def test_the_headline_names_verdicts_and_the_best_model(whole: str) -> None:
     words = plain(whole)
-    assert "dense overfits; cnn knows its training images by heart, without harm so far." in words
+    assert "dense and cnn overfit; efficientnet has not learned enough" in words
     assert re.search(r"validation is \w+, which classifies [\d.]+% \([\d.]+–[\d.]+%\) of", words)
 
 
 def test_each_verdict_is_a_sentence_with_onset_gap_and_intervals(whole: str) -> None:
     card = plain(re.findall(r'<article class="answer">.*?</article>', whole, re.S)[0])
-    assert card.startswith("dense overfit The validation loss was lowest around epoch")
+    assert card.startswith("dense overfit, ")
+    assert re.search(r"Probability of the verdict \d+%", card)
     assert re.search(r"Gap in loss, last epoch \+1\.\d\d nats \+[\d.]+ to \+[\d.]+", card)
-    assert re.search(r"Overfitting begins at epoch \d+ \d+–\d+, in 3 of 3 seeds", card)
-    assert "Worth trying Stop at the best epoch" in card
+    assert re.search(r"Damage of the loss since the best epoch \+[\d.]+ nats", card)
+    assert re.search(r"Overfitting begins at epoch \d+ \d+–\d+", card)
+
+
+def test_the_advice_is_what_this_run_measured(whole: str) -> None:
+    cards = [plain(c) for c in re.findall(r'<article class="answer">.*?</article>', whole, re.S)]
+    measured = "dropout 0.5: better on new images and a smaller gap, beyond stopping in time"
+    assert f"Worth trying {measured} (measured on dense)." in cards[0]
+    # The measured remedies are against overfitting; other verdicts have the usual advice.
+    assert measured not in cards[2] and "Worth trying" in cards[2]
+
+
+def test_where_nothing_helped_that_is_the_advice(tmp_path: Path, digits_folder: Path) -> None:
+    found = pages.everything(digits_folder, tmp_path / "all")
+    kinds = found.compare["remedies"]["summary"]["kinds"]
+    for name in kinds:
+        kinds[name] = {"last": "harms", "best": "unclear"}
+    text = plain(pages.rendered(found, {}))
+    assert "None of the remedies measured here on dense surely helps." in text
 
 
 def test_scores_carry_split_seeds_images_and_interval(whole: str) -> None:

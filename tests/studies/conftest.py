@@ -26,6 +26,7 @@ SETTINGS = {
     "tune.search_trials": 12,
     "tune.threshold": 0.2,
     "evaluate.num_resamples": 100,
+    "evaluate.num_draws": 100,
 }
 
 

@@ -112,7 +112,7 @@ def test_a_point_keeps_what_tells_whether_another_one_is_better(scored, results)
     )
     assert (kept["if_simple"]["verdict"], kept["if_simple"]["kind"]) == ("underfit", "too simple")
     found = scoring.rival(kept)
-    assert len(found.drawn["probe/accuracy"]) == 400
+    assert len(found.drawn["probe/accuracy"]) == 100
 
 
 def test_attributes_are_plain_json_without_nan(results, scored):
