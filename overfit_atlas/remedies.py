@@ -6,7 +6,7 @@ same images. Images are crossed with seeds, so the error of its mean comes from 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,8 +188,8 @@ class _Crossed:
         """
         num_seeds = len(self.seeds)
         sizes = [part.images.size for part in self.parts]
-        left: Floats | np.float64 = np.float64(0)
-        shared: Floats | np.float64 = np.float64(0)
+        left: Any = 0.0
+        shared: Any = 0.0
         for (image, rest), size in zip(squares, sizes, strict=True):
             left = left + rest / size
             shared = shared + np.maximum(image - rest, 0) / (num_seeds * size)

@@ -3,6 +3,7 @@
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import is_curve, meaning
@@ -44,7 +45,7 @@ def of_run(identifier: str) -> Raw:
     return merged(curves, str(run.info.run_name or identifier), "mlflow")
 
 
-def _by_time(client, identifier: str, key: str):  # type: ignore[no-untyped-def]
+def _by_time(client: Any, identifier: str, key: str) -> list[Any]:
     return sorted(client.get_metric_history(identifier, key), key=lambda m: (m.step, m.timestamp))
 
 

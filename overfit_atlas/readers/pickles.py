@@ -12,6 +12,7 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class _DType:
         return np.dtype(self.code)
 
 
-class _Array(list):
+class _Array(list[Any]):
     """NumPy's array: a list of its numbers, filled when its state comes."""
 
     def __setstate__(self, state: object) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from overfit_atlas.errors import ReadError
@@ -19,6 +19,8 @@ _DECIMAL = re.compile(r"\d[.,]\d")
 _RULE = re.compile(r"^[\s\-|+:=─━│┃┼╇]*$")
 _METRIC = re.compile(r"^(?:metric|metric[_ ]?name|tag|key|name|variable)$", re.I)
 Rows = list[list[str]]
+Split = Callable[[str], list[str]]
+"""A way to split a line into cells."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read(source: Source) -> list[Raw] | None:
     return None
 
 
-def _by(mark: str):  # type: ignore[no-untyped-def]
+def _by(mark: str) -> Split:
     def split(line: str) -> list[str]:
         return (
             next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
@@ -62,7 +64,7 @@ def _columns(line: str) -> list[str]:
     return re.split(r"\s{2,}", line.strip())
 
 
-def _split(split, line: str) -> list[str]:  # type: ignore[no-untyped-def]
+def _split(split: Split, line: str) -> list[str]:
     if len(line) > MAX_LINE:
         return []
     try:
@@ -71,7 +73,7 @@ def _split(split, line: str) -> list[str]:  # type: ignore[no-untyped-def]
         return []
 
 
-def _sections(split, lines: list[str]) -> list[Section]:  # type: ignore[no-untyped-def]
+def _sections(split: Split, lines: list[str]) -> list[Section]:
     """Headers and rows by one way of splitting lines; none where no header is found."""
     start = next((i for i, line in enumerate(lines[:SEARCHED])
                   if _starts(split, lines, i)), None)  # fmt: skip
@@ -87,7 +89,7 @@ def _sections(split, lines: list[str]) -> list[Section]:  # type: ignore[no-unty
     return [section for section in found if section.rows]
 
 
-def _starts(split, lines: list[str], i: int) -> bool:  # type: ignore[no-untyped-def]
+def _starts(split: Split, lines: list[str], i: int) -> bool:
     header = _split(split, lines[i])
     if not is_header(header):
         return False

@@ -82,7 +82,8 @@ class Diagnosis:
         found = self._at("onset", score)
         if not isinstance(found, Mapping):
             return None
-        return Onset(**{name: found.get(name) for name in Onset.__dataclass_fields__})
+        fields: dict[str, Any] = {name: found.get(name) for name in Onset.__dataclass_fields__}
+        return Onset(**fields)
 
     def number(self, *path: str) -> Number | None:
         """The number at `path` ("gap", "loss"), with its interval."""

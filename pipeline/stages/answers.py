@@ -1,4 +1,4 @@
-"""What a model says of image files, and how it is written: CSV or Parquet, as it comes.
+r"""What a model says of image files, and how it is written: CSV or Parquet, as it comes.
 
 However many files there are, memory holds one batch of them. Control characters and bytes that are
 no UTF-8 are escaped (`\\x1b`), and no cell starts like a formula of a spreadsheet: a file `=a.png`

@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"{tracking.send_kept()} records sent to {tracking.masked(tracking.backend_uri())}")
         return
     os.nice(NICER)
-    sys.stdout = sys.stderr = Masked(sys.stderr)  # type: ignore[assignment]
+    sys.stdout = sys.stderr = Masked(sys.stderr)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s")
     try:
         tracking.follow()

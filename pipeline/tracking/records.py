@@ -178,7 +178,12 @@ def curve_points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
     A seed that stopped earlier counts in the mean as far as it came.
     """
     means = table.drop(columns="seed", errors="ignore").groupby(["split", "epoch"]).mean()
-    yield from named(means.reset_index().to_dict("records"))
+    yield from named(rows_of(means.reset_index()))
+
+
+def rows_of(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table, by the names of its columns."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def file_hash(path: Path) -> str:

@@ -1,7 +1,5 @@
 """Folders: of tools, of one run, of several models."""
 
-# ruff: noqa: E501 (lines of logs as they are)
-
 import json
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Any bytes give fits or one line of refusal, soon and in little memory."""
 
-# ruff: noqa: E501 (lines of logs as they are)
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """Pickles: plain data is read, and nothing but plain data is built."""
 
-# ruff: noqa: E501 (lines of logs as they are)
-
 import io
 import pickle
 import zipfile

@@ -1,7 +1,5 @@
 """Nested data: JSON of all shapes, printed Python, dicts, lists in text."""
 
-# ruff: noqa: E501 (lines of logs as they are)
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables as text: separators, names, blanks, what is no row of an epoch."""
 
-# ruff: noqa: E501 (lines of logs as they are)
-
 import io
 from collections.abc import Callable
 from typing import Any
@@ -271,8 +269,7 @@ def test_a_last_row_cut_short_is_left_out(run: Any, read_text: Reading) -> None:
 def test_a_column_tells_fits_apart(run: Any, read_text: Reading, column: str, seeded: bool) -> None:
     lines = [f"{column},epoch,loss,accuracy,val_loss,val_accuracy"]
     for i, row in enumerate(run.rows(*ROLES), 1):
-        for fold in (1, 2):
-            lines.append(",".join([str(fold), str(i), *map(str, row)]))
+        lines += [",".join([str(fold), str(i), *map(str, row)]) for fold in (1, 2)]
     found = read_text("\n".join(lines))
     assert len(found.fits) == 2
     for fit in found.fits:
