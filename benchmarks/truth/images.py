@@ -76,8 +76,10 @@ def _joined(parts: Iterable[raw.Part]) -> Images:
 
 
 def draw(setting: Setting, images: Images) -> Drawn:
-    """The images of `setting`: train and val from the official train part, each with equal shares
-    of the classes; truth from all that is left, the official test part among it.
+    """The images of `setting`, in its own order, with its own wrong labels.
+
+    Train and val are of the official train part, each with equal shares of the classes; truth is of
+    all that is left, the official test part among it.
 
     Raises:
         ValueError: there are too few images.

@@ -50,8 +50,9 @@ def calibrated(logits: Floats, labels: Integers, start: float = 1.0) -> tuple[Fl
 
 
 def _below(logits: Floats, labels: Integers) -> tuple[Floats, Floats]:
-    """How far each logit is below the image's largest, classes first (num_classes, num_images);
-    and how far that of the label is.
+    """How far each logit is below the image's largest, and how far that of the label is.
+
+    Shapes (num_classes, num_images), the classes first, and (num_images,).
     """
     turned = np.ascontiguousarray(logits.T)
     turned -= turned.max(0)
