@@ -41,8 +41,8 @@ def wide(raw: Raw) -> Raw:
         value = next((v for v in table.numbers if v.strip().lower() in VALUE), None)
         if value and len(kinds) <= 200 and any(is_curve(kind) for kind in kinds):
             return replace(raw, table=_gathered(_pivoted(table, name, [value], metric=True)))
-        splits = {kind: split_word(kind) for kind in kinds}
-        if len(kinds) <= 3 and None not in splits.values() and curves(table):
+        few = len(kinds) <= 3 and all(split_word(kind) for kind in kinds)
+        if few and curves(table):
             plain = [c for c in curves(table) if meaning(c).split is None]
             if plain:
                 return replace(raw, table=_pivoted(table, name, plain, metric=False))
