@@ -28,6 +28,7 @@ from pipeline.studies.frontier_sampler import FrontierSampler
 from pipeline.studies.outcome import Outcome, outcome
 from pipeline.studies.plan import Plan, Purpose
 from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
+from pipeline.studies.scoring import WORDS
 from pipeline.training import checks, workers
 from pipeline.training.task import FitResult, FitTask
 
@@ -127,7 +128,7 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
     known = trial.user_attrs
     with run.child(f"{purpose}: {point}", {"study": purpose}) as child:
         scores = {name: x for name, x in known.items() if isinstance(x, int | float)}
-        tags = {"verdict": known["verdict"], "onset": known.get("onset", "")}
+        tags = {name: known.get(name) or "" for name in WORDS}
         table = pd.DataFrame(known["curves"])[list(CURVES)]
         child.log_scored(trial.params, scores, tags, table)
         if not known[f"{VALUE[purpose]}_by_seed"]:
