@@ -11,7 +11,6 @@ of equal nets are seeds of one model, other nets are the siblings it is compared
 nothing but Keras' own interface, so the backend may be TensorFlow, JAX or PyTorch.
 """
 
-import hashlib
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,15 @@ from numpy.typing import NDArray
 
 from overfit_atlas import judgement
 from overfit_atlas.facts import Facts
+from overfit_atlas.keras_inputs import (
+    class_numbers,
+    gives_logits,
+    running,
+    share_of_copies,
+    stratified,
+    taken,
+    two_columns,
+)
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring import calibration, scores
@@ -88,13 +96,13 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.options = options or Options()
         self._log_to_mlflow = log_to_mlflow
-        train_labels, val_labels = _labels(y_train), _labels(y_val)
+        train_labels, val_labels = class_numbers(y_train), class_numbers(y_val)
         size = self.options.probe_size or len(val_labels)
-        chosen = _stratified(train_labels, size, self.options.seed)
+        chosen = stratified(train_labels, size, self.options.seed)
         self._labels = {"probe": train_labels[chosen], "val": val_labels}
-        probe, val = _taken(x_train, len(train_labels), chosen), _taken(x_val, len(val_labels))
+        probe, val = taken(x_train, len(train_labels), chosen), taken(x_val, len(val_labels))
         self._images = keras.tree.map_structure(lambda *two: np.concatenate(two), probe, val)
-        self._copies = _share_of_copies(x_train, x_val)
+        self._copies = share_of_copies(x_train, x_val)
         self._rows: list[dict[str, Any]] = []
         self._per_image: dict[str, list[Array]] = {}
         self._temperature = 1.0
@@ -140,7 +148,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         """Score probe and validation images with the weights of this moment."""
         losses, logits = self._scored(self._outputs())
         self._num_classes = logits.shape[1]
-        row = {"epoch": epoch + 1, "split": "running", **_running(self.model, logs or {})}
+        row = {"epoch": epoch + 1, "split": "running", **running(self.model, logs or {})}
         self._rows.append(row)
         cut = len(self._labels["probe"])
         parts = {"probe": slice(cut), "val": slice(cut, None)}
@@ -180,10 +188,10 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         outputs = outputs.reshape(len(outputs), -1)
         labels = np.concatenate([self._labels["probe"], self._labels["val"]])
         given = self.options.from_logits
-        if _gives_logits(self.model, outputs) if given is None else given:
-            logits = _two_columns(outputs, 0.0)
+        if gives_logits(self.model, outputs) if given is None else given:
+            logits = two_columns(outputs, 0.0)
             return scores.cross_entropy_of_logits(logits, labels), logits
-        probabilities = _two_columns(outputs, 1.0)
+        probabilities = two_columns(outputs, 1.0)
         logits = np.log(np.maximum(probabilities, scores.TINY))
         return scores.cross_entropy(probabilities, labels), logits
 
@@ -308,99 +316,3 @@ def live(curves: "pd.DataFrame", window: int = 3) -> str:
         still = len(curve) - 1 - best < window
         said.append(f"{name} still {better}" if still else f"{name} {worse} since epoch {best + 1}")
     return f"epoch {len(val)}: {', '.join(said)}"
-
-
-def _share_of_copies(x_train: Any, x_val: Any) -> float:
-    """The share of validation inputs that are, byte for byte, inputs of train; 0..1."""
-    train, val = (keras.tree.flatten(one) for one in (x_train, x_val))
-    if len(train) != 1 or len(val) != 1:
-        return 0.0
-    known = set(map(_digest, np.asarray(train[0])))
-    return float(np.mean([_digest(one) in known for one in np.asarray(val[0])]))
-
-
-def _digest(image: Array) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
-
-
-def _labels(given: Any) -> NDArray[np.int64]:
-    labels = np.asarray(given)
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        return np.asarray(labels.argmax(-1), dtype=np.int64)
-    if labels.ndim not in (1, 2) or not len(labels):
-        raise InvalidFit(
-            f"CleanScores: labels of shape {labels.shape}; give arrays of class numbers (n,) or "
-            "one-hot (n, num_classes), not a data set."
-        )
-    return labels.reshape(-1).astype(np.int64)
-
-
-def _taken(images: Any, num_labels: int, chosen: Array | None = None) -> Any:
-    """The chosen images, in whatever structure of arrays the model takes."""
-
-    def one(values: Any) -> Array:
-        array = np.asarray(values)
-        if array.ndim < 1 or len(array) != num_labels:
-            raise InvalidFit(
-                f"CleanScores: inputs of shape {array.shape} for {num_labels} labels; give arrays "
-                "with one entry a label."
-            )
-        return array if chosen is None else array[chosen]
-
-    return keras.tree.map_structure(one, images)
-
-
-def _stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `size` images (all if there are fewer) with the class mix of `labels`."""
-    if size >= len(labels):
-        return np.arange(len(labels))
-    order = np.random.default_rng(seed).permutation(len(labels))
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    # Evenly spaced places in a list sorted by class take every class by its share.
-    places = np.floor((np.arange(size) + 0.5) * len(labels) / size).astype(np.int64)
-    return np.sort(by_class[places])
-
-
-def _gives_logits(model: Any, outputs: Array) -> bool:
-    declared = getattr(getattr(model, "loss", None), "from_logits", None)
-    if declared is not None:
-        return bool(declared)
-    if not np.isfinite(outputs).all():
-        return False
-    inside = bool((outputs >= 0).all() and (outputs <= 1 + 1e-3).all())
-    if outputs.shape[1] == 1:
-        return not inside
-    return not (inside and np.allclose(outputs.sum(-1), 1, atol=1e-2))
-
-
-def _two_columns(outputs: Array, total: float) -> Array:
-    """A single column, as of a sigmoid, with the other class before it."""
-    if outputs.shape[1] > 1:
-        return outputs
-    return np.concatenate([total - outputs if total else np.zeros_like(outputs), outputs], axis=1)
-
-
-def _running(model: Any, logs: Mapping[str, float]) -> dict[str, float]:
-    """What Keras shows of this epoch: running loss and accuracy, the penalty, the rate."""
-    shown = {name: value for name, value in logs.items() if not name.startswith("val_")}
-    accuracy = next((value for name, value in shown.items() if "acc" in name), float("nan"))
-    optimizer = getattr(model, "optimizer", None)
-    rate = float("nan")
-    if optimizer is not None:
-        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    return {
-        "loss": float(shown.get("loss", float("nan"))),
-        "accuracy": float(accuracy),
-        "penalty": _penalty(model),
-        "learning_rate": rate,
-    }
-
-
-def _penalty(model: Any) -> float:
-    """The L1 and L2 penalty of the present weights, which is in every loss that Keras shows."""
-    terms = [
-        variable.regularizer(variable)
-        for variable in model.trainable_variables
-        if getattr(variable, "regularizer", None) is not None
-    ]
-    return float(sum(float(keras.ops.convert_to_numpy(term)) for term in terms))

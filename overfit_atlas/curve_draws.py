@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from overfit_atlas.draws import ACCURACY, LOSS, Draws, fall, prices
+from overfit_atlas.draws import Draws, fall, prices
+from overfit_atlas.held_out import ACCURACY, LOSS
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, Floats, smoothed
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overfit_atlas import prechelt
-from overfit_atlas.draws import ACCURACY, Draws
+from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import Estimate, Json, finite_or_none
 from overfit_atlas.facts import Facts
 from overfit_atlas.findings import Damage, Onset
+from overfit_atlas.held_out import ACCURACY
 from overfit_atlas.rules import PLAINLY, Rules
 from overfit_atlas.scoring.fits import Fit
 from overfit_atlas.verdicts import Known

@@ -13,12 +13,13 @@ import pytest
 # One way: each may import what stands before it. Verbs are stages; all else are nouns.
 CORE = (
     "__init__",
-    "addresses",
     "errors",
     "scoring",
     "rules",
     "estimates",
     "facts",
+    "readers",
+    "held_out",
     "draws",
     "curve_draws",
     "prechelt",
@@ -38,12 +39,14 @@ CORE = (
     "images",
     "active_run",
     "logged",
+    "keras_inputs",
     "clean_scores",
     "cli",
     "__main__",
 )
 PIPELINE = (
     "__init__",
+    "addresses",
     "quiet",
     "files",
     "params",
@@ -76,6 +79,9 @@ ON_REQUEST = {
     "overfit_atlas.gap_map.surface": {"sklearn"},
     "overfit_atlas.active_run": {"mlflow"},
     "overfit_atlas.clean_scores": {"keras"},
+    "overfit_atlas.keras_inputs": {"keras"},
+    "overfit_atlas.readers.mlflow": {"mlflow"},
+    "overfit_atlas.readers.tensorboard": {"tensorboard"},
 }
 RUNNABLE = {
     "overfit_atlas.__main__",

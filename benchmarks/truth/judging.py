@@ -14,8 +14,9 @@ from benchmarks.truth import stored
 from benchmarks.truth.settings import NUM_JUDGED
 from benchmarks.truth.stored import StoredSetting
 from overfit_atlas import draws, judgement, recalibration, verdicts
-from overfit_atlas.draws import ACCURACY, SCORES, Draws
+from overfit_atlas.draws import Draws
 from overfit_atlas.facts import Facts
+from overfit_atlas.held_out import ACCURACY, SCORES
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring import calibration
 from overfit_atlas.scoring.fits import Fit, Floats, PerImage, smoothed

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from overfit_atlas import recalibration
-from overfit_atlas.draws import SCORES
+from overfit_atlas.held_out import SCORES
 from overfit_atlas.rules import UNDETERMINED
 from overfit_atlas.scoring.fits import Floats
 from overfit_atlas.verdicts import RULINGS, VERDICTS

@@ -7,9 +7,9 @@ import numpy as np
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers import rows, suspicions
-from overfit_atlas.readers.names import meaning
+from overfit_atlas.readers.names import ROLES, meaning
 from overfit_atlas.readers.raw import Part, Raw, joined
-from overfit_atlas.readers.records import ROLES, Floats, Ints, LoggedFit, Note
+from overfit_atlas.readers.records import Floats, Ints, LoggedFit, Note
 from overfit_atlas.readers.roles import Curve, Roles, choose, named_groups
 from overfit_atlas.readers.table import Bools, Table
 

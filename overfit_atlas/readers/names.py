@@ -5,6 +5,9 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+ROLES = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""What a curve of a log may be: running training scores, and validation scores."""
+
 TRAIN = {"train", "training", "trn", "tr"}
 VAL = {"val", "valid", "validation", "validate", "validating", "eval", "evaluation", "dev"}
 VAL |= {"vali", "holdout", "vld", "vl"}

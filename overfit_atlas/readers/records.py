@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.readers.said import said
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-ROLES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,6 @@ class Read:
 
     def said(self, language: str = "en") -> str:
         """One line on what was read, in `language` ("en" or "ja")."""
-        from overfit_atlas.readers.said import said
-
         return said(self, language)
 
     def as_json(self) -> dict[str, object]:

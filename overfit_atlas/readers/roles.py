@@ -7,9 +7,9 @@ import numpy as np
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers import names
-from overfit_atlas.readers.names import Meaning, is_curve, meaning
+from overfit_atlas.readers.names import ROLES, Meaning, is_curve, meaning
 from overfit_atlas.readers.raw import Raw, named
-from overfit_atlas.readers.records import ROLES, Note
+from overfit_atlas.readers.records import Note
 from overfit_atlas.readers.table import Table
 
 HELD = {"val", "test"}

@@ -1,8 +1,12 @@
 """What was read, in one line, in English and Japanese."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from overfit_atlas.readers.records import ROLES, LoggedFit, Read
+from overfit_atlas.readers.names import ROLES
+
+if TYPE_CHECKING:
+    from overfit_atlas.readers.records import LoggedFit, Read
 
 ROLE_NAMES = {
     "en": {"loss": "train loss", "accuracy": "train accuracy", "val_loss": "val loss",
@@ -82,12 +86,12 @@ def note(key: str, values: Values, language: str) -> str:
     return (japanese if language == "ja" else english).format(count=count, **filled)
 
 
-def _roles(fits: Sequence[LoggedFit], language: str) -> list[str]:
+def _roles(fits: Sequence["LoggedFit"], language: str) -> list[str]:
     names = ROLE_NAMES[language]
     return [names[role] for role in ROLES if any(role in fit.columns for fit in fits)]
 
 
-def _epochs(fits: Sequence[LoggedFit], last: str) -> str:
+def _epochs(fits: Sequence["LoggedFit"], last: str) -> str:
     counts = list(dict.fromkeys(str(fit.num_logged) for fit in fits))
     if len(counts) > 1:
         counts = [str(fit.num_logged) for fit in fits]
@@ -96,7 +100,7 @@ def _epochs(fits: Sequence[LoggedFit], last: str) -> str:
     return counts[0] if len(counts) == 1 else f"{', '.join(counts[:-1])}{last}{counts[-1]}"
 
 
-def _english(read: Read) -> tuple[str, str]:
+def _english(read: "Read") -> tuple[str, str]:
     fits = read.fits
     of = "1 fit" if len(fits) == 1 else f"{len(fits)} fits"
     one = fits[0].num_logged == 1 and len({fit.num_logged for fit in fits}) == 1
@@ -104,16 +108,16 @@ def _english(read: Read) -> tuple[str, str]:
     return text + ("" if one else "s"), "; not used: "
 
 
-def _japanese(read: Read) -> tuple[str, str]:
+def _japanese(read: "Read") -> tuple[str, str]:
     epochs = _epochs(read.fits, "、")
     of = f"（{len(read.fits)}回の学習、{epochs}エポック）"
     return f"読み取り: {'、'.join(_roles(read.fits, 'ja'))}{of}", "。不使用: "
 
 
-_LANGUAGES: dict[str, Callable[[Read], tuple[str, str]]] = {"en": _english, "ja": _japanese}
+_LANGUAGES: dict[str, Callable[["Read"], tuple[str, str]]] = {"en": _english, "ja": _japanese}
 
 
-def said(read: Read, language: str = "en") -> str:
+def said(read: "Read", language: str = "en") -> str:
     """One line on what was read and what was not, with all that is to be said of it."""
     text, unused = _LANGUAGES[language](read)
     if read.not_used:
