@@ -7,6 +7,7 @@ import numpy as np
 
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers import rows, suspicions
+from overfit_atlas.readers.names import meaning
 from overfit_atlas.readers.raw import Part, Raw, joined
 from overfit_atlas.readers.records import ROLES, Floats, Ints, LoggedFit, Note
 from overfit_atlas.readers.roles import Curve, Roles, choose, named_groups
@@ -40,9 +41,7 @@ def assemble(raw: Raw) -> Part:
 def _named_columns(table: Table) -> list[str]:
     """Columns to be named as not used: all but those that count rows."""
     names = (*table.numbers, *table.texts)
-    return [
-        n for n in names if rows.meaning(n).kind != "epoch" and n.strip().lower() not in rows._INDEX
-    ]
+    return [n for n in names if meaning(n).kind != "epoch" and n.strip().lower() not in rows._INDEX]
 
 
 def _fits(raw: Raw) -> list[Part]:

@@ -14,6 +14,7 @@ from overfit_atlas.readers.records import Note
 from overfit_atlas.readers.single_curves import Points
 from overfit_atlas.readers.source import Source, opened, shown
 from overfit_atlas.readers.structures import find_facts
+from overfit_atlas.readers.table import number
 
 MAX_FILES, MAX_DEPTH = 2000, 6
 _LOGS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".txt", ".md", ".out", ".pkl", ".gz"}
@@ -123,7 +124,7 @@ def _dvclive(source: Source, path: Path, folder: Path) -> tuple[str, Points] | N
     rows = [line.split("\t") for line in source.text.splitlines()[1:] if line.strip()]
     at, value = head.index("step"), len(head) - 1
     whole = [r for r in rows if len(r) == len(head)]
-    cells = [(tables.number(r[at]), tables.number(r[value])) for r in whole]
+    cells = [(number(r[at]), number(r[value])) for r in whole]
     points = [(s, v) for s, v in cells if isinstance(s, float) and isinstance(v, float)]
     parts = path.relative_to(folder).with_suffix("").parts
     kept = [part for part in parts if part not in {"plots", "metrics", "dvclive", "static"}]
@@ -194,7 +195,7 @@ def _without_copies(parts: list[Part]) -> list[Part]:
 
 def _halves(folder: Path, files: list[Path]) -> Part | None:
     """Two files of one run, of training and of validation by their names, put together."""
-    halves: dict[str, tables.Raw] = {}
+    halves: dict[str, Raw] = {}
     for path in files:
         split = next(
             (s for s in map(split_word, path.stem.replace("-", "_").split("_")) if s), None

@@ -35,7 +35,7 @@ class _DType:
         if order in (">", "<"):
             self.code = f"{order}{self.code}"
 
-    def numeric(self) -> np.dtype:  # type: ignore[type-arg]
+    def numeric(self) -> np.dtype:
         letters = self.code.lstrip("<>|=")
         if letters[:1] not in {"f", "i", "u", "b"} or not letters[1:].isdigit():
             raise ReadError(f"an array of {self.code!r}, no numbers")
@@ -121,8 +121,8 @@ class _Reader(pickle.Unpickler):
         super().__init__(io.BytesIO(data))
         self.torch = torch
 
-    def find_class(self, module: str, name: str) -> object:  # type: ignore[override]
-        found = _PLAIN.get((module, name))
+    def find_class(self, module: str, name: str) -> object:
+        found: object = _PLAIN.get((module, name))
         if found is None and module.split(".")[0] == "numpy":
             found = _NUMPY.get(name)
         if found is None and self.torch and module.split(".")[0] == "torch":
