@@ -24,8 +24,8 @@ from pipeline import models
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.files import replacing
-from pipeline.training import augmentation
-from pipeline.training.export import keras_bytes
+from pipeline.models.layers import LOGITS
+from pipeline.training import augmentation, export
 from pipeline.training.program import Resident
 from pipeline.training.task import Computed, FitResult, FitTask, code_hash
 
@@ -77,7 +77,7 @@ def delivered(task: FitTask, result: FitResult, manifest: Manifest) -> FitResult
     if result.best is None:
         return result
     whole = models.build(task.model, task.section, shape, num_classes, task.seed)
-    return replace(result, best=_joined(whole, result.best))
+    return replace(result, best=_joined(whole, result.best, result.temperature))
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,11 @@ def _of(
     )
 
 
-def _joined(whole: Any, head: bytes) -> bytes:
+def _joined(whole: Any, head: bytes, temperature: float) -> bytes:
     """The `.keras` file of `whole` with the weights of the head in the file `head`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.keras"
         path.write_bytes(head)
         trained = keras.models.load_model(path, compile=False, safe_mode=True)
-    for layer in trained.layers:
-        if layer.weights:
-            whole.get_layer(layer.name).set_weights(layer.get_weights())
-    return keras_bytes(whole)
+    whole.get_layer(LOGITS).set_weights(trained.get_layer(LOGITS).get_weights())
+    return export.keras_bytes(export.delivered(whole, temperature))
