@@ -53,9 +53,7 @@ test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a sm
 	python -m pytest
 
 ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other port: PORT=...)
-	@echo "MLflow: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false python -m mlflow ui --workers 1 \
-		--backend-store-uri "sqlite:///$(CURDIR)/mlruns/mlflow.db" --host 127.0.0.1 --port $(PORT)
+	@python -m pipeline.stages.ui --port $(PORT)
 
 dashboard: $(READY) ## Open the studies: Optuna at http://127.0.0.1:8080
 	@test -f mlruns/optuna.db || { echo "No study yet: make repro"; exit 1; }

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
+from pipeline.tracking import outbox, sender
 from scripts import make_images
 
 # As in a worker, and for the stages that tests start: fits of one thread give the same bits.
@@ -27,6 +28,12 @@ WRITTEN = ("data/", "models/", "results/")  # by stages
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever MLflow left in the environment, a test begins with the local database."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test leaves a sender behind: what a stage tells is sent here, when the stage ends."""
+    monkeypatch.setattr(outbox, "wake", lambda: sender.follow(idle=0))
 
 
 @pytest.fixture(scope="module")

@@ -265,14 +265,15 @@ def _log(
     models: Mapping[str, Evaluated],
 ) -> None:
     for name, model in models.items():
-        table = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
-        told.evaluated(run, name, model, table, data.manifest.class_names)
+        curves = arguments.results / "curves" / f"{name}.csv"
+        told.evaluated(run, name, model, curves, data.manifest.class_names)
+    told.compared(run, models)
     for file in ("metrics.json", "diagnosis.json", "comparison.json"):
         run.log_file(arguments.results / file)
     best, seed = evaluation.champion(models)
     fits = trained.facts(arguments.models / best)
     path = arguments.models / best / f"seed-{fits[seed]['seed']}.best.keras"
-    content = told.model(run, path, best, data.manifest.dataset)
+    content = run.log_model(path, best, data.manifest)
     run.set_champion(content, data.manifest.dataset)
     run.log_tags({"champion": f"{best}, seed {fits[seed]['seed']}"})
 

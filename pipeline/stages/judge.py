@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.results / "judged" / f"{arguments.model}.json", made.as_json())
     picture = arguments.results / "judged" / f"{arguments.model}.png"
     _draw(arguments.results / "curves" / f"{arguments.model}.csv", made, picture)
-    _track(params, manifest, made)
+    _track(params, manifest, made, arguments.results / "curves" / f"{arguments.model}.csv")
 
 
 def line(made: Judgement, language: str) -> str:
@@ -56,10 +56,10 @@ def _draw(curves: Path, made: Judgement, to: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def _track(params: parameters.Params, manifest: Manifest, made: Judgement) -> None:
+def _track(params: parameters.Params, manifest: Manifest, made: Judgement, curves: Path) -> None:
     sections = ("evaluate",)
     with tracking.stage_run(params, f"judge@{made.name}", manifest.dataset, sections) as run:
-        told.judged(run, made)
+        told.judged(run, made, curves)
 
 
 def _parser() -> argparse.ArgumentParser:

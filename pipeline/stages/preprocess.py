@@ -46,6 +46,7 @@ class Outcome:
 
 def main(arguments: argparse.Namespace) -> None:
     """Prepare what `download` fetched, and write its tables and figures."""
+    tracking.check()
     params = parameters.load(arguments.params)
     outcome = prepare(arguments.raw, arguments.out, params.preprocess, params.seed)
     write_tables(arguments.results, outcome)

@@ -14,7 +14,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Read what the other stages wrote, draw the figures, write index.html, log it."""
     params = parameters.load(arguments.params)
     found = results.read(arguments.results, arguments.data, arguments.models, arguments.comparisons)
-    with tracking.stage_run(params, "report", found.manifest.dataset, ("report",)) as run:
+    dataset = found.manifest.dataset
+    with tracking.stage_run(params, "report", dataset, ("report",), last=True) as run:
         run.log_dataset(found.manifest)
         text = page.render(report.report(found, params, provenance.origin()))
         with replacing(arguments.out) as folder:

@@ -39,12 +39,13 @@ def main(arguments: argparse.Namespace) -> None:
     stage = f"train@{arguments.model}"
     with tracking.stage_run(given, stage, data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
-        results = _fitted(params, arguments.model, tasks)
-        told.fits(run, arguments.model, results)
+        with told.Live(run, arguments.model, [task.seed for task in tasks]) as live:
+            results = _fitted(params, arguments.model, tasks, live)
         finished.require_success(results)
         _write(arguments, results)
         told.trained(run, arguments.model, data, results)
-        told.model(run, _best(arguments, results), arguments.model, data.manifest.dataset)
+        saved = _best(arguments, results)
+        told.model(run, saved, arguments.model, data.manifest, _curves(arguments))
     finished.discard_checkpoints(tasks)
 
 
@@ -65,11 +66,12 @@ def plan(params: Params, model: str, data: Path, manifest: Manifest) -> list[Fit
     return [replace(first, seed=seed) for seed in train.seeds]
 
 
-def _fitted(params: Params, model: str, tasks: list[FitTask]) -> list[FitResult]:
+def _fitted(params: Params, model: str, tasks: list[FitTask], live: told.Live) -> list[FitResult]:
     found: dict[int, FitResult] = {}
     with workers.pool(params.workers) as pool:
-        for index, result in pool.run(tasks, model):
+        for index, result in pool.run(tasks, model, live.epoch):
             found[index] = result
+            live.finished(result)
             if len(found) == len(tasks) - 1:  # the last fit leaves a core for what comes next
                 threading.Thread(target=told.prepare, daemon=True).start()
     return [found[index] for index in sorted(found)]
@@ -87,8 +89,12 @@ def _write(arguments: argparse.Namespace, results: list[FitResult]) -> None:
 
 
 def _write_curves(arguments: argparse.Namespace, table: pd.DataFrame) -> None:
-    with replacing(arguments.results / "curves" / f"{arguments.model}.csv") as temporary:
+    with replacing(_curves(arguments)) as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g")
+
+
+def _curves(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.results, "curves", f"{arguments.model}.csv")
 
 
 def _best(arguments: argparse.Namespace, results: list[FitResult]) -> Path:
@@ -130,7 +136,7 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
         run.log_curves(made.curves)
         told.classes(run, data, made.probabilities)
         saved = arguments.models / "ensemble" / "seed-0.best.keras"
-        told.model(run, saved, "ensemble", data.manifest.dataset)
+        told.model(run, saved, "ensemble", data.manifest, _curves(arguments))
 
 
 def _equal_cost(

@@ -1,20 +1,52 @@
-"""Runs in MLflow: the only package that imports it, and only once a run begins."""
+"""Runs in MLflow: stages tell an outbox, one process beside them sends. The only MLflow user.
+
+Way of a run: `stage_run` (runs) -> records -> outbox -> sender -> service -> MLflow.
+"""
 
 from pipeline.tracking.address import TrackingError, backend_uri, masked, project_name
-from pipeline.tracking.history import metric_history
-from pipeline.tracking.keras_models import load_champion, model_file
-from pipeline.tracking.outbox import send_kept
+from pipeline.tracking.connection import check
+from pipeline.tracking.reading import (
+    load_champion,
+    metric_history,
+    model_file,
+    newest_experiment,
+)
 from pipeline.tracking.runs import Run, stage_run
 
 __all__ = [
     "Run",
     "TrackingError",
     "backend_uri",
+    "check",
+    "follow",
     "load_champion",
     "masked",
     "metric_history",
     "model_file",
+    "newest_experiment",
     "project_name",
     "send_kept",
     "stage_run",
 ]
+
+
+def follow() -> int:
+    """Be the one process that sends, until no stage needs it; the number of records sent."""
+    from pipeline.tracking import sender
+
+    return sender.follow()
+
+
+def send_kept() -> int:
+    """Send, or see sent, all that waits for the present address; the number of records sent.
+
+    What cannot be sent yet stays for the next time. What MLflow will never take (its run was
+    deleted, say) is set aside in mlruns/unsent/refused-*.
+    """
+    from pipeline.tracking import outbox, sender
+
+    waiting = outbox.num_unsent()
+    sent = sender.follow(idle=0)
+    if sent < waiting:  # another process sends them, or MLflow does not take them
+        outbox.drained()
+    return max(sent, waiting - outbox.num_unsent())

@@ -1,14 +1,65 @@
-"""The way to MLflow: imported late, kept quiet, reached quickly or not at all."""
+"""The way to MLflow: whether it is there at all, and MLflow itself, imported late and kept quiet.
 
+`check` imports nothing of it, so that a stage knows at once; what imports it is for the sender and
+for what is asked of MLflow.
+"""
+
+import base64
+import importlib.util
+import json
 import logging
 import os
+import shutil
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipeline.tracking import address
 from pipeline.tracking.address import TrackingError, masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+TIMEOUT = 10.0  # seconds an address may take to answer before any work
+ROOM = 4_000_000  # bytes: MLflow's empty tables take one million
+ASKED = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=overfit-atlas"
+DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DRIVERS = {
+    "postgresql": "psycopg2",
+    "postgresql+psycopg": "psycopg",
+    "mysql": "MySQLdb",
+    "mysql+mysqldb": "MySQLdb",
+    "mysql+pymysql": "pymysql",
+    "mssql": "pyodbc",
+    "mssql+pyodbc": "pyodbc",
+    "mssql+pymssql": "pymssql",
+}
+"""The modules by which SQLAlchemy speaks to a database, by the beginning of its address."""
+
+NOTE_TAG = "mlflow.note.content"
+"""What MLflow shows, as Markdown, on the page of an experiment or a run."""
+
+ABOUT = """\
+**Overfit Atlas**: where, when and why an image classifier overfits, and which remedy helps.
+
+- `train@NAME`: one model. Its curves are means over seeds; below it is a run for each seed.
+  `probe/loss` and `val/loss` are clean: the same weights, nothing random, no penalty, on training
+  images and on held-out ones. Their distance is the gap. `running/loss` is what Keras prints.
+- `final/val/loss`, `final/test/accuracy`, ...: scores of the delivered weights, for the run table.
+- Tags `verdict`, `onset`, ...: what `evaluate` made of it. `judge@NAME`, `evaluate`: the figures.
+- `tune`: one run a trial below it; `compare@NAME`: one run a remedy. `report`: the page of it all.
+
+See it: pick `train@...` runs, *Compare*, or the chart view with `probe/loss` and `val/loss`.
+"""
+
+REMEDY = (
+    "Start or mend it, or choose another place with MLFLOW_TRACKING_URI (unset: the database in "
+    "mlruns/)."
+)
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -55,22 +106,138 @@ def _set_address(mlflow: Any) -> None:
         os.environ["MLFLOW_TRACKING_URI"] = given
 
 
+def check() -> None:
+    """Fail before any work, in one sentence, where runs can hardly be recorded. Imports no MLflow.
+
+    What answers may still refuse us later: then records are kept, and sent when it does not.
+
+    Raises:
+        TrackingError: the database cannot be written or its driver is missing, or no MLflow server
+            answers.
+    """
+    uri = address.backend_uri()
+    parts = urlsplit(uri)
+    if address.is_local():
+        address.check_database()
+        _check_room(address.runs_folder())
+    elif parts.scheme in ("http", "https"):
+        _ask_server(parts)
+    elif parts.scheme == "sqlite":
+        _check_sqlite(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
+    elif parts.scheme.partition("+")[0] in DATABASES:
+        _ask_database(parts)
+    elif parts.scheme in ("", "file") and not _is_allowed(parts.path):
+        raise _refused("MLflow no longer keeps runs in plain folders")
+
+
+def _is_allowed(path: str) -> bool:
+    return path.startswith("databricks") or bool(os.environ.get("MLFLOW_ALLOW_FILE_STORE"))
+
+
+def _refused(reason: str) -> TrackingError:
+    return TrackingError(
+        f"MLflow at {masked(address.backend_uri())} cannot be used: {reason}. {REMEDY}"
+    )
+
+
+def _check_room(folder: Path) -> None:
+    """A new database needs room for its tables; in a full disk MLflow would leave half of them."""
+    database = folder / "mlflow.db"
+    free = shutil.disk_usage(folder).free
+    if free < ROOM and (not database.exists() or database.stat().st_size < ROOM // 4):
+        raise TrackingError(
+            f"{database}: the disk is full, it has {free / 1e6:.1f} MB left. Make room, or set "
+            "MLFLOW_TRACKING_URI to a server."
+        )
+
+
+def _check_sqlite(database: Path) -> None:
+    place = database if database.exists() else database.parent
+    if not place.exists():
+        raise _refused(f"there is no folder {place}")
+    if not os.access(place, os.W_OK):
+        raise _refused(f"{place} cannot be written")
+
+
+def _ask_database(parts: SplitResult) -> None:
+    driver = DRIVERS.get(parts.scheme)
+    if driver and importlib.util.find_spec(driver) is None:
+        raise _refused(f"the Python module {driver!r} is missing, which speaks to it; install it")
+    try:
+        place = parts.hostname, parts.port or DATABASES[parts.scheme.partition("+")[0]]
+        if place[0]:  # else a socket of this machine, or what its driver has in mind
+            socket.create_connection(place, timeout=TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        raise _refused(str(error)) from None
+
+
+def _ask_server(parts: SplitResult) -> None:
+    """One request, with the credentials and certificates by which MLflow itself would ask."""
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    asked = urllib.request.Request(place.geturl().rstrip("/") + ASKED, headers=_credentials(parts))  # noqa: S310 (http or https: see check)
+    try:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT, context=_certificates(parts.scheme)):  # noqa: S310
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            if _answers_as_mlflow(error):
+                return
+            reason = f"it answers {error.code} {error.reason}"
+        if error.code in (401, 403):
+            reason += "; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    except urllib.error.URLError as error:
+        reason = str(error.reason)
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    raise _refused(masked(reason))
+
+
+def _answers_as_mlflow(error: urllib.error.HTTPError) -> bool:
+    """Whether it is MLflow that says there is no such experiment, or asks as only MLflow can."""
+    if error.code in (401, 403):
+        ways = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
+        return any(os.environ.get(name) for name in ways)
+    try:
+        return error.code == 404 and "error_code" in json.loads(error.read(10_000))
+    except (ValueError, TypeError):
+        return False
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return {"Authorization": f"Bearer {token}"}
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME") or unquote(parts.username or "")
+    secret = os.environ.get("MLFLOW_TRACKING_PASSWORD") or unquote(parts.password or "")
+    if not user:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
+
+
+def _certificates(scheme: str) -> ssl.SSLContext | None:
+    if scheme != "https":
+        return None
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        return ssl._create_unverified_context()  # noqa: S323 (the user's wish)
+    known = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or os.environ.get(
+        "REQUESTS_CA_BUNDLE"
+    )
+    context = ssl.create_default_context(cafile=known)
+    if own := os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
+        context.load_cert_chain(own)
+    return context
+
+
 def connect(dataset: str) -> Connection:
     """The experiment of `dataset`, made if need be.
 
     Raises:
         TrackingError: the database or the server cannot be used.
     """
-    if address.is_local():
-        address.check_database()
+    load_mlflow()
     try:
         return _local(dataset) if address.is_local() else _experiment(dataset, None)
     except errors() as error:
-        raise TrackingError(
-            f"MLflow at {masked(address.backend_uri())} cannot be used: {short(error)}. "
-            "Start or mend it, or choose another place with MLFLOW_TRACKING_URI "
-            "(unset: the database in mlruns/)."
-        ) from None
+        raise _refused(short(error)) from None
 
 
 def _local(dataset: str) -> Connection:
@@ -97,7 +264,16 @@ def _experiment(dataset: str, artifacts: str | None) -> Connection:
         found = client.get_experiment_by_name(name)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    if NOTE_TAG not in found.tags:
+        client.set_experiment_tag(found.experiment_id, NOTE_TAG, ABOUT)
     return Connection(client, found.experiment_id)
+
+
+def describe(client: "MlflowClient", experiment: str, text: str) -> None:
+    """Let the page of the experiment say `text`, unless a user has written something else there."""
+    present = client.get_experiment(experiment).tags.get(NOTE_TAG, "")
+    if present.startswith(ABOUT.splitlines()[0]):
+        client.set_experiment_tag(experiment, NOTE_TAG, text)
 
 
 def unless_it_exists(error: Any) -> None:
@@ -112,7 +288,7 @@ def errors() -> tuple[type[Exception], ...]:
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (MlflowException, RequestException, SQLAlchemyError, OSError)
+    return (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError)
 
 
 def short(error: Exception) -> str:

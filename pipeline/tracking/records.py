@@ -1,11 +1,20 @@
-"""What can be told to MLflow, as plain records: sent at once, or kept in a file and sent later."""
+"""What can be told to MLflow, as plain records: a line of JSON each, written now and sent later."""
 
 import dataclasses
+import hashlib
 import json
+import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WITHOUT_SPLIT = {"learning_rate": "learning_rate", "seconds": "epoch_seconds"}
+HASH_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -61,21 +70,43 @@ class File:
 
 @dataclass(frozen=True)
 class Model:
-    """A saved MLflow model in the folder `path`; `content` is the hash of its weights."""
+    """The `.keras` file `path`, to be logged and registered; `content` is the hash of its bytes.
+
+    It takes uint8 images `(n, *image_shape)` and gives float32 probabilities of `class_names`.
+    """
 
     run: str
     path: str
     name: str
     registered: str
     content: str
+    image_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The registered model whose weights hash to `content` is now the best one."""
+    """The registered model whose file hashes to `content` is now the best one."""
 
     registered: str
     content: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Metrics and tags for the newest run called `name` whose tag `curves` is `curves`."""
+
+    name: str
+    curves: str
+    points: tuple[Point, ...]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What MLflow's page of the experiment says, in Markdown."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -87,10 +118,8 @@ class End:
     time: int
 
 
-Record: TypeAlias = Start | Values | DataUsed | File | Model | Champion | End
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Start, Values, DataUsed, File, Model, Champion, End)
-}
+Record: TypeAlias = Start | Values | DataUsed | File | Model | Champion | Judged | Described | End
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Record.__args__}
 
 
 def new_key() -> str:
@@ -119,9 +148,40 @@ def from_line(line: str) -> Record:
     fields = json.loads(line)
     try:
         kind = KINDS[fields.pop("kind")]
-        if kind is Values:
-            fields["points"] = tuple(Point(**point) for point in fields["points"])
+        if "points" in fields:
+            fields["points"] = [Point(**point) for point in fields["points"]]
+        fields = {name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()}
         record: Record = kind(**fields)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a record of a run: {line[:80]!r}") from error
     return record
+
+
+def named(rows: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[str, int, float]]:
+    """Metric name, epoch and value for every finite number in rows of curves.
+
+    The names are the same in every run, so that MLflow lays curves of one name over each other.
+
+    Args:
+        rows: each with `split`, `epoch` and scores; a `seed` is passed over.
+    """
+    for row in rows:
+        split, epoch = row["split"], int(row["epoch"])
+        for column, value in row.items():
+            if column not in ("split", "epoch", "seed") and math.isfinite(value):
+                yield WITHOUT_SPLIT.get(column, f"{split}/{column}"), epoch, float(value)
+
+
+def curve_points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
+    """Metric name, epoch and value for every number in a table of curves, seeds averaged.
+
+    A seed that stopped earlier counts in the mean as far as it came.
+    """
+    means = table.drop(columns="seed", errors="ignore").groupby(["split", "epoch"]).mean()
+    yield from named(means.reset_index().to_dict("records"))
+
+
+def file_hash(path: Path) -> str:
+    """A hash of a file's bytes: what stages write is the same byte for byte when it is the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]

@@ -1,6 +1,5 @@
 """One run a stage, and what a stage can record in it. Start at `stage_run`."""
 
-import contextlib
 import hashlib
 import os
 import signal
@@ -14,19 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.params import Params
-from pipeline.tracking import address, curves, process, records
-from pipeline.tracking.outbox import Outbox, send_kept
+from pipeline.tracking import address, connection, outbox, records
+from pipeline.tracking.connection import NOTE_TAG
+from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.records import (
     Champion,
     DataUsed,
+    Described,
     End,
     File,
+    Judged,
     Model,
     Point,
     Start,
     Values,
 )
-from pipeline.tracking.service import FAILURE_TAG, HOST_TAG, PROCESS_TAG, Refused, Service
+from pipeline.tracking.service import FAILURE_TAG, HOST_TAG
 from pipeline.tracking.system import SystemMetrics
 
 if TYPE_CHECKING:
@@ -35,66 +37,83 @@ if TYPE_CHECKING:
 
     from pipeline.data.prepared import Manifest
 
-LONGEST_VALUE = 500
+LONGEST_VALUE, LONGEST_NOTE = 500, 5000  # characters; MLflow takes 6000 and 8000
+NOTES = {
+    "preprocess": "Which images there are: counts by split and class, samples, what was left out.",
+    "train": "One model, fitted once for each seed. Curves here are means over seeds; each seed "
+    "has a run below. `final/...` and the verdict come from `judge` and `evaluate`.",
+    "judge": "What the curves of one model say: verdict, onset, gap. No test image was seen.",
+    "evaluate": "All models scored on probe, val and test, judged and compared; the best one on "
+    "val is the champion of the registry.",
+    "tune": "Where a model overfits (map), and which fit of it is best (search): below, a run a "
+    "trial.",
+    "compare": "Remedies against a baseline with the same seeds: a run a remedy below.",
+    "report": "The page that explains the results, as an artifact.",
+}
+"""What MLflow's page of a run says, by the first part of its stage's name."""
 
 
 @contextmanager
 def stage_run(
-    params: Params, stage: str, dataset: str, sections: Sequence[str] = ()
+    params: Params,
+    stage: str,
+    dataset: str,
+    sections: Sequence[str] = (),
+    *,
+    last: bool = False,
 ) -> Iterator["Run"]:
     """The MLflow run of this stage, with the parameters in `sections` ("models.cnn") logged.
 
     It ends as FINISHED, as FAILED with the reason on an error, as KILLED on Ctrl-C or SIGTERM.
+    Another process sends it, while the block goes on and after it.
+
+    Args:
+        last: whether to wait, at the end of the block, until all is sent; for the stage after
+            which nobody may be left to send.
 
     Raises:
         TrackingError: MLflow cannot be used; before any work, and never once the run has begun.
     """
-    service = Service(dataset)
-    send_kept()
-    with contextlib.suppress(Refused):
-        service.end_abandoned()
-    outbox = Outbox(service)
+    connection.check()
+    box = Outbox(dataset)
     name = os.environ.get("DVC_STAGE") or stage
+    flat, ended = flat_params(params, sections), False
     try:
-        with _sigterm_raises(), _recorded(outbox, name, _tags(params, stage, dataset)) as run:
-            run.log_params(flat_params(params, sections))
+        tags = _tags(params, stage, dataset)
+        with _sigterm_raises(), _recorded(box, name, tags, params=flat) as run:
             system = SystemMetrics(run.log_metrics)
             system.start()
             try:
                 yield run
             finally:
                 system.stop()
+        ended = True
     finally:
-        outbox.close()
+        box.close(wait=last and ended)
 
 
 class Run:
     """What a stage, or one seed or trial of it, tells MLflow. No method here fails for MLflow."""
 
-    def __init__(self, outbox: Outbox, key: str, tags: Mapping[str, str]) -> None:
-        self._outbox = outbox
-        self._key = key
+    def __init__(self, box: Outbox, tags: Mapping[str, str], params: Mapping[str, Any]) -> None:
+        self.params = dict(params)
+        self._box = box
+        self._key = records.new_key()
         self._tags = dict(tags)
         self._failed = False
-
-    @property
-    def id(self) -> str | None:
-        """MLflow's id of this run; None while MLflow does not answer."""
-        try:
-            return self._outbox.service.run_id(self._key) if self._outbox.online else None
-        except Refused:
-            return None
-
-    @property
-    def online(self) -> bool:
-        """Whether MLflow has been within reach so far."""
-        return self._outbox.online
+        self._ended = False
 
     @contextmanager
     def child(self, name: str, tags: Mapping[str, str] | None = None) -> Iterator["Run"]:
         """A run below this one: a seed or a trial."""
-        with _recorded(self._outbox, name, {**self._tags, **(tags or {})}, self._key) as run:
+        with _recorded(self._box, name, {**self._tags, **(tags or {})}, self._key) as run:
             yield run
+
+    def end(self, status: str | None = None) -> None:
+        """Let this run end now, as FINISHED unless it failed; only the first call counts."""
+        if not self._ended:
+            self._ended = True
+            self._put(End(self._key, status or ("FAILED" if self._failed else "FINISHED"), _now()))
 
     def fail(self, reason: str) -> None:
         """Let this run end as FAILED, for `reason`, though the stage goes on."""
@@ -119,7 +138,11 @@ class Run:
         Args:
             table: columns seed, epoch, split, and scores; of several seeds the mean is logged.
         """
-        self._log(curves.points(table))
+        self._log(records.curve_points(table))
+
+    def log_epochs(self, rows: Iterable[Mapping[Any, Any]]) -> None:
+        """Log rows of curves of one fit: each with split, epoch and scores."""
+        self._log(records.named(rows))
 
     def log_scored(
         self,
@@ -130,7 +153,7 @@ class Run:
     ) -> None:
         """`log_params`, `log_metrics`, `log_tags` and `log_curves` as one message to MLflow."""
         scores = [(name, 0, value) for name, value in metrics.items()]
-        self._log([*scores, *curves.points(table)], params, tags)
+        self._log([*scores, *records.curve_points(table)], params, tags)
 
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Log a matplotlib figure as the artifact `path`, such as `learning_curves.png`."""
@@ -149,7 +172,7 @@ class Run:
 
     def log_file(self, file: Path, folder: str | None = None) -> None:
         """Log an existing file as an artifact, under its own name."""
-        self._outbox.put(File(self._key, file.name, folder), file.parent)
+        self._box.put(File(self._key, file.name, folder), file.parent)
 
     def log_dataset(self, manifest: "Manifest", source: str = "data/prepared") -> None:
         """Log which data were read: an MLflow input whose digest is that of the content."""
@@ -158,24 +181,33 @@ class Run:
         self._put(DataUsed(self._key, manifest.dataset, digest, source, profile))
         self.log_tags({"data_hash": digest})
 
-    def log_model(self, model: Any, name: str, dataset: str) -> str:
-        """Log and register a Keras model; the hash of its weights, for `set_champion`.
+    def log_model(self, file: Path, name: str, manifest: "Manifest") -> str:
+        """Log and register the model in a `.keras` file; the file's hash, for `set_champion`.
 
-        Weights that are registered already are not stored a second time.
+        The file is copied, not loaded. What is registered already is not stored a second time.
         """
-        from pipeline.tracking import keras_models
-
-        content = keras_models.content(model)
-        registered = address.project_name(dataset)
-        with tempfile.TemporaryDirectory() as folder:
-            keras_models.save(model, Path(folder) / "model")
-            record = Model(self._key, "model", name, registered, content)
-            self._outbox.put(record, Path(folder))
+        content = records.file_hash(file)
+        registered = address.project_name(manifest.dataset)
+        shape, names = tuple(manifest.image_shape), tuple(manifest.class_names)
+        record = Model(self._key, file.name, name, registered, content, shape, names)
+        self._box.put(record, file.parent)
         return content
 
     def set_champion(self, content: str, dataset: str) -> None:
-        """Give the registered model with these weights the alias `champion`."""
+        """Give the registered model with this content the alias `champion`."""
         self._put(Champion(address.project_name(dataset), content))
+
+    def judge(
+        self, name: str, curves: str, metrics: Mapping[str, float], tags: Mapping[str, Any]
+    ) -> None:
+        """Attach metrics and tags to the newest run called `name` with the tag `curves`."""
+        now = _now()
+        points = tuple(Point(metric, float(value), 0, now) for metric, value in metrics.items())
+        self._put(Judged(name, curves, points, _short(tags)))
+
+    def describe_experiment(self, text: str) -> None:
+        """Add `text`, in Markdown, to what MLflow's page of the experiment says."""
+        self._put(Described(f"{connection.ABOUT}\n{text}"))
 
     def _log(
         self,
@@ -185,38 +217,41 @@ class Run:
     ) -> None:
         now = _now()
         points = tuple(Point(name, float(value), step, now) for name, step, value in values)
-        short = [
-            {key: _short(value) for key, value in (some or {}).items()} for some in (params, tags)
-        ]
-        self._put(Values(self._key, points, *short))
+        self._put(Values(self._key, points, _short(params or {}), _short(tags or {})))
 
     def _put(self, record: records.Record) -> None:
-        self._outbox.put(record)
+        self._box.put(record)
 
     @contextmanager
     def _artifact(self, path: str) -> Iterator[Path]:
         folder, _, name = path.rpartition("/")
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary) / name
-            self._outbox.put(File(self._key, name, folder or None), Path(temporary))
+            self._box.put(File(self._key, name, folder or None), Path(temporary))
 
 
 @contextmanager
 def _recorded(
-    outbox: Outbox, name: str, tags: Mapping[str, str], parent: str | None = None
+    box: Outbox,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> Iterator[Run]:
-    run = Run(outbox, records.new_key(), tags)
-    status = "KILLED"
+    run = Run(box, tags, params or {})
+    status: str | None = "KILLED"
     try:
-        outbox.put(Start(run._key, name, parent, _now(), dict(tags)))
+        box.put(Start(run._key, name, parent, _now(), dict(tags)))
+        if run.params:
+            run.log_params(run.params)
         yield run
-        status = "FAILED" if run._failed else "FINISHED"
+        status = None
     except Exception as error:
-        status = "FAILED"
         run.log_tags({FAILURE_TAG: f"{type(error).__name__}: {error}"})
+        status = "FAILED"
         raise
     finally:
-        outbox.put(End(run._key, status, _now()))
+        run.end(status)
 
 
 @contextmanager
@@ -249,8 +284,8 @@ def _tags(params: Params, stage: str, dataset: str) -> dict[str, str]:
         "git_commit": commit,
         "dvc_experiment": experiment,
         "params_hash": params_hash,
-        HOST_TAG: process.host(),
-        PROCESS_TAG: process.mark(),
+        HOST_TAG: outbox.host(),
+        NOTE_TAG: NOTES.get(stage.partition("@")[0], ""),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": f"pipeline.stages.{stage}",
         "mlflow.source.git.commit": commit,
@@ -286,9 +321,13 @@ def _flattened(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _short(value: Any) -> str:
-    text = address.masked(str(value))
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+def _short(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _cut(key, address.masked(str(value))) for key, value in values.items()}
+
+
+def _cut(key: str, text: str) -> str:
+    longest = LONGEST_NOTE if key == NOTE_TAG else LONGEST_VALUE
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _now() -> int:

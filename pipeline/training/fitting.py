@@ -117,7 +117,13 @@ def _progress(state: State, task: FitTask) -> Progress:
         probe["loss"],
         val["loss"],
         val["accuracy"],
+        tuple(_plain(row) for row in (running, probe, val)),
     )
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that travels between processes: numbers of Python, not of NumPy."""
+    return {name: x.item() if isinstance(x, np.generic) else x for name, x in row.items()}
 
 
 def _result(state: State, task: FitTask, program: Program, num_traces: int) -> FitResult:

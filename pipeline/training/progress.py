@@ -1,11 +1,12 @@
 """What one sees while fits run: a bar with the time left, or plain lines where no one watches."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.training.task import Computed, FitResult, FitTask, Progress
 
+Watch = Callable[[Progress], None]
 FEW = 20  # up to so many fits each epoch is shown; of more only whole fits, whose epochs are short
 
 LINES = 10  # at most, about features: one a tenth of the images
@@ -17,14 +18,18 @@ class Board:
     On a terminal one bar counts epochs over all fits and says how long the rest will take;
     elsewhere (a log, CI) plain lines appear instead.
 
+    Args:
+        watch: is told of every epoch too.
+
     Attributes:
         shows_epochs: whether it wants to be told of every epoch.
     """
 
-    def __init__(self, title: str, tasks: Sequence[FitTask]) -> None:
+    def __init__(self, title: str, tasks: Sequence[FitTask], watch: Watch | None = None) -> None:
         self._title = title
         self._num_fits = len(tasks)
-        self.shows_epochs = len(tasks) <= FEW
+        self._watch = watch
+        self.shows_epochs = len(tasks) <= FEW or watch is not None
         self._epochs = sum(task.train.epochs for task in tasks)
         self._done = self._lines = 0
         self._bar: Any = None
@@ -41,6 +46,8 @@ class Board:
 
     def epoch(self, progress: Progress) -> None:
         """One epoch of one fit is over."""
+        if self._watch:
+            self._watch(progress)
         text = (
             f"{progress.model} seed {progress.seed} epoch {progress.epoch}/{progress.epochs}  "
             f"probe loss {progress.probe_loss:.4f}  val loss {progress.val_loss:.4f}  "
@@ -48,7 +55,7 @@ class Board:
         )
         if self._bar:
             self._bar.update(self._line, advance=1, detail=text)
-        else:
+        elif self._num_fits <= FEW:
             print(text, flush=True)
 
     def computed(self, progress: Computed) -> None:

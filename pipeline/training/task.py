@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,7 +100,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """What one finished epoch says to who watches."""
+    """What one finished epoch says to who watches; `rows` are those of its curves."""
 
     model: str
     seed: int
@@ -109,6 +110,7 @@ class Progress:
     probe_loss: float
     val_loss: float
     val_accuracy: float
+    rows: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

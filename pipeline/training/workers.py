@@ -17,7 +17,7 @@ import psutil
 
 from pipeline.params import Workers
 from pipeline.training import devices, forking
-from pipeline.training.progress import Board
+from pipeline.training.progress import Board, Watch
 from pipeline.training.task import Computed, FitError, FitResult, FitTask, Progress
 
 TOPIC = "overfit-atlas-epoch"
@@ -28,8 +28,14 @@ LOOPBACK = "127.0.0.1:0"  # any free port; Dask's own default is a fixed one on 
 class Pool(Protocol):
     """Somewhere fits can run."""
 
-    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
-        """Each task's index and result, in the order in which they finish."""
+    def run(
+        self, tasks: Sequence[FitTask], title: str, watch: Watch | None = None
+    ) -> Iterator[tuple[int, FitResult]]:
+        """Each task's index and result, in the order in which they finish.
+
+        Args:
+            watch: called here with each epoch of each fit, by another thread perhaps.
+        """
 
 
 def prepare(workers: Workers) -> None:
@@ -59,13 +65,15 @@ def pool(workers: Workers) -> Iterator[Pool]:
 
 
 class _Here:
-    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+    def run(
+        self, tasks: Sequence[FitTask], title: str, watch: Watch | None = None
+    ) -> Iterator[tuple[int, FitResult]]:
         from pipeline.training import session
 
-        with Board(title, tasks) as board:
+        with Board(title, tasks, watch) as board:
             for index, task in enumerate(tasks):
-                watch = board.epoch if board.shows_epochs else None
-                result = session.run(task, watch, board.computed)
+                tell = board.epoch if board.shows_epochs else None
+                result = session.run(task, tell, board.computed)
                 board.finished(task, result)
                 yield index, result
 
@@ -75,12 +83,14 @@ class _Cluster:
         self._client = client
         self._remote = remote
 
-    def run(self, tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+    def run(
+        self, tasks: Sequence[FitTask], title: str, watch: Watch | None = None
+    ) -> Iterator[tuple[int, FitResult]]:
         """See `Pool.run`; a fit whose worker died is given to another one, up to three times."""
         from distributed import as_completed
 
         sources = self._sources(tasks)
-        with Board(title, tasks) as board:
+        with Board(title, tasks, watch) as board:
             submitted = [
                 self._client.submit(
                     _fit,

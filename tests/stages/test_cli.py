@@ -16,6 +16,7 @@ import pytest
 
 from overfit_atlas.errors import AtlasError
 from pipeline.stages import cli
+from pipeline.tracking import outbox
 
 # Says its number, then waits for its end.
 STAGE = """
@@ -121,12 +122,16 @@ def test_a_stage_that_ignores_the_signal_is_ended_all_the_same(
     assert _gone(stage)
 
 
-def test_the_run_of_an_orphan_ends_as_killed(start: Start, tmp_path: Path) -> None:
+def test_the_run_of_an_orphan_ends_as_killed(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dvc = start(TRACKED, "{}")
     [stage] = _said(dvc)
     assert dvc.stdout and dvc.stdout.readline() == "begun\n"
     dvc.kill()
     assert _gone(stage)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert outbox.drained() is None  # its sender has not gone
     with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
         assert database.execute("SELECT status FROM runs").fetchall() == [("KILLED",)]
 

@@ -3,6 +3,7 @@
 import csv
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,9 @@ def test_all_ways_to_a_model_give_equal_probabilities(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     images = digits.test.images[:3]
     best = place / "models" / "cnn" / "seed-1.best.keras"
-    model = prediction.load(best)
+    model, manifest = prediction.load(best), replace(digits.manifest, dataset=DATASET)
     with stage_run(params.parse({}), "evaluate", DATASET) as run:
-        run.set_champion(run.log_model(model, "cnn", DATASET), DATASET)
+        run.set_champion(run.log_model(best, "cnn", manifest), DATASET)
     expected = prediction.of_seeds([best], [images])[0][0]
     uri = f"models:/overfit-atlas-{DATASET}@champion"
     mlflow = connection.load_mlflow()

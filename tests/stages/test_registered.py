@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import tracking
+from pipeline.data.prepared import Manifest
 from pipeline.params import parse
 from pipeline.stages import registered
 from pipeline.tracking import TrackingError
@@ -35,8 +36,11 @@ def test_a_registered_model_becomes_a_file(tmp_path: Path, monkeypatch: Any) -> 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     model = keras.Sequential([keras.Input((2, 2, 1), dtype="uint8"), keras.layers.Flatten()])
     model.add(keras.layers.Dense(3))
+    manifest = Manifest("demo", ("a", "b", "c"), (2, 2, 1), {}, (), (), "")
+    model.save(tmp_path / "model.keras")
     with tracking.stage_run(parse({}), "train@efficientnet", "demo") as run:
-        run.set_champion(run.log_model(model, "efficientnet", "demo"), "demo")
+        content = run.log_model(tmp_path / "model.keras", "efficientnet", manifest)
+        run.set_champion(content, "demo")
 
     found = registered.fetched(settings("models:/overfit-atlas-demo@champion"), "efficientnet")
     path = Path(str(found.models.efficientnet.weights))

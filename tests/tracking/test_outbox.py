@@ -1,202 +1,174 @@
+import json
 import os
+import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import params
-from pipeline.tracking import TrackingError, send_kept, stage_run
-from pipeline.tracking.outbox import Outbox
-from pipeline.tracking.records import Champion, End, File, Point, Record, Start, Values
-from pipeline.tracking.service import Refused, Service
-from tests.servers import free_port, mlflow_server
+from pipeline.tracking import TrackingError, outbox
+from pipeline.tracking.outbox import Box, Outbox
+from pipeline.tracking.records import End, File, Point, Start, Values
 
-DEFAULTS = params.parse({})
-STORY: list[Record] = [
-    Start("a", "train", None, 1, {"stage": "train"}),
-    Start("b", "seed 0", "a", 2, {}),
-    Values("b", (Point("val/loss", 0.5, 1, 3), Point("val/loss", 0.25, 2, 4)), {"p": "1"}),
-    File("b", "note.txt", "notes"),
-    End("b", "FINISHED", 5),
-    End("a", "FINISHED", 6),
-]
+START = Start("a", "train", None, 1, {})
 
 
-class Flaky:
-    """A service that is out of reach from its `lives`-th record on."""
-
-    def __init__(self, service: Service, lives: int) -> None:
-        self.service, self.lives, self.dataset = service, lives, service.dataset
-
-    def apply(self, record: Record, folder: Path) -> None:
-        if self.lives <= 0:
-            raise Refused("out of reach")
-        self.lives -= 1
-        self.service.apply(record, folder)
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sends."""
+    monkeypatch.setattr(outbox, "wake", lambda: None)
 
 
-def _tell(outbox: Outbox, folder: Path) -> None:
-    (folder / "note.txt").write_text("kept")
-    for record in STORY:
-        outbox.put(record, folder)
-    (folder / "note.txt").unlink()
+def _only() -> Box:
+    (box,) = outbox.boxes()
+    return box
 
 
-@pytest.mark.parametrize("lives", range(len(STORY) + 1))
-def test_nothing_is_lost_or_doubled_whenever_mlflow_goes(
-    project: Any, tmp_path: Path, lives: int
+def _lines(box: Box) -> list[dict[str, Any]]:
+    return [json.loads(line) for line, _ in box.lines(box.sent())]
+
+
+def test_what_is_put_is_there_at_once_with_its_files(
+    project: Any, asleep: None, tmp_path: Path
 ) -> None:
-    service: Any = Flaky(Service("demo"), lives)
-    outbox = Outbox(service)
-    _tell(outbox, tmp_path)
-    assert outbox.online == (lives == len(STORY))
-    outbox.close()
-    assert project.runs() == {"train": "FINISHED", "seed 0": "FINISHED"}
-    assert project.points("seed 0") == {("val/loss", 1, 0.5), ("val/loss", 2, 0.25)}
-    assert project.params("seed 0") == {"p": "1"}
-    assert project.artifact("seed 0", "notes/note.txt").read_text() == "kept"
-    assert project.rows("SELECT end_time FROM runs ORDER BY end_time") == [(5,), (6,)]
-    parent = project.rows("SELECT run_uuid FROM runs WHERE name = 'train'")[0][0]
-    assert project.tags("seed 0")["mlflow.parentRunId"] == parent
-    assert list((project.root / "mlruns").glob("unsent/*")) == []
+    (tmp_path / "note.txt").write_text("kept")
+    box = Outbox("demo")
+    box.put(START)
+    box.put(File("a", "note.txt", "notes"), tmp_path)
+    (tmp_path / "note.txt").unlink()
+    found = _only()
+    assert (found.dataset, found.host) == ("demo", outbox.host())
+    start, file = _lines(found)
+    assert (start["kind"], file["kind"], file["folder"]) == ("Start", "File", "notes")
+    assert (found.folder / file["path"]).read_text() == "kept"
+    assert outbox.num_unsent() == 2
+    assert found.is_open()
+    box.close()
+    assert not found.is_open()
 
 
-def test_sending_everything_twice_changes_nothing(project: Any, tmp_path: Path) -> None:
-    service = Service("demo")
-    for _ in range(2):
-        _tell(Outbox(service), tmp_path)
-        service = Service("demo")
-    assert len(project.rows("SELECT * FROM runs")) == 2
-    assert len(project.rows("SELECT * FROM metrics")) == 2
+def test_lines_of_many_threads_stay_whole(project: Any, asleep: None) -> None:
+    box = Outbox("demo")
+
+    def tell(thread: int) -> None:
+        for step in range(50):
+            box.put(Values("a", (Point(f"m{thread}", 0.5, step, 1),)))
+
+    threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    told = [(line["points"][0]["name"], line["points"][0]["step"]) for line in _lines(_only())]
+    assert sorted(told) == sorted((f"m{thread}", step) for thread in range(8) for step in range(50))
 
 
-def test_what_a_killed_process_kept_is_sent_without_its_torn_last_line(
-    project: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    service: Any = Flaky(Service("demo"), 0)
-    outbox = Outbox(service)
-    _tell(outbox, tmp_path)
-    assert outbox._kept is not None
-    outbox._kept.close()
-    (folder,) = (project.root / "mlruns" / "unsent").iterdir()
-    with (folder / "records.jsonl").open("a") as file:
-        file.write('{"kind": "Values", "run"')
-    assert send_kept() == len(STORY)
-    assert project.runs() == {"train": "FINISHED", "seed 0": "FINISHED"}
-    (aside,) = (project.root / "mlruns" / "unsent").iterdir()
-    assert aside.name.startswith("refused-")
-    assert send_kept() == 0
-
-
-def test_records_of_a_running_stage_are_left_alone(project: Any, tmp_path: Path) -> None:
-    service: Any = Flaky(Service("demo"), 0)
-    outbox = Outbox(service)
-    _tell(outbox, tmp_path)
-    assert send_kept() == 0
-    outbox.close()
-    assert len(project.runs()) == 2
-
-
-def test_records_for_another_server_wait_for_it(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service: Any = Flaky(Service("demo"), 0)
-    outbox = Outbox(service)
-    with monkeypatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        _tell(outbox, tmp_path)
-    outbox.close()
-    assert project.runs() == {}
-    assert len(list((project.root / "mlruns" / "unsent").iterdir())) == 1
-
-
-def test_what_mlflow_will_never_take_does_not_stop_the_rest(
-    project: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    outbox = Outbox(Service("demo"))
-    outbox.put(Champion("overfit-atlas-demo", "0123"))
-    assert "no version has the weights 0123" in caplog.text
-    assert outbox.online
-    _tell(outbox, tmp_path)
-    assert project.runs() == {"train": "FINISHED", "seed 0": "FINISHED"}
-
-
-def test_training_goes_on_when_records_can_be_neither_sent_nor_kept(
-    project: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_cannot_be_made_is_one_sentence(project: Any) -> None:
     (project.root / "mlruns" / "unsent").write_text("in the way")
-    service: Any = Flaky(Service("demo"), 1)
-    outbox = Outbox(service)
-    _tell(outbox, tmp_path)
-    outbox.close()
-    assert "MLflow will lack part of this run" in caplog.text
-    assert not outbox.online
-    assert project.runs() == {"train": "RUNNING"}
-
-
-@pytest.mark.slow
-def test_first_stages_of_all_may_start_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = (
-        "from pipeline import params, tracking\n"
-        "with tracking.stage_run(params.parse({}), 'train', 'demo') as run:\n"
-        "    run.log_metrics({'a': 1})\n"
-    )
-    environment = {**os.environ, "DVC_ROOT": str(tmp_path)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    stages = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
-    assert [stage.wait(120) for stage in stages] == [0, 0, 0, 0]
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    service = Service("demo")
-    runs = service.client.search_runs([service.experiment])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
-
-
-def test_a_server_that_is_down_at_the_start_stops_the_stage_at_once(
-    project: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:hunter2@127.0.0.1:{free_port()}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with (
-        pytest.raises(TrackingError, match=r"http://\*\*\*@127.0.0.1:\d+ cannot be used") as error,
-        stage_run(DEFAULTS, "train", "demo"),
-    ):
-        pytest.fail("work began")
-    assert "Connection refused" in str(error.value)
-    assert "hunter2" not in str(error.value)
+    with pytest.raises(TrackingError, match=r"unsent: File exists. Make mlruns/ writable") as error:
+        Outbox("demo")
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.slow
-def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_full_disk_loses_whole_records_and_says_so_once(
+    project: Any, asleep: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with mlflow_server(tmp_path, port) as kill, stage_run(DEFAULTS, "train", "demo") as run:
-        run.log_metrics({"loss": 0.5}, step=1)
-        kill()
-        run.log_metrics({"loss": 0.25}, step=2)
-        with run.child("seed 0") as child:
-            child.log_text("good fit", "verdict.txt")
-        assert not run.online
-        assert run.id is None
-    assert caplog.messages[0].startswith(f"MLflow at http://127.0.0.1:{port} failed")
-    with mlflow_server(tmp_path, port):
-        assert send_kept() > 3
-        service = Service("demo")
-        runs = {one.info.run_name: one for one in service.client.search_runs([service.experiment])}
-        assert {name: one.info.status for name, one in runs.items()} == {
-            "train": "FINISHED",
-            "seed 0": "FINISHED",
-        }
-        points = service.client.get_metric_history(runs["train"].info.run_id, "loss")
-        assert [(one.step, one.value) for one in points] == [(1, 0.5), (2, 0.25)]
-        (file,) = service.client.list_artifacts(runs["seed 0"].info.run_id)
-        assert file.path == "verdict.txt"
-    assert project.runs() == {}
-    assert list((project.root / "mlruns" / "unsent").iterdir()) == []
+    box = Outbox("demo")
+    box.put(START)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_only().size() + 30, before[1]))
+        for step in range(3):
+            box.put(Values("a", (Point("loss", 0.5, step, 1),)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    box.put(Values("a", (Point("loss", 0.5, 9, 1),)))
+    box.put(End("a", "FINISHED", 2))
+    assert [line["kind"] for line in _lines(_only())] == ["Start", "End"]
+    assert caplog.text.count("MLflow will lack part of this run") == 1
+
+
+def test_a_box_of_another_machine_is_open_while_it_grows(project: Any, asleep: None) -> None:
+    Outbox("demo").put(START)
+    box = _only()
+    other = Box(box.folder, "demo", "elsewhere", "1:1")
+    assert other.is_open()
+    long_ago = (box.folder / outbox.RECORDS).stat().st_mtime - outbox.SILENT_SECONDS - 1
+    os.utime(box.folder / outbox.RECORDS, (long_ago, long_ago))
+    assert not other.is_open()
+    assert box.is_open()
+
+
+def test_boxes_of_another_address_and_strange_folders_are_left_alone(
+    project: Any, asleep: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Outbox("demo")
+    (outbox.unsent() / "1-1").mkdir()
+    (outbox.unsent() / "2-2").mkdir()
+    (outbox.unsent() / "2-2" / outbox.RECORDS).write_text("[]\n")
+    assert len(outbox.boxes()) == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert outbox.boxes() == []
+
+
+def test_no_password_is_written(project: Any, asleep: None, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:hunter2@127.0.0.1:9")
+    box = Outbox("demo")
+    box.put(START)
+    box.close()
+    files = [path for path in (project.root / "mlruns").rglob("*") if path.is_file()]
+    assert any(path.name == outbox.RECORDS for path in files)
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
+
+
+def test_only_one_process_sends(project: Any) -> None:
+    with outbox.sending() as mine, outbox.sending() as other:
+        assert mine and not other
+    with outbox.sending() as mine:
+        assert mine
+
+
+def test_waiting_ends_when_nobody_sends(project: Any, asleep: None) -> None:
+    assert outbox.drained() is None
+    Outbox("demo").put(START)
+    assert outbox.drained(patience=0.2) == (
+        f"nothing was sent for 0.2 s; see {project.root}/mlruns/sender.log"
+    )
+
+
+def test_waiting_ends_when_mlflow_does_not_answer(project: Any, asleep: None) -> None:
+    Outbox("demo").put(START)
+    (_only().folder / "trouble").write_text("Connection refused")
+    assert outbox.drained() == "Connection refused"
+
+
+def test_this_process_is_alive() -> None:
+    assert outbox.is_alive(outbox.mark())
+
+
+def test_another_process_of_the_same_number_is_not_this_one() -> None:
+    assert not outbox.is_alive(f"{os.getpid()}:1")
+
+
+def test_nothing_is_not_alive() -> None:
+    assert not outbox.is_alive("")
+    assert not outbox.is_alive("x:1")
+    assert not outbox.is_alive("999999999:")
+
+
+def test_a_process_that_ended_is_not_alive_even_before_it_is_reaped() -> None:
+    code = "from pipeline.tracking import outbox; print(outbox.mark(), flush=True); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout and child.stdin
+    owner = child.stdout.readline().strip()
+    assert outbox.is_alive(owner)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not outbox.is_alive(owner)
+    child.communicate()
+    assert not outbox.is_alive(owner)

@@ -11,8 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline import params
-from pipeline.tracking import TrackingError, metric_history, stage_run
+from pipeline.tracking import send_kept, stage_run
 from pipeline.tracking.runs import flat_params
+from pipeline.tracking.service import Service
 
 DEFAULTS = params.parse({})
 STAGE = """
@@ -45,9 +46,9 @@ def test_a_stage_is_one_run_with_parameters_tags_and_metrics(
     assert tags["dvc_experiment"] == "tiny"
     assert tags["group"].startswith("tiny ")
     assert tags["group"].endswith(tags["params_hash"])
-    assert run.id == project.rows("SELECT run_uuid FROM runs")[0][0]
     system = project.rows("SELECT DISTINCT key FROM metrics WHERE key LIKE 'system/%'")
     assert ("system/cpu_utilization_percentage",) in system
+    assert tags["mlflow.note.content"].startswith("One model, fitted once for each seed.")
 
 
 def test_where_fits_run_does_not_change_the_params_hash(project: Any) -> None:
@@ -69,14 +70,10 @@ def test_seeds_are_children_with_curves_of_the_same_names(project: Any) -> None:
             child.log_curves(table)
     curve = {("val/loss", 1, 0.5), ("val/loss", 2, 0.25)}
     assert project.points("train") == project.points("seed 3") == curve
-    assert project.tags("seed 3")["mlflow.parentRunId"] == run.id
+    parent = project.rows("SELECT run_uuid FROM runs WHERE name = 'train'")[0][0]
+    assert project.tags("seed 3")["mlflow.parentRunId"] == parent
     assert project.tags("seed 3")["seed"] == "3"
     assert project.tags("seed 3")["group"] == project.tags("train")["group"]
-    history = metric_history(str(child.id))
-    assert history[["metric", "step", "value"]].values.tolist() == [
-        ["val/loss", 1, 0.5],
-        ["val/loss", 2, 0.25],
-    ]
 
 
 def test_long_curves_are_complete(project: Any) -> None:
@@ -133,6 +130,28 @@ def test_a_fit_may_fail_while_its_stage_goes_on(project: Any) -> None:
     assert project.tags("seed 0")["failure"] == "loss is NaN in epoch 3"
 
 
+def test_a_child_may_end_before_its_block(project: Any) -> None:
+    with stage_run(DEFAULTS, "train", "demo") as run, run.child("seed 0") as child:
+        child.fail("loss is NaN")
+        child.end()
+        send_kept()
+        assert project.runs() == {"train": "RUNNING", "seed 0": "FAILED"}
+    assert project.runs() == {"train": "FINISHED", "seed 0": "FAILED"}
+
+
+def test_a_stage_imports_no_mlflow(project: Any) -> None:
+    code = (
+        "import sys\n"
+        "from pipeline import params\n"
+        "from pipeline.tracking import stage_run, told\n"
+        "with stage_run(params.parse({}), 'train', 'demo') as run:\n"
+        "    run.log_metrics({'a': 1})\n"
+        "print({'mlflow', 'sqlalchemy', 'requests', 'tensorflow'} & sys.modules.keys())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_ctrl_c_kills_the_run(project: Any) -> None:
     with pytest.raises(KeyboardInterrupt), stage_run(DEFAULTS, "train", "demo"):
         raise KeyboardInterrupt
@@ -152,7 +171,6 @@ def test_the_next_stage_ends_what_a_killed_process_left_running(project: Any) ->
     with stage_run(DEFAULTS, "alive", "demo"):
         done = subprocess.run([sys.executable, "-c", STAGE, "SIGKILL"], env={**os.environ})
         assert done.returncode == -signal.SIGKILL
-        assert project.runs() == {"alive": "RUNNING", "train": "RUNNING", "seed 0": "RUNNING"}
         with stage_run(DEFAULTS, "next", "other"):
             pass
         assert project.runs() == {
@@ -176,9 +194,10 @@ def test_no_password_is_logged_and_long_values_are_cut(project: Any) -> None:
 
 
 def test_a_deleted_experiment_is_restored(project: Any) -> None:
-    with stage_run(DEFAULTS, "first", "demo") as run:
-        client = run._outbox.service.client
-        client.delete_experiment(run._outbox.service.experiment)
+    with stage_run(DEFAULTS, "first", "demo"):
+        pass
+    service = Service("demo")
+    service.client.delete_experiment(service.experiment)
     with stage_run(DEFAULTS, "second", "demo"):
         pass
     assert project.runs()["second"] == "FINISHED"
@@ -197,11 +216,6 @@ def test_flat_params_names_every_key_of_a_section() -> None:
     )
 
 
-def test_no_history_of_an_unknown_run(project: Any) -> None:
-    with pytest.raises(TrackingError, match="run 0123: .*not found"):
-        metric_history("0123")
-
-
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_clock_that_is_changed_in_the_middle_loses_nothing_and_ends_no_living_run(
     project: Any, monkeypatch: pytest.MonkeyPatch, hours: int
@@ -212,6 +226,7 @@ def test_a_clock_that_is_changed_in_the_middle_loses_nothing_and_ends_no_living_
         monkeypatch.setattr(time, "time", lambda: seconds() + 3600 * hours)
         monkeypatch.setattr(time, "time_ns", lambda: nanoseconds() + 3600 * hours * 10**9)
         with stage_run(DEFAULTS, "evaluate", "demo"):
+            send_kept()
             assert project.runs() == {"train": "RUNNING", "evaluate": "RUNNING"}
         run.log_metrics({"val/loss": 0.25}, step=2)
     assert project.runs() == {"train": "FINISHED", "evaluate": "FINISHED"}

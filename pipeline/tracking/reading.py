@@ -1,55 +1,55 @@
-"""Keras models as MLflow keeps them, and back."""
+"""What is asked of MLflow: metrics of a run, and models. Imports MLflow on request."""
 
 import hashlib
-import importlib.metadata
 import tempfile
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking import address
+from pipeline.tracking import address, outbox
 from pipeline.tracking.address import TrackingError
-from pipeline.tracking.connection import load_mlflow
+from pipeline.tracking.connection import errors, load_mlflow, short
 
-REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas")
-
-
-def content(model: Any) -> str:
-    """A hash of the weights of the Keras `model`: equal weights, equal hash, whatever the run."""
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
-        digest.update(str(weight.shape).encode())
-        digest.update(weight.tobytes())
-    return digest.hexdigest()[:32]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def save(model: Any, folder: Path) -> None:
-    """Save the Keras `model` in MLflow's format, with signature, example and requirements.
+def metric_history(run_id: str) -> "pd.DataFrame":
+    """Every value of every metric of one run: columns metric, step, value, time; sorted.
 
-    The signature is that of every model here: uint8 images (n, height, width, channels) in,
-    float32 probabilities (n, classes) out.
+    Raises:
+        TrackingError: no such run.
     """
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    import pandas as pd
 
-    load_mlflow()
-    with warnings.catch_warnings():  # of type hints in MLflow's own modules
-        warnings.simplefilter("ignore", UserWarning)
-        import mlflow.pyfunc
-    image, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
-    folder.mkdir()  # MLflow writes the example into it before it makes it
-    mlflow.keras.save_model(
-        model,
-        str(folder),
-        signature=ModelSignature(
-            Schema([TensorSpec(np.dtype(np.uint8), (-1, *image))]),
-            Schema([TensorSpec(np.dtype(np.float32), (-1, classes))]),
-        ),
-        input_example=np.zeros((1, *image), np.uint8),
-        # Left out, MLflow imports TensorFlow in a process of its own to find them: 7 s a model.
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-    )
+    outbox.drained()
+    client = load_mlflow().MlflowClient()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        names = sorted(client.get_run(run_id).data.metrics)
+        found = [(name, client.get_metric_history(run_id, name)) for name in names]
+    except MlflowException as error:
+        raise TrackingError(f"run {run_id}: {error}.") from None
+    rows = [(name, one.step, one.value, one.timestamp) for name, ones in found for one in ones]
+    table = pd.DataFrame(rows, columns=["metric", "step", "value", "time"])
+    return table.sort_values(["metric", "step", "time"], ignore_index=True)
+
+
+def newest_experiment() -> str | None:
+    """The id of this project's experiment with the newest run; None where there is none.
+
+    Raises:
+        TrackingError: MLflow cannot be reached.
+    """
+    client = load_mlflow().MlflowClient()
+    try:
+        ours = client.search_experiments(filter_string=f"name LIKE '{address.project_name('')}%'")
+        ids = [one.experiment_id for one in ours]
+        order = ["attributes.start_time DESC"]
+        found = client.search_runs(ids, max_results=1, order_by=order) if ids else []
+    except errors() as error:
+        raise TrackingError(f"MLflow cannot be asked: {short(error)}.") from None
+    return str(found[0].info.experiment_id) if found else None
 
 
 def load_champion(dataset: str) -> Any:
@@ -58,6 +58,7 @@ def load_champion(dataset: str) -> Any:
     Raises:
         TrackingError: there is none yet, or MLflow cannot be reached.
     """
+    outbox.drained()
     mlflow = load_mlflow()
     from mlflow.exceptions import MlflowException
 
@@ -79,6 +80,7 @@ def model_file(uri: str, folder: Path) -> Path:
     Raises:
         TrackingError: there is no such model, or MLflow cannot be reached.
     """
+    outbox.drained()
     load_mlflow()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

@@ -1,0 +1,74 @@
+"""Opens the tracked runs in MLflow's own pages: `python -m pipeline.stages.ui`.
+
+It prints the address of the table of runs with its charts, which is not where MLflow opens by
+itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; else one is started here.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
+import webbrowser
+
+from pipeline import tracking
+from pipeline.stages import cli
+
+CHARTS = "#/experiments/{}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+"""The page of an experiment with a chart a metric beside its runs."""
+
+STARTS_WITHIN = 120.0  # seconds
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Send what waits, print the address of the newest experiment, and start MLflow's server."""
+    tracking.check()
+    tracking.send_kept()
+    uri = tracking.backend_uri()
+    served = uri.startswith("http")
+    root = uri.rstrip("/") if served else f"http://127.0.0.1:{arguments.port}"
+    experiment = tracking.newest_experiment()
+    page = CHARTS.format(experiment) if experiment else ""
+    place = f"{root}/{page}"
+    ends = "" if served else " (Ctrl-C ends it)"
+    print(f"MLflow: {tracking.masked(root)}/{page}{ends}", flush=True)
+    if served:
+        _open(place)
+        return
+    threading.Thread(target=_open_when_up, args=(root, place), daemon=True).start()
+    sys.exit(_serve(uri, arguments.port))
+
+
+def _serve(uri: str, port: int) -> int:
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", "127.0.0.1"]
+    command += ["--backend-store-uri", uri, "--port", str(port)]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return subprocess.run(command, env=environment).returncode
+
+
+def _open_when_up(root: str, place: str) -> None:
+    """Open the page where there is a desktop, once the server answers."""
+    waited = threading.Event()
+    for _ in range(int(STARTS_WITHIN)):
+        try:
+            with urllib.request.urlopen(f"{root}/health", timeout=1):  # noqa: S310 (our own)
+                _open(place)
+                return
+        except OSError:
+            waited.wait(1)
+
+
+def _open(place: str) -> None:
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(place)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Open the tracked runs in MLflow's own pages.")
+    parser.add_argument("--port", type=int, default=5000, help="of this machine's own server")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())

@@ -1,0 +1,56 @@
+"""`make ui` says where the table of runs with its charts is."""
+
+import argparse
+from typing import Any
+
+import pytest
+
+from pipeline import params
+from pipeline.stages import ui
+from pipeline.tracking import stage_run
+
+
+@pytest.fixture
+def shown(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is served and opened; an empty project."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    found: list[Any] = []
+    monkeypatch.setattr(ui, "_serve", lambda uri, port: found.append((uri, port)) or 0)
+    monkeypatch.setattr(ui, "_open_when_up", lambda root, place: found.append(place))
+    monkeypatch.setattr(ui, "_open", found.append)
+    return found
+
+
+def test_the_newest_experiment_is_shown_with_its_charts(
+    shown: list[Any], tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for dataset in ("first", "second"):
+        with stage_run(params.parse({}), "train", dataset):
+            pass
+    with pytest.raises(SystemExit, match="0"):
+        ui.main(argparse.Namespace(port=5001))
+    place = "http://127.0.0.1:5001/#/experiments/2/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    assert capsys.readouterr().out == f"MLflow: {place} (Ctrl-C ends it)\n"
+    assert sorted(map(str, shown)) == sorted(
+        [place, str((f"sqlite:///{tmp_path}/mlruns/mlflow.db", 5001))]
+    )
+
+
+def test_without_a_run_mlflow_opens_as_it_does(
+    shown: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        ui.main(argparse.Namespace(port=5000))
+    assert capsys.readouterr().out == "MLflow: http://127.0.0.1:5000/ (Ctrl-C ends it)\n"
+
+
+def test_a_server_that_is_there_is_shown_and_none_is_started(
+    shown: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:hunter2@example.org/mlflow/")
+    monkeypatch.setattr(ui.tracking, "check", lambda: None)
+    monkeypatch.setattr(ui.tracking, "newest_experiment", lambda: "7")
+    ui.main(argparse.Namespace(port=5000))
+    charts = f"example.org/mlflow/{ui.CHARTS.format(7)}"
+    assert capsys.readouterr().out == f"MLflow: http://***@{charts}\n"
+    assert shown == [f"http://anna:hunter2@{charts}"]

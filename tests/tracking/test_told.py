@@ -1,0 +1,182 @@
+"""What a training tells while it runs, and what is found out about it afterwards."""
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from overfit_atlas.scoring.fits import Fit
+from pipeline import params
+from pipeline.tracking import send_kept, stage_run, told
+from pipeline.training.task import FitResult, Progress
+
+DEFAULTS = params.parse({})
+NAN = float("nan")
+
+
+def _rows(epoch: int, loss: float) -> list[dict[str, Any]]:
+    return [
+        {"epoch": epoch, "split": "running", "loss": 9.0, "accuracy": 0.1, "learning_rate": 0.01},
+        {"epoch": epoch, "split": "probe", "loss": loss / 2, "accuracy": 0.75},
+        {"epoch": epoch, "split": "val", "loss": loss, "accuracy": 0.5},
+    ]
+
+
+def _progress(seed: int, epoch: int, loss: float) -> Progress:
+    rows = tuple(_rows(epoch, loss))
+    return Progress("cnn", seed, epoch, 3, 9.0, loss / 2, loss, 0.5, rows)
+
+
+def _result(seed: int, losses: list[float], failed: str | None = None) -> FitResult:
+    rows = [row for epoch, loss in enumerate(losses, 1) for row in _rows(epoch, loss)]
+    return FitResult(
+        seed=seed,
+        history=Fit(pd.DataFrame(rows).assign(seed=seed), None, seed),
+        best_epoch=int(np.argmin(losses)) + 1,
+        seconds=2.5,
+        num_parameters=7,
+        probabilities=np.zeros((1, 2)),
+        failed=failed,
+    )
+
+
+def _val(project: Any, run: str) -> list[tuple[int, float]]:
+    return sorted((step, x) for name, step, x in project.points(run) if name == "val/loss")
+
+
+def test_epochs_are_told_as_they_end_and_their_mean_when_all_seeds_are_there(project: Any) -> None:
+    with stage_run(DEFAULTS, "train@cnn", "demo") as run, told.Live(run, "cnn", [3, 4]) as live:
+        live.epoch(_progress(3, 1, 0.5))
+        send_kept()
+        assert _val(project, "cnn seed 3") == [(1, 0.5)]
+        assert _val(project, "train@cnn") == []
+        live.epoch(_progress(4, 1, 1.0))
+        send_kept()
+        assert _val(project, "train@cnn") == [(1, 0.75)]
+        live.epoch(_progress(3, 2, 0.25))
+        live.finished(_result(3, [0.5, 0.25]))  # it stopped early
+        send_kept()
+        assert project.runs()["cnn seed 3"] == "FINISHED"
+        live.epoch(_progress(3, 2, 0.25))  # late, and told already
+        live.finished(_result(4, [1.0, 0.75, 0.5]))  # its other epochs were never told
+    assert _val(project, "cnn seed 3") == [(1, 0.5), (2, 0.25)]
+    assert _val(project, "cnn seed 4") == [(1, 1.0), (2, 0.75), (3, 0.5)]
+    assert _val(project, "train@cnn") == [(1, 0.75), (2, 0.5), (3, 0.5)]
+    query = "SELECT count(*) FROM metrics WHERE key = 'val/loss'"
+    assert project.rows(query) == [(2 + 3 + 3,)]  # none twice, with another time
+
+
+def test_a_child_has_its_parameters_its_seed_and_its_best_scores(project: Any) -> None:
+    sections = ["seed", "train.epochs", "train.seeds"]
+    with (
+        stage_run(DEFAULTS, "train@cnn", "demo", sections) as run,
+        told.Live(run, "cnn", [3]) as live,
+    ):
+        live.finished(_result(3, [0.5, 0.25, 0.75]))
+    assert project.params("cnn seed 3") == {
+        "seed": "0",
+        "train.epochs": str(DEFAULTS.train.epochs),
+        "train.seed": "3",
+    }
+    assert project.tags("cnn seed 3")["seed"] == "3"
+    assert {point for point in project.points("cnn seed 3") if point[1] == 0} == {
+        ("best/val/loss", 0, 0.25),
+        ("best/val/accuracy", 0, 0.5),
+        ("best/probe/loss", 0, 0.125),
+        ("best/probe/accuracy", 0, 0.75),
+        ("best_epoch", 0, 2.0),
+        ("seconds", 0, 2.5),
+    }
+
+
+def test_a_fit_that_broke_down_is_a_failed_child(project: Any) -> None:
+    with stage_run(DEFAULTS, "train", "demo") as run, told.Live(run, "cnn", [0]) as live:
+        live.finished(_result(0, [0.5, NAN], failed="epoch 2: the val loss is nan"))
+    assert project.runs() == {"train": "FINISHED", "cnn seed 0": "FAILED"}
+    assert project.tags("cnn seed 0")["failure"] == "epoch 2: the val loss is nan"
+    assert _val(project, "cnn seed 0") == [(1, 0.5)]
+
+
+def test_open_children_share_the_fate_of_their_stage(project: Any) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        stage_run(DEFAULTS, "train", "demo") as run,
+        told.Live(run, "cnn", [0, 1]) as live,
+    ):
+        live.finished(_result(0, [0.5]))
+        live.epoch(_progress(1, 1, 0.5))
+        raise KeyboardInterrupt
+    live.epoch(_progress(1, 2, 0.5))  # of a worker that has not heard of it
+    assert project.runs() == {"train": "KILLED", "cnn seed 0": "FINISHED", "cnn seed 1": "KILLED"}
+
+
+def test_many_threads_may_tell(project: Any) -> None:
+    with stage_run(DEFAULTS, "train", "demo") as run, told.Live(run, "cnn", range(4)) as live:
+
+        def tell(seed: int) -> None:
+            for epoch in range(1, 11):
+                live.epoch(_progress(seed, epoch, float(seed)))
+
+        threads = [threading.Thread(target=tell, args=(seed,)) for seed in range(4)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert _val(project, "train") == [(epoch, 1.5) for epoch in range(1, 11)]
+
+
+def test_a_verdict_goes_to_the_newest_training_that_gave_these_curves(
+    project: Any, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("epoch\n1\n")
+    second.write_text("epoch\n2\n")
+    saved = tmp_path / "net.keras"
+    saved.write_text("weights")
+    manifest: Any = SimpleNamespace(dataset="demo", image_shape=(2, 2, 1), class_names=("a", "b"))
+    for curves, rate in ((first, "old"), (first, "new"), (second, "other")):
+        with stage_run(DEFAULTS, "train@cnn", "demo") as run:
+            told.model(run, saved, "cnn", manifest, curves)
+            run.log_tags({"rate": rate})
+    with stage_run(DEFAULTS, "judge@cnn", "demo") as run:
+        told.attached(run, "cnn", first, {"final/val/loss": 0.25}, {"verdict": "overfit"})
+        told.attached(run, "dense", first, {}, {"verdict": "nobody's"})
+    found = project.rows(
+        "SELECT rates.value, tags.value FROM tags JOIN tags AS rates USING (run_uuid)"
+        " WHERE tags.key = 'verdict' AND rates.key = 'rate'"
+    )
+    assert found == [("new", "overfit")]
+    final = "SELECT value FROM metrics WHERE key = 'final/val/loss'"
+    assert project.rows(final) == [(0.25,)]
+
+
+def _evaluated(loss: float) -> Any:
+    scores = {"loss": loss, "accuracy": 0.75, "num_seeds": 2, "accuracy_interval": [0.5, 1.0]}
+    judgement = SimpleNamespace(tags=lambda: {"verdict": "overfit"})
+    metrics = {"val": scores, "test": scores}
+    return SimpleNamespace(metrics=metrics, judgement=judgement, held_out="test")
+
+
+def test_final_scores_have_names_of_their_own() -> None:
+    assert told._final(_evaluated(0.25)) == {
+        "final/val/loss": 0.25,
+        "final/val/accuracy": 0.75,
+        "final/test/loss": 0.25,
+        "final/test/accuracy": 0.75,
+    }
+
+
+def test_the_experiments_page_has_the_table_of_results(project: Any) -> None:
+    with stage_run(DEFAULTS, "evaluate", "demo") as run:
+        told.compared(run, {"dense": _evaluated(0.25), "cnn": _evaluated(0.125)})
+    query = "SELECT value FROM experiment_tags WHERE key = 'mlflow.note.content'"
+    ((text,),) = project.rows(query)
+    assert text.startswith("**Overfit Atlas**")
+    assert text.splitlines()[-2:] == [
+        "| dense | test | 0.25 | 0.75 | - | - | - | overfit |",
+        "| cnn | test | 0.125 | 0.75 | - | - | - | overfit |",
+    ]
