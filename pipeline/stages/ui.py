@@ -29,9 +29,10 @@ def main(arguments: argparse.Namespace) -> None:
     served = uri.startswith("http")
     root = uri.rstrip("/") if served else f"http://127.0.0.1:{arguments.port}"
     experiment = tracking.newest_experiment()
-    place = f"{root}/{CHARTS.format(experiment) if experiment else ''}"
+    page = CHARTS.format(experiment) if experiment else ""
+    place = f"{root}/{page}"
     ends = "" if served else " (Ctrl-C ends it)"
-    print(f"MLflow: {tracking.masked(place)}{ends}", flush=True)
+    print(f"MLflow: {tracking.masked(root)}/{page}{ends}", flush=True)
     if served:
         _open(place)
         return

@@ -157,7 +157,7 @@ def from_line(line: str) -> Record:
     return record
 
 
-def named(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, int, float]]:
+def named(rows: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[str, int, float]]:
     """Metric name, epoch and value for every finite number in rows of curves.
 
     The names are the same in every run, so that MLflow lays curves of one name over each other.
@@ -178,12 +178,7 @@ def curve_points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
     A seed that stopped earlier counts in the mean as far as it came.
     """
     means = table.drop(columns="seed", errors="ignore").groupby(["split", "epoch"]).mean()
-    yield from named(rows_of(means.reset_index()))
-
-
-def rows_of(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The rows of a table, by the names of its columns."""
-    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    yield from named(means.reset_index().to_dict("records"))
 
 
 def file_hash(path: Path) -> str:

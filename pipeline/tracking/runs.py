@@ -140,7 +140,7 @@ class Run:
         """
         self._log(records.curve_points(table))
 
-    def log_epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def log_epochs(self, rows: Iterable[Mapping[Any, Any]]) -> None:
         """Log rows of curves of one fit: each with split, epoch and scores."""
         self._log(records.named(rows))
 

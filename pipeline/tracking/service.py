@@ -201,7 +201,7 @@ class Service:
                 {
                     "model_id": logged.model_id,
                     "model_uuid": logged.model_id,
-                    "run_id": str(logged.source_run_id),
+                    "run_id": logged.source_run_id or run,
                     "artifact_path": logged.artifact_location,
                 },
             )
@@ -256,7 +256,7 @@ def write_model(record: Model, file: Path, folder: Path, known: Mapping[str, str
     from mlflow.models import Model as Saved
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
-    from mlflow.utils.environment import _mlflow_conda_env, _PythonEnv
+    from mlflow.utils import environment as environments
 
     images, shares = (-1, *record.image_shape), (-1, len(record.class_names))
     saved = Saved(
@@ -274,9 +274,8 @@ def write_model(record: Model, file: Path, folder: Path, known: Mapping[str, str
         save_exported_model=False,
     )
     environment = {"conda_env": "conda.yaml", "python_env": "python_env.yaml"}
-    add_to_model(  # type: ignore[no-untyped-call]
-        saved, loader_module="mlflow.keras", **environment
-    )
+    describe_to: Any = add_to_model
+    describe_to(saved, loader_module="mlflow.keras", **environment)
     for name, value in known.items():
         setattr(saved, name, value)
     needed = [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
@@ -285,10 +284,9 @@ def write_model(record: Model, file: Path, folder: Path, known: Mapping[str, str
     shutil.copy2(file, folder / "data" / "model.keras")
     ours = f"mlflow=={importlib.metadata.version('mlflow')}"
     (folder / "requirements.txt").write_text("\n".join([ours, *needed]))
-    conda = str(folder / "conda.yaml")
-    _mlflow_conda_env(path=conda, additional_pip_deps=needed)  # type: ignore[no-untyped-call]
-    environment_of_python = _PythonEnv.current()  # type: ignore[no-untyped-call]
-    environment_of_python.to_yaml(str(folder / "python_env.yaml"))
+    untyped: Any = environments
+    untyped._mlflow_conda_env(path=str(folder / "conda.yaml"), additional_pip_deps=needed)
+    untyped._PythonEnv.current().to_yaml(str(folder / "python_env.yaml"))
     saved.model_size_bytes = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     saved.save(str(folder / "MLmodel"))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.tracking.records import file_hash, rows_of
+from pipeline.tracking.records import file_hash
 from pipeline.tracking.runs import Run
 from pipeline.tracking.service import CURVES_TAG
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation import Evaluated
     from pipeline.training.task import FitResult, Progress
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 COLUMNS = ("loss", "accuracy", "macro_f1", "worst_class_f1", "ece")
 """Of the table on the experiment's page."""
 
@@ -75,9 +75,9 @@ class Live:
         """One fit is over: the rest of its curves, its cost, and how it failed if it did."""
         with self._mutex:
             table = result.history.curves
-            self._tell(result.seed, rows_of(table.drop(columns="seed")))
+            self._tell(result.seed, table.drop(columns="seed").to_dict("records"))
             child = self._children[result.seed]
-            best = rows_of(table[table["epoch"] == result.best_epoch])
+            best = table[table["epoch"] == result.best_epoch].to_dict("records")
             known = {f"best/{name}": x for name, x in _scores(best).items()}
             known |= {"best_epoch": result.best_epoch, "seconds": result.seconds}
             child.log_metrics(known)
