@@ -59,12 +59,14 @@ def _why_key(made: "Judgement") -> str:
     verdict, kind = _key(made.verdict), _key(made.kind)
     if made.verdict == "undetermined":
         return kind or "undetermined"
+    if by_labels(made):
+        return "overfit_by_heart_labels"
+    if made.draws is not None and not made.draws.num_epochs and kind in ("", "by_heart"):
+        return f"{verdict}_{kind}".rstrip("_") + "_without_epochs"
     if made.verdict == "good fit":
         return verdict if made.estimate("gap/loss") else "good_fit_without_gap"
     if kind == "unclear" and made.kinds.get("unclear", 0) < max(made.kinds.values(), default=1):
         return f"{verdict}_kind_unclear"
-    if by_labels(made):
-        return "overfit_by_heart_labels"
     if kind == "too_simple" and made.sibling == "target":
         return "underfit_too_simple_target"
     if kind == "wrong_more_often" and made.estimate("damage/calibrated_loss") is None:

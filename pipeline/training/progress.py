@@ -1,6 +1,7 @@
 """What one sees while fits run: a bar with the time left, or plain lines where no one watches."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.training.task import Computed, FitResult, FitTask, Progress
 Watch = Callable[[Progress], None]
 FEW = 20  # up to so many fits each epoch is shown; of more only whole fits, whose epochs are short
 
+QUIET_SECONDS = 30.0  # without a terminal, an epoch is told after so much silence
 LINES = 10  # at most, about features: one a tenth of the images
 
 
@@ -16,7 +18,7 @@ class Board:
     """Progress over all of `tasks`; a context manager.
 
     On a terminal one bar counts epochs over all fits and says how long the rest will take;
-    elsewhere (a log, CI) plain lines appear instead.
+    elsewhere (a log, CI) a line appears for each fit, and for an epoch after a long silence.
 
     Args:
         watch: is told of every epoch too.
@@ -32,6 +34,7 @@ class Board:
         self.shows_epochs = len(tasks) <= FEW or watch is not None
         self._epochs = sum(task.train.epochs for task in tasks)
         self._done = self._lines = 0
+        self._said = time.monotonic()
         self._bar: Any = None
         self._line: Any = None
 
@@ -55,8 +58,8 @@ class Board:
         )
         if self._bar:
             self._bar.update(self._line, advance=1, detail=text)
-        elif self._num_fits <= FEW:
-            print(text, flush=True)
+        elif self._num_fits <= FEW and time.monotonic() - self._said >= QUIET_SECONDS:
+            self._say(text)
 
     def computed(self, progress: Computed) -> None:
         """More images have their features, on which the fits then train."""
@@ -65,7 +68,7 @@ class Board:
             self._bar.update(self._line, detail=text)
         elif progress.total and progress.done * LINES // progress.total > self._lines:
             self._lines = progress.done * LINES // progress.total
-            print(text, flush=True)
+            self._say(text)
 
     def finished(self, task: FitTask, result: FitResult) -> None:
         """One fit is over."""
@@ -76,11 +79,25 @@ class Board:
             self._bar.update(self._line, advance=task.train.epochs - shown, detail=detail)
             return
         state = result.failed or f"best epoch {result.best_epoch}"
-        print(
-            f"[{self._done}/{self._num_fits}] {self._title}: {task.model} seed {task.seed}, "
-            f"{state}, {result.seconds:.1f} s",
-            flush=True,
+        point = "" if self._num_fits <= FEW else f", {net(task)}"
+        self._say(
+            f"[{self._done}/{self._num_fits}] {self._title}: {task.model} seed {task.seed}{point}, "
+            f"{state}, {result.seconds:.1f} s"
         )
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+        self._said = time.monotonic()
+
+
+def net(task: FitTask) -> str:
+    """What tells the nets of a study apart: units, filters or variant, width factor, dropout."""
+    section = task.section
+    sizes = [str(getattr(section, name)) for name in ("units", "filters", "variant")
+             if hasattr(section, name)]  # fmt: skip
+    size = " ".join(sizes).replace(",)", ")").strip("()")
+    factor = f" x {section.width:g}" if section.width != 1 else ""
+    return f"{size}{factor}, dropout {section.dropout:g}"
 
 
 def _bar(title: str, total: int) -> tuple[Any, Any]:

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from overfit_atlas import judgement
+from overfit_atlas import draws, judgement
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.facts import Facts
 from overfit_atlas.rules import Rules
+from overfit_atlas.scoring.scores import Predictions
 from tests.overfit_atlas.made import falling, fit, flat, turn
 
 TEN = Facts((0.1,) * 10, 10, 400)
@@ -173,3 +174,21 @@ def test_the_record_is_plain_json_in_both_languages():
 def test_equal_fits_give_equal_judgements():
     fits = three(turn(), falling())
     assert judged(*fits).as_json() == judged(*fits).as_json()
+
+
+def test_a_model_without_epochs_is_judged_by_its_gap_and_says_so():
+    labels = np.arange(400) % 10
+
+    def predictions(sure):
+        probabilities = np.full((1, 400, 10), (1 - sure) / 9)
+        probabilities[0, np.arange(400), labels] = sure
+        return Predictions(probabilities, labels)
+
+    rules = Rules()
+    for val, verdict in ((0.85, "good fit"), (0.45, "overfit")):
+        found = draws.of_predictions(predictions(val), predictions(0.9), rules)
+        made = judgement.judged("ensemble", found, rules, TEN, {})
+        assert made.verdict == verdict
+        assert made.why().key.endswith("_without_epochs")
+        assert "members" in made.why().text("en") and "構成モデル" in made.why().text("ja")
+        assert made.as_json()["num_epochs"] == 0
