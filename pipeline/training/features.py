@@ -74,10 +74,15 @@ def delivered(task: FitTask, result: FitResult, manifest: Manifest) -> FitResult
     shape, num_classes = manifest.image_shape, manifest.num_classes
     size = models.num_parameters(task.model, task.section, shape, num_classes)
     result = replace(result, num_parameters=size)
-    if result.best is None:
+    if result.best is None or result.last is None:
         return result
     whole = models.build(task.model, task.section, shape, num_classes, task.seed)
-    return replace(result, best=_joined(whole, result.best, result.temperature))
+    last = float(result.history.series("val", "temperature")[-1])
+    return replace(
+        result,
+        best=_joined(whole, result.best, result.temperature),
+        last=_joined(whole, result.last, last),
+    )
 
 
 @dataclass(frozen=True)

@@ -143,5 +143,8 @@ def _result(state: State, task: FitTask, program: Program, num_traces: int) -> F
     )
     if not task.keep_weights:
         return result
+    last = keras_bytes(delivered(program.model, state.temperature))
     program.model.set_weights(state.best)
-    return replace(result, best=keras_bytes(delivered(program.model, result.temperature)))
+    return replace(
+        result, last=last, best=keras_bytes(delivered(program.model, result.temperature))
+    )

@@ -38,7 +38,7 @@ class FitTask:
         data: the folder of prepared arrays.
         data_hash: their content hash, part of the checkpoint's name.
         smoothing: trailing window, in epochs, of the validation score that chooses the best epoch.
-        keep_weights: whether the result carries the best epoch's model as a `.keras` file.
+        keep_weights: whether the result carries the best and last model as `.keras` files.
         checkpoints: where the state after each epoch is kept, or None for no resuming.
     """
 
@@ -82,7 +82,7 @@ class FitResult:
         seconds: wall time of the fit, scoring included, compilation included.
         failed: why the fit stopped early ("epoch 7: the training loss is nan"), or None.
         probabilities: of the validation images at the best epoch `(num_val, num_classes)`.
-        best: the model of the best epoch as the bytes of a `.keras` file, where asked for.
+        best, last: the model of that epoch as the bytes of a `.keras` file, where asked for.
         num_traces: how often the training epoch was traced for this fit (0 when reused).
     """
 
@@ -95,6 +95,7 @@ class FitResult:
     temperature: float = 1.0
     failed: str | None = None
     best: bytes | None = None
+    last: bytes | None = None
     num_traces: int = 0
 
 
