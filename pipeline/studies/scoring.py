@@ -218,7 +218,7 @@ def rival(kept: Mapping[str, Any]) -> Draws:
         prices={},
         num_seeds=1,
         num_images=None,
-        num_epochs=0,
+        epochs=np.arange(0),
     )
 
 

@@ -48,14 +48,15 @@ def test_a_cnn_whose_validation_loss_turns_round_is_overfit(cnn):
     assert found.plainly
     assert 8 <= onset.epoch <= 10
     assert onset.low <= 8 and onset.high < 20
-    assert damage.low > damage.material
+    assert damage.low > 0 and damage.probability > 0.9
+    assert damage.value > 4 * damage.material
 
 
 def test_its_curves_alone_tell_as_much(cnn):
     found = judged([Fit(one.curves, None, one.seed) for one in cnn])
     assert found.verdict == "overfit"
     assert found.onset["loss"].status == "confirmed"
-    assert found.damage["loss"].low > 0.05
+    assert found.damage["loss"].low > 0
 
 
 def test_the_same_fits_stopped_before_they_turn_have_no_onset(cnn):
@@ -68,9 +69,10 @@ def test_the_same_fits_stopped_before_they_turn_have_no_onset(cnn):
     assert found.kind not in ("wrong more often", "too sure")
 
 
-def test_seeds_together_leave_less_doubt_than_each_alone(cnn):
+def test_five_seeds_leave_less_doubt_than_two(cnn):
     def doubt(fits):
         damage = judged(fits).damage["loss"]
-        return damage.value - damage.low
+        return damage.high - damage.low
 
-    assert doubt(cnn) < np.mean([doubt([one]) for one in cnn])
+    pairs = [cnn[first : first + 2] for first in range(4)]
+    assert doubt(cnn) < np.mean([doubt(pair) for pair in pairs])
