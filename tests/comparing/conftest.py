@@ -68,6 +68,6 @@ def fit() -> Any:
         curves.insert(0, "seed", seed)
         per_image = PerImage(**{name: np.stack(each) for name, each in kept.items()})
         history = Fit(curves, per_image, seed)
-        return FitResult(seed, history, best, 1.5, 100, val[best - 1], failed)
+        return FitResult(seed, history, best, 1.5, 100, val[best - 1], failed=failed)
 
     return make

@@ -18,7 +18,7 @@ from pipeline.reporting import page, report, results
 from pipeline.reporting.results import Results
 from tests.reporting import studies, synthetic
 
-MODELS = {"dense": "overfit 2", "cnn": "memorising"}
+MODELS = {"dense": "overfit 2", "cnn": "by heart"}
 ORIGIN = {"commit": "0123456789ab", "Python": "3.11.7"}
 _made: dict[str, str] = {}
 

@@ -56,7 +56,7 @@ def test_lists() -> None:
 def test_names_without_a_text_stay_as_they_are() -> None:
     assert ENGLISH.or_itself("curves.rule", "GL_2") == "GL 2"
     assert ENGLISH.or_itself("curves.rule", "new_rule") == "new_rule"
-    assert ENGLISH.kind("no effect") == "No effect shown"
+    assert ENGLISH.kind("no effect") == "No effect that matters"
     assert ENGLISH.kind("another") == "another"
     assert ENGLISH.kind("") == "–"
 

@@ -40,8 +40,10 @@ def make_plan(tmp_path):
     """A plan with some settings changed: `make_plan({"tune.sampler": "sobol"})`."""
 
     def make(changes=None):
-        counts = dict.fromkeys(("train", "val", "test", "probe"), (NUM_IMAGES // 2,) * 2)
-        manifest = Manifest("toy", ("cat", "dog"), (8, 8, 1), counts, (0.5,), (0.2,), "content" * 6)
+        counts = dict.fromkeys(("train", "val", "test", "probe"), (NUM_IMAGES // 10,) * 10)
+        manifest = Manifest(
+            "toy", tuple("abcdefghij"), (8, 8, 1), counts, (0.5,), (0.2,), "content" * 6
+        )
         return Plan(params.parse({}, {**SETTINGS, **(changes or {})}), tmp_path, manifest)
 
     return make
