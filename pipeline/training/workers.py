@@ -9,7 +9,7 @@ The numbers do not depend on where or in which order fits run: a fit is a pure f
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -204,21 +204,37 @@ def _client(workers: Workers) -> Iterator[Any]:
             yield from _remote(workers.scheduler, Client)
             return
         forking.start()
-        with (
-            forking.environment(),  # a Nanny sets it too, and leaves it
-            LocalCluster(
+        with ExitStack() as stack:
+            stack.enter_context(forking.environment())  # a Nanny sets it too, and leaves it
+            cluster = LocalCluster(
                 n_workers=workers.count or devices.default_workers(),
                 threads_per_worker=1,
                 dashboard_address=LOOPBACK,
                 silence_logs=logging.ERROR,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+            )
+            stack.callback(_close, cluster)
+            client = Client(cluster)
+            stack.callback(_close, client)
             forking.start()  # distributed has named other things for a server started anew
             try:
                 yield client
             finally:
                 _end(cluster)
+
+
+def _close(part: Any) -> None:
+    """Close a client or cluster; on a busy machine that may take too long, which costs nothing.
+
+    All results are here by then, and the workers are ended.
+    """
+    told = logging.getLogger("tornado.application")
+    level = told.level
+    told.setLevel(logging.CRITICAL)
+    try:
+        with suppress(TimeoutError):
+            part.close()
+    finally:
+        told.setLevel(level)
 
 
 def _end(cluster: Any) -> None:
