@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from overfit_atlas.scoring.fits import smoothed
 from pipeline.training import finished, session
-from pipeline.training.task import FitError, smoothed
+from pipeline.training.task import FitError
 from tests.fits import dense_task
 
 
@@ -90,8 +91,8 @@ def test_a_second_seed_traces_nothing(task):
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(task, whole):
-    losses = list(whole.history.series("val", "loss"))
-    best = min(range(5), key=lambda t: smoothed(losses[: t + 1], task.smoothing))
+    losses = whole.history.series("val", "calibrated_loss")
+    best = int(np.argmin(smoothed(losses, task.smoothing)))
     assert whole.best_epoch == best + 1
 
 
@@ -114,5 +115,5 @@ def test_early_stopping_waits_its_patience(task):
 
 
 def test_smoothing_looks_back_only():
-    assert smoothed([4.0, 2.0, 3.0], 2) == 2.5
-    assert smoothed([4.0], 3) == 4.0
+    assert smoothed(np.array([4.0, 2.0, 3.0]), 2).tolist() == [4.0, 3.0, 2.5]
+    assert smoothed(np.array([4.0]), 3).tolist() == [4.0]
