@@ -54,6 +54,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         sys.stdout.flush()
     except AtlasError as error:
         sys.exit(_said(str(error)))
+    except BrokenPipeError:  # as `| head` leaves it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = error.filename or f"file system (temporary folder: {tempfile.gettempdir()})"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
+from pipeline.params import Models
 from pipeline.stages import cli
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ COLUMNS = (
     "interval",
     "worst class F1",
     "gap (loss)",
-    "best epoch",
     "onset",
     "verdict",
+    "P",
 )
-WIDTH = 130  # columns; a narrower terminal wraps lines rather than cutting words
+WIDTH = 140  # columns; a narrower terminal wraps lines rather than cutting words
 NEXT = """
-make ui       the runs, epoch by epoch: MLflow at http://127.0.0.1:5000
+make ui       the runs, epoch by epoch, in MLflow
 make report   the page that explains them: {report}
 Another number in params.yaml, then `make repro`: only what depends on it runs again."""
 
@@ -47,13 +48,15 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def table(metrics: Json, diagnosis: Json) -> "Table":
-    """One row a model: scores on held-out images, the gap at the last epoch, and the verdict."""
+    """One row a model: scores on held-out images, the gap at the last epoch, verdict and its P."""
     from rich.table import Table
 
     made = Table(title=_title(metrics), title_justify="left")
     for column in COLUMNS:
         made.add_column(column, justify="left" if column in ("model", "verdict") else "right")
-    for name, splits in metrics.items():
+    order = [name for name in Models.model_fields if name in metrics]
+    for name in order:
+        splits = metrics[name]
         made.add_row(name, *_scores(splits), *_judged(diagnosis.get(name, {})))
     return made
 
@@ -68,13 +71,13 @@ def _title(metrics: Json) -> str:
 
 
 def _scores(splits: Json) -> list[str]:
-    test = splits["test"]
-    low, high = test["accuracy_interval"]
+    test = splits.get("test", {})  # left alone, with evaluate.read_test: false
+    low, high = test.get("accuracy_interval", (None, None))
     return [
         _percent(splits["val"]["accuracy"]),
-        _percent(test["accuracy"]),
-        f"{_percent(low)} to {_percent(high)}",
-        _number(test["worst_class_f1"]),
+        _percent(test.get("accuracy")),
+        "-" if low is None else f"{_percent(low)} to {_percent(high)}",
+        _number(test.get("worst_class_f1")),
     ]
 
 
@@ -82,10 +85,10 @@ def _judged(diagnosis: Json) -> list[str]:
     onset = _at(diagnosis, "onset", "loss") or {}
     epoch = onset.get("epoch")
     return [
-        _number(_at(diagnosis, "gap", "loss", "last", "value")),
-        _epoch(_at(diagnosis, "best_epoch", "median")),
+        _number(_at(diagnosis, "gap", "loss", "value")),
         _epoch(epoch) if epoch is not None else str(onset.get("status", "-")),
-        str(diagnosis.get("verdict", "-")),
+        str(_at(diagnosis, "title", "en") or "-"),
+        _probability(diagnosis.get("probability")),
     ]
 
 
@@ -101,6 +104,10 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _probability(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _epoch(value: float | None) -> str:

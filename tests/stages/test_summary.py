@@ -20,9 +20,10 @@ METRICS = {"cnn": {"val": {**SCORES, "num_images": 400}, "test": SCORES}}
 DIAGNOSIS = {
     "cnn": {
         "verdict": "overfit",
-        "best_epoch": {"median": 4.0},
-        "onset": {"loss": {"status": "confirmed", "epoch": 4.0}},
-        "gap": {"loss": {"last": {"value": 0.25}}},
+        "title": {"en": "overfit, too sure"},
+        "probability": 0.97,
+        "onset": {"loss": {"status": "confirmed", "epoch": 4, "best_epoch": 4}},
+        "gap": {"loss": {"value": 0.25}},
     }
 }
 
@@ -35,24 +36,26 @@ def _printed(diagnosis: Any) -> list[str]:
 
 
 def test_a_row_holds_scores_gap_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    expected = ["cnn", "81.2%", "81.2%", "75.0% to 87.5%", "0.500", "0.250", "4", "4", "overfit"]
-    assert _printed(DIAGNOSIS) == expected
+    scores = ["cnn", "81.2%", "81.2%", "75.0% to 87.5%", "0.500", "0.250"]
+    assert _printed(DIAGNOSIS) == [*scores, "4", "overfit, too sure", "0.97"]
     assert "test: 1,000 images, val: 400 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("status", ["none", "censored"])
 def test_an_onset_that_did_not_come_is_told_by_its_kind(status: str) -> None:
     onset = {"loss": {"status": status, "epoch": None}}
-    assert _printed({"cnn": {**DIAGNOSIS["cnn"], "onset": onset}})[-2] == status
+    assert _printed({"cnn": {**DIAGNOSIS["cnn"], "onset": onset}})[-3] == status
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert _printed({})[-4:] == ["-", "-", "-", "-"]
-    assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-4:-1] == [
-        "-",
-        "-",
-        "-",
-    ]
+    assert _printed({})[-4:] == ["-"] * 4
+    assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-4:] == ["-"] * 4
+
+
+def test_test_images_that_were_left_alone_are_dashes() -> None:
+    console = Console(width=200, record=True)
+    console.print(summary.table({"cnn": {"val": SCORES}}, DIAGNOSIS))
+    assert console.export_text().count(" - ") == 3
 
 
 def test_the_next_commands_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

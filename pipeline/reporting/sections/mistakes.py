@@ -69,7 +69,7 @@ def _images(context: Context, name: str, predictions: Arrays) -> Iterator[Block]
 def _grad_cam(context: Context, name: str) -> Iterator[Block]:
     """Where the model looked; nothing for a model without feature maps, such as `dense`."""
     found = context.results.arrays("gradcam", name)
-    if found is None:
+    if found is None or "labels" not in found:
         return
     say, classes = context.words, context.results.manifest.class_names
     table = pd.DataFrame(
