@@ -19,6 +19,7 @@ class Facts:
         comparable: whether training and validation loss are on one scale.
         penalty: whether the losses seem to hold a penalty.
         copies: share of validation images that are exact copies of training images.
+        not_finite_from: the epoch from which on the loss of a log is not finite, by its number.
         one_split: whether all fits share one validation split.
     """
 
@@ -29,6 +30,7 @@ class Facts:
     comparable: bool = True
     penalty: bool = False
     copies: float = 0.0
+    not_finite_from: int | None = None
     one_split: bool = True
 
     @classmethod

@@ -56,6 +56,9 @@ def judge(
     made = judged(name, found, rules, facts, siblings or {})
     if all(np.isnan(fit.series("val", "loss")).all() for fit in fits):
         made = replace(made, kind="loss")
+    if facts.not_finite_from is not None:
+        before = made.verdict, made.kind
+        made = replace(made, verdict="undetermined", kind="broke down", before=before)
     return replace(
         made,
         fits=tuple(fits),

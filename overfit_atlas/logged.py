@@ -84,5 +84,8 @@ def facts_of(fits: Sequence[LoggedFit], given: Facts) -> Facts:
         num_classes=given.num_classes or first.num_classes,
         clean=not first.running_train,
         comparable=all(one.val_loss_comparable for one in fits),
+        not_finite_from=next(
+            (one.not_finite_from for one in fits if one.not_finite_from is not None), None
+        ),
         penalty=any(one.penalty_in_loss for one in fits),
     )

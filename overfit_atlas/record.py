@@ -64,10 +64,11 @@ class Judgement:
 
     Attributes:
         verdict: good fit, overfit, underfit, data, or undetermined.
-        kind: within the verdict ("too sure"); of `undetermined` why (failed, epochs, images); ""
+        kind: within the verdict ("too sure"); of `undetermined` why (failed, epochs, ...); ""
             for a good fit and where no verdict is likely enough; "unclear" where no kind is.
         probability: of the likeliest verdict, also where it is not likely enough to be said.
         kind_probability: of the kind, given the verdict.
+        before: verdict and kind of what was before a training broke down.
         probabilities: verdict -> probability, together 1. kinds: kind -> probability, given the
             likeliest verdict. likeliest: the two likeliest verdicts.
         damage, onset: by score (loss, calibrated_loss, accuracy).
@@ -83,6 +84,7 @@ class Judgement:
     kind: str = ""
     probability: float | None = None
     kind_probability: float | None = None
+    before: tuple[str, str] | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     kinds: Mapping[str, float] = field(default_factory=dict)
     likeliest: tuple[str, ...] = ()

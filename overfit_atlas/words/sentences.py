@@ -25,6 +25,7 @@ REMEDIES: dict[str, tuple[str, ...]] = {
     "data": ("check_scaling", "check_split", "check_batch_norm"),
     "undetermined": ("more_validation", "more_seeds", "longer"),
     "undetermined, failed": ("learning_rate", "check_images"),
+    "undetermined, broke down": ("learning_rate", "check_images"),
     "undetermined, epochs": ("longer",),
     "undetermined, images": ("more_validation",),
     "undetermined, loss": ("log_loss",),
@@ -104,6 +105,8 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "kinds": ", ".join(sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]),
         "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
         "more": "",
+        "not_finite_from": made.facts.not_finite_from,
+        "before": ", ".join(part for part in made.before or () if part),
     }
     for name in ("val/accuracy", "probe/accuracy", "val/loss", "gap/loss", "fall"):
         estimate = made.estimate(name)

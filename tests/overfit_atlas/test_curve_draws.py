@@ -91,3 +91,10 @@ def test_fewer_images_widen_the_draws():
         for count in (50, 5000)
     )
     assert few.drawn["damage/loss"].std() > 2 * many.drawn["damage/loss"].std()
+
+
+def test_a_training_that_broke_down_says_what_was_before():
+    facts = Facts(clean=False, not_finite_from=31)
+    made = judgement.judge("net", [logged(turn(30), falling(30))], RULES, facts)
+    assert (made.verdict, made.kind) == ("undetermined", "broke down")
+    assert "epoch 31" in made.why().text("en") and "overfit, unclear" in made.why().text("en")
