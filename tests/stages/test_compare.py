@@ -69,7 +69,7 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
     assert np.isfinite(effects["effect"]).all() and (effects["low"] <= effects["high"]).all()
 
     variants = json.loads((asked.out / "variants.json").read_text())
-    assert variants["hot"]["failures"] and variants["hot"]["kind"]["last"] is None
+    assert variants["hot"]["failures"] and variants["hot"]["effect"]["last"] is None
     assert (variants["baseline"]["num_train"], variants["twice"]["num_train"]) == (100, 200)
     # 8 * 8 * 32 + 32 and 32 * 10 + 10 weights; an ensemble has them twice.
     assert variants["baseline"]["num_parameters"] == 2410
