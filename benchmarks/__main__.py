@@ -18,7 +18,6 @@ from benchmarks.setting import QUICK_ROUNDS, ROUNDS, Setting
 EPILOG = f"""rows: {", ".join(row.name for row in ROWS)}
 
 Others have commands of their own:
-  python -m benchmarks.detector   how often the diagnosis is right, on planted truths
   python -m benchmarks.sampler    how many trials each sampler needs to draw the map
   python -m benchmarks.truth      real fits of which large samples say what was true
   python -m benchmarks.growth     how the time of training grows with images, width and trials

@@ -227,5 +227,5 @@ def test_help_names_all_rows_and_the_other_benchmarks(capsys):
         parser().parse_args(["--help"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in BARS)
-    assert "benchmarks.detector" in printed
+    assert "benchmarks.truth" in printed
     assert "benchmarks.sampler" in printed
