@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from pipeline import models, prediction
+from pipeline.models.ensemble import combine
+from pipeline.models.temperature import raw, tempered
 from pipeline.params import Dense
 from pipeline.training.export import keras_bytes
 
@@ -24,9 +26,28 @@ def paths(built, tmp_path_factory):
 def test_each_seed_predicts_as_keras_does_whatever_the_batch(built, paths):
     images = np.random.default_rng(0).integers(0, 256, (7, *SHAPE)).astype(np.uint8)
     [found] = prediction.of_seeds(paths, [images], batch=3)
-    assert found.shape == (2, 7, 3)
-    for model, probabilities in zip(built, found, strict=True):
+    assert found.logits.shape == (2, 7, 3)
+    assert found.temperatures.tolist() == [1, 1]
+    for model, probabilities in zip(built, found.probabilities, strict=True):
         assert probabilities == pytest.approx(model.predict(images, verbose=0), abs=1e-6)
+
+
+def test_a_delivered_model_carries_its_temperature_and_members_of_an_ensemble_do(built, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, *SHAPE)).astype(np.uint8)
+    paths = [tmp_path / f"{seed}.keras" for seed in (0, 1)]
+    for path, model, divisor in zip(paths, built, (2.5, 0.5), strict=True):
+        path.write_bytes(keras_bytes(tempered(model, divisor)))
+    [found] = prediction.of_seeds(paths, [images])
+    assert found.temperatures == pytest.approx([2.5, 0.5])
+    loaded = [prediction.load(path) for path in paths]
+    for model, plain, divided in zip(loaded, built, found.probabilities, strict=True):
+        assert model.predict(images, verbose=0) == pytest.approx(divided, abs=1e-6)
+        assert raw(model).predict(images, verbose=0) == pytest.approx(
+            plain.predict(images, verbose=0), abs=1e-6
+        )
+        assert (divided.argmax(-1) == plain.predict(images, verbose=0).argmax(-1)).all()
+    mean = combine(loaded).predict(images, verbose=0)
+    assert mean == pytest.approx(found.probabilities.mean(0), abs=1e-6)
 
 
 def test_equal_models_are_equal_files():

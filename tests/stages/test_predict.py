@@ -75,7 +75,7 @@ def test_all_ways_to_a_model_give_equal_probabilities(
     model, manifest = prediction.load(best), replace(digits.manifest, dataset=DATASET)
     with stage_run(params.parse({}), "evaluate", DATASET) as run:
         run.set_champion(run.log_model(best, "cnn", manifest), DATASET)
-    expected = prediction.of_seeds([best], [images])[0][0]
+    expected = prediction.of_seeds([best], [images])[0].probabilities[0]
     uri = f"models:/overfit-atlas-{DATASET}@champion"
     mlflow = connection.load_mlflow()
     ways = {
@@ -110,7 +110,7 @@ def test_the_exported_file_gives_equal_probabilities(
     reader.allocate_tensors()
     reader.set_tensor(taken["index"], images)
     reader.invoke()
-    expected = prediction.of_seeds([best], [images])[0][0]
+    expected = prediction.of_seeds([best], [images])[0].probabilities[0]
     np.testing.assert_allclose(reader.get_tensor(given["index"]), expected, atol=1e-6)
 
 
