@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from overfit_atlas import addresses
 from overfit_atlas.errors import AtlasError
-from pipeline import addresses, params
+from pipeline import params
 from pipeline.tracking import stage_run
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.addresses import masked
+from overfit_atlas.addresses import masked
 from pipeline.data import DataError
 from pipeline.data.catalog import Archive
 from pipeline.files import replacing

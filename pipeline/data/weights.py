@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.addresses import masked
+from overfit_atlas.addresses import masked
 from pipeline.data import DataError
 from pipeline.files import replacing
 

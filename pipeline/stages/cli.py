@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from overfit_atlas import addresses
 from overfit_atlas.errors import AtlasError
-from pipeline import addresses
 
 if TYPE_CHECKING:
     import psutil

@@ -25,8 +25,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from overfit_atlas.addresses import masked
 from overfit_atlas.errors import AtlasError
-from pipeline.addresses import masked
 
 LOCK_SECONDS = 60.0
 HOST = "host"

@@ -7,8 +7,8 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
+from overfit_atlas.addresses import masked as masked
 from overfit_atlas.errors import AtlasError
-from pipeline.addresses import masked as masked
 
 LOCK_SECONDS = 20.0
 DATABASES = ("postgresql", "mysql", "mariadb", "mssql", "oracle")

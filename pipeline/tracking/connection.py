@@ -5,7 +5,6 @@ for what is asked of MLflow.
 """
 
 import base64
-import importlib.util
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -28,17 +28,6 @@ TIMEOUT = 10.0  # seconds an address may take to answer before any work
 ROOM = 4_000_000  # bytes: MLflow's empty tables take one million
 ASKED = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=overfit-atlas"
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-DRIVERS = {
-    "postgresql": "psycopg2",
-    "postgresql+psycopg": "psycopg",
-    "mysql": "MySQLdb",
-    "mysql+mysqldb": "MySQLdb",
-    "mysql+pymysql": "pymysql",
-    "mssql": "pyodbc",
-    "mssql+pyodbc": "pyodbc",
-    "mssql+pymssql": "pymssql",
-}
-"""The modules by which SQLAlchemy speaks to a database, by the beginning of its address."""
 
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows, as Markdown, on the page of an experiment or a run."""
@@ -160,9 +149,6 @@ def _check_sqlite(database: Path) -> None:
 
 
 def _ask_database(parts: SplitResult) -> None:
-    driver = DRIVERS.get(parts.scheme)
-    if driver and importlib.util.find_spec(driver) is None:
-        raise _refused(f"the Python module {driver!r} is missing, which speaks to it; install it")
     try:
         place = parts.hostname, parts.port or DATABASES[parts.scheme.partition("+")[0]]
         if place[0]:  # else a socket of this machine, or what its driver has in mind
@@ -187,7 +173,7 @@ def _ask_server(parts: SplitResult) -> None:
             reason += "; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     except urllib.error.URLError as error:
         reason = str(error.reason)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = str(error)
     raise _refused(masked(reason))
 

@@ -120,10 +120,10 @@ def test_a_server_that_is_down_at_the_start_stops_the_stage_at_once(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("mysql://anna:hunter2@127.0.0.1/x", "the Python module 'MySQLdb' is missing"),
-        ("mssql+pymssql://anna:hunter2@127.0.0.1/x", "the Python module 'pymssql' is missing"),
-        ("postgresql+other://anna:hunter2@127.0.0.1:{port}/x", "Connection refused"),
-        ("postgresql+other://127.0.0.1:hunter2/x", "Port could not be cast"),
+        ("mysql://anna:hunter2@127.0.0.1/x", "its driver is missing .*MySQLdb"),
+        ("mssql+pymssql://anna:hunter2@127.0.0.1/x", "its driver is missing .*pymssql"),
+        ("postgresql+other://anna:hunter2@127.0.0.1:{port}/x", "no address of a database"),
+        ("postgresql+other://127.0.0.1:hunter2/x", "no address of a database"),
         ("./mlruns", "MLflow no longer keeps runs in plain folders"),
         ("file:///tmp/mlruns", "MLflow no longer keeps runs in plain folders"),
         ("sqlite:////no/where/mlflow.db", "there is no folder /no/where"),
@@ -133,7 +133,7 @@ def test_what_cannot_work_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, uri: str, said: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(port=free_port()))
-    with pytest.raises(TrackingError, match=f"cannot be used: .*{said}") as error:
+    with pytest.raises(TrackingError, match=said) as error:
         check()
     assert "anna:hunter2" not in str(error.value) and "\n" not in str(error.value)
 

@@ -24,7 +24,7 @@ def test_a_state_comes_back_exactly(tmp_path):
     restored = checkpoints.load(path)
     assert restored is not None
     assert restored.rows == _state().rows
-    assert restored.losses("val") == [0.30000000000000004]
+    assert restored.series("val", "loss") == [0.30000000000000004]
     assert (restored.epoch, restored.best_epoch, restored.failed) == (1, 1, None)
     assert restored.scores["val_loss"][0].dtype == np.float16
     assert [array.tolist() for array in restored.variables] == [list(range(12))] * 11
