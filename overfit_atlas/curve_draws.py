@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from overfit_atlas.draws import Draws, fall, prices
 from overfit_atlas.held_out import ACCURACY, LOSS
@@ -43,39 +44,34 @@ def of_curves(
     accuracy = _mean(fits, "val", "accuracy", num_epochs)
     if np.isfinite(accuracy).all():
         error[ACCURACY] = 1 - accuracy
-    values: dict[str, float] = {}
-    drawn: dict[str, Floats] = {}
-    for score, curve in error.items():
-        seeds = _spread(fits, score, num_epochs)
-        one = _Curve(curve, seeds, score, num_images or UNKNOWN_IMAGES, rules.smoothing)
-        own = one.quantities(generator, rules.num_draws)
-        values |= {f"{name}/{score}": value for name, (value, _) in own.items()}
-        drawn |= {f"{name}/{score}": draws for name, (_, draws) in own.items()}
-    loss = _Curve(error[LOSS], None, LOSS, num_images or UNKNOWN_IMAGES, rules.smoothing)
-    paths = loss.paths(generator, rules.num_draws)
-    if num_epochs >= 3:
-        values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
-    values["first"] = float(error[LOSS][0])
-    drawn["first"] = np.full(rules.num_draws, error[LOSS][0])
-    _training(fits, error, rules.smoothing, (values, drawn))
-    best = {
-        score: np.argmin(
-            smoothed(
-                _Curve(curve, None, score, UNKNOWN_IMAGES, 1).paths(generator, rules.num_draws),
-                rules.smoothing,
-            ),
-            -1,
+    curves = {
+        score: _Curve(
+            curve=curve,
+            seeds=_spread(fits, score, num_epochs),
+            score=score,
+            num_images=num_images or UNKNOWN_IMAGES,
+            window=rules.smoothing,
         )
         for score, curve in error.items()
     }
+    values: dict[str, float] = {"first": float(error[LOSS][0])}
+    drawn: dict[str, Floats] = {"first": np.full(rules.num_draws, error[LOSS][0])}
+    for score, one in curves.items():
+        own = one.quantities(generator, rules.num_draws)
+        values |= {f"{name}/{score}": value for name, (value, _) in own.items()}
+        drawn |= {f"{name}/{score}": draws for name, (_, draws) in own.items()}
+    paths = curves[LOSS].paths(generator, rules.num_draws)
+    if num_epochs >= 3:
+        values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
+    best = {score: one.best for score, one in curves.items()}
+    _training(fits, best, num_epochs, (values, drawn))
     return Draws(
         values=values,
         drawn=drawn,
-        best_epochs=best,
-        best_of_mean={
-            score: int(np.argmin(smoothed(curve, rules.smoothing)))
-            for score, curve in error.items()
+        best_epochs={
+            score: one.lowest(generator, rules.num_draws) for score, one in curves.items()
         },
+        best_of_mean=best,
         seed_best={
             score: np.array([_lowest(fit, score, rules.smoothing) for fit in fits])
             for score in error
@@ -128,20 +124,19 @@ def _lowest(fit: Fit, score: str, window: int) -> int:
 
 def _training(
     fits: Sequence[Fit],
-    error: Mapping[str, Floats],
-    window: int,
+    best: Mapping[str, int],
+    num_epochs: int,
     found: tuple[dict[str, float], dict[str, Floats]],
 ) -> None:
     """Adds what is known of the training images: their loss, its change, and the gaps."""
     values, drawn = found
-    split, num_epochs = fits[0].fitted, len(error[LOSS])
+    split = fits[0].fitted
     loss = _mean(fits, split, "loss", num_epochs)
     if np.isfinite(loss).all():
         values["probe/loss"] = float(loss[-1])
-        for score, curve in error.items():
-            best = int(np.argmin(smoothed(curve, window)))
-            values[f"fitted/{score}"] = float(loss[-1] - loss[best])
-            drawn[f"fitted/{score}"] = np.full_like(drawn["val/loss"], loss[-1] - loss[best])
+        for score, epoch in best.items():
+            values[f"fitted/{score}"] = float(loss[-1] - loss[epoch])
+            drawn[f"fitted/{score}"] = np.full_like(drawn["val/loss"], loss[-1] - loss[epoch])
         values["gap/loss"] = values["val/loss"] - values["probe/loss"]
         drawn["probe/loss"] = np.full_like(drawn["val/loss"], loss[-1])
         drawn["gap/loss"] = drawn["val/loss"] - loss[-1]
@@ -229,3 +224,8 @@ class _Curve:
         """Curves that are as likely `(num_draws, num_epochs)`."""
         noise = generator.standard_normal((num_draws, len(self.curve))) * self.unrest
         return np.asarray(self.curve + noise, dtype=np.float64)
+
+    def lowest(self, generator: Generator, num_draws: int) -> NDArray[np.int64]:
+        """The lowest smoothed point of curves that are as likely `(num_draws,)`."""
+        paths = self.paths(generator, num_draws)
+        return np.asarray(np.argmin(smoothed(paths, self.window), axis=-1))

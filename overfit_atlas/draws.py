@@ -212,12 +212,15 @@ class _Table:
         self._num_draws = num_draws
         generator = np.random.default_rng([seed, 2, num_seeds])
         self._seeds = _seed_weights(generator, num_draws, num_seeds)
+        self._blocks: dict[tuple[str, int], list[NDArray[np.float32]]] = {}
 
-    def _images(self, split: str, size: int) -> "Sequence[NDArray[np.float32]]":
+    def _images(self, split: str, size: int) -> Sequence[NDArray[np.float32]]:
         """Blocks of weights `(up to all draws, size)` whose rows sum to 1.
 
         They are the same for every model of as many images, so that models are paired.
         """
+        if (split, size) in self._blocks:
+            return self._blocks[split, size]
         generator = np.random.default_rng([self._seed, int(split == "probe"), size])
         rows = max(BLOCK // size, 1)
         blocks = []
@@ -226,6 +229,7 @@ class _Table:
             weights = generator.poisson(1.0, (count, size)).astype(np.float32)
             weights[weights.sum(1) == 0] = 1
             blocks.append(weights / weights.sum(1, keepdims=True))
+        self._blocks[split, size] = blocks
         return blocks
 
     def means(

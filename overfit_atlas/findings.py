@@ -77,14 +77,13 @@ def damages(found: Draws, rules: Rules) -> dict[str, Damage]:
     for score in found.scores():
         drawn = found.drawn[f"damage/{score}"]
         low, high = found.interval(f"damage/{score}", rules.confidence)
-        best = found.drawn[f"best/{score}"]
-        least = np.array([rules.material(score, float(one)) for one in best])
+        least = rules.material(score, found.drawn[f"best/{score}"])
         probability = recalibration.MATERIAL[score](recalibration.share(drawn >= least))
         made[score] = Damage(
             value=found.values[f"damage/{score}"],
             low=low,
             high=high,
-            material=rules.material(score, found.values[f"best/{score}"]),
+            material=float(rules.material(score, found.values[f"best/{score}"])),
             probability=float(probability),
         )
     return made

@@ -5,7 +5,7 @@ probabilities (`recalibration`); the likeliest verdict is said, and the likelies
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,17 +96,16 @@ def judged(
         if "probe/loss" not in found.values and made.verdict != "overfit":
             made = replace(nothing, kind="gap", probabilities=made.probabilities)
     found_damages = damages(found, rules)
-    sibling = better_sibling(found, rules, siblings)[0]
     reached = rules.target_accuracy
-    if sibling is not None and sibling in siblings:
-        reached = 1 - siblings[sibling].values["val/accuracy"]
+    if known.sibling is not None and known.sibling in siblings:
+        reached = 1 - siblings[known.sibling].values["val/accuracy"]
     return replace(
         made,
         draws=found,
         known=known,
         damage=found_damages,
         onset=onsets(found, found_damages, rules),
-        sibling=sibling,
+        sibling=known.sibling,
         sibling_accuracy=reached,
     )
 
@@ -116,34 +115,60 @@ def fewest_epochs(found: Draws) -> int:
     return FEWEST_EPOCHS if found.per_image else FEWEST_EPOCHS_OF_CURVES
 
 
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest verdict and, within it, the likeliest kind.
+
+    Attributes:
+        probabilities: verdict -> probability, together 1.
+        kinds: kind -> probability, given the likeliest verdict; empty where no draw says it.
+    """
+
+    probabilities: Mapping[str, float]
+    kinds: Mapping[str, float]
+
+    @property
+    def verdicts(self) -> tuple[str, str]:
+        """The two likeliest verdicts."""
+        first, second = sorted(self.probabilities, key=lambda one: -self.probabilities[one])[:2]
+        return first, second
+
+    @property
+    def probability(self) -> float:
+        """Of the likeliest verdict."""
+        return self.probabilities[self.verdicts[0]]
+
+    @property
+    def kind(self) -> str:
+        """The likeliest kind; "" for a good fit."""
+        return max(self.kinds, key=lambda one: self.kinds[one], default="")
+
+
+def likeliest(counts: Sequence[float]) -> Likeliest:
+    """What the draws say together, from how many went to each of `RULINGS`."""
+    ruled = list(zip(RULINGS, counts, strict=True))
+    by_verdict = [sum(count for one, count in ruled if one.verdict == name) for name in VERDICTS]
+    probabilities = dict(zip(VERDICTS, recalibration.verdicts(by_verdict).tolist(), strict=True))
+    first = max(probabilities, key=lambda one: probabilities[one])
+    total = by_verdict[VERDICTS.index(first)]
+    within = {one.kind: count / total for one, count in ruled if one.verdict == first and total}
+    return Likeliest(probabilities, within)
+
+
 def _said(name: str, ruled: "np.ndarray", rules: Rules, facts: Facts) -> Judgement:
-    """The likeliest verdict and, within it, the likeliest kind."""
-    counts = np.bincount(ruled, minlength=len(RULINGS)).astype(float)
-    by_verdict = [
-        sum(counts[place] for place, one in enumerate(RULINGS) if one.verdict == verdict)
-        for verdict in VERDICTS
-    ]
-    shares = (np.array(by_verdict) + 0.5) / (len(ruled) + 0.5 * len(VERDICTS))
-    probabilities = dict(zip(VERDICTS, recalibration.verdicts(shares).tolist(), strict=True))
-    first, second = sorted(probabilities, key=lambda one: -probabilities[one])[:2]
-    within = {
-        one.kind: float(counts[place]) for place, one in enumerate(RULINGS) if one.verdict == first
-    }
-    # "By heart" stands in the table twice: where nothing was learned, and where the gap is wide.
-    total = sum(within.values())
-    kinds = {kind: count / total for kind, count in within.items()} if total else {}
-    kind = max(kinds, key=lambda one: kinds[one], default="")
-    sure = probabilities[first] >= UNDETERMINED
-    clear = kinds.get(kind, 0.0) >= UNDETERMINED
+    """The likeliest verdict and kind, as far as they are likely enough to be said."""
+    found = likeliest(np.bincount(ruled, minlength=len(RULINGS)).astype(float).tolist())
+    kind, of_kind = found.kind, found.kinds.get(found.kind, 0.0)
+    sure = found.probability >= UNDETERMINED
     return Judgement(
         name=name,
-        verdict=first if sure else "undetermined",
-        kind=(kind if clear else "unclear") if sure else "",
-        probability=probabilities[first],
-        kind_probability=kinds.get(kind) if sure and kind else None,
-        probabilities=probabilities,
-        kinds={one: share for one, share in kinds.items() if one},
-        likeliest=(first, second),
+        verdict=found.verdicts[0] if sure else "undetermined",
+        kind=(kind if of_kind >= UNDETERMINED else "unclear") if sure else "",
+        probability=found.probability,
+        kind_probability=of_kind if sure and kind else None,
+        probabilities=found.probabilities,
+        kinds={one: share for one, share in found.kinds.items() if one},
+        likeliest=found.verdicts,
         rules=rules,
         facts=facts,
     )
@@ -159,8 +184,8 @@ def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, D
     ]
     wide = rules.wide_gap_nats
     if facts.entropy is not None:
-        learnable = max(facts.entropy - min(lowest), 0.0)
-        wide = max(rules.wide_gap * learnable, rules.material_nats)
+        wide = rules.wide(facts.entropy, min(lowest))
+    sibling, simple = better_sibling(found, rules, siblings)
     return Known(
         rules=rules,
         entropy=facts.entropy,
@@ -168,7 +193,8 @@ def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, D
         wide=wide,
         clean=facts.clean,
         comparable=facts.comparable,
-        simple=better_sibling(found, rules, siblings)[1],
+        sibling=sibling,
+        simple=simple,
         copies=facts.copies,
         num_images=found.num_images or facts.num_images,
     )

@@ -35,8 +35,6 @@ MATERIAL: Mapping[str, Logistic] = {
     "accuracy": Logistic(-0.15, 0.9),
 }
 """Half of what the settings to tune on ask for: they are few, and of one data set."""
-VERDICT_SLOPE = 1.0
-"""Exponent on the shares of the verdicts before they are made to sum to 1 again."""
 
 
 def share(holds: ArrayLike) -> float:
@@ -45,8 +43,8 @@ def share(holds: ArrayLike) -> float:
     return float((draws.sum() + 0.5) / (len(draws) + 1))
 
 
-def verdicts(shares: ArrayLike) -> Floats:
-    """Probabilities of the verdicts from their shares of draws `(num_verdicts,)`."""
-    powered = np.power(np.asarray(shares, dtype=np.float64), VERDICT_SLOPE)
-    probabilities: Floats = powered / powered.sum()
+def verdicts(counts: ArrayLike) -> Floats:
+    """Probabilities of the verdicts from their numbers of draws `(num_verdicts,)`, none quite 0."""
+    smooth = np.asarray(counts, dtype=np.float64) + 0.5
+    probabilities: Floats = smooth / smooth.sum()
     return probabilities

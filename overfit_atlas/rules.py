@@ -1,6 +1,10 @@
 """Every threshold of the verdict, with its meaning: `Rules`."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,25 @@ class Rules:
     material_accuracy: float = 0.01
     target_accuracy: float | None = None
 
-    def material(self, score: str, best: float) -> float:
+    def material(self, score: str, best: ArrayLike) -> Any:
         """From which damage on `score` (loss, calibrated_loss, accuracy) is materially worse.
 
         Args:
-            best: the score at its best epoch (nats); not needed for accuracy.
+            best: the score at its best epoch (nats), one number or one a draw; not needed for
+                accuracy.
         """
         if score == "accuracy":
             return self.material_accuracy
-        return max(self.material_loss * best, self.material_nats)
+        return np.maximum(self.material_loss * np.asarray(best), self.material_nats)[()]
+
+    def wide(self, entropy: float, lowest: float) -> float:
+        """From how many nats on a gap is wide.
+
+        Args:
+            entropy: of the class shares (nats). lowest: the lowest validation loss known.
+        """
+        learnable = max(entropy - lowest, 0.0)
+        return max(self.wide_gap * learnable, self.material_nats)
 
 
 FEWEST_EPOCHS = 5

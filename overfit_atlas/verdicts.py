@@ -57,7 +57,8 @@ class Known:
         wide: from how many nats on a gap is wide.
         clean: whether the training images were scored as val was, without dropout and the like.
         comparable: whether training and validation loss are on one scale.
-        simple: whether another model or the stated target is surely better on probe and val.
+        sibling: the best of the other models, or "target"; None where there is none to compare.
+        simple: whether that one is surely better on probe and val.
         copies: share of validation images that are exact copies of training images.
         num_images: in val, where known.
     """
@@ -68,6 +69,7 @@ class Known:
     wide: float
     clean: bool = True
     comparable: bool = True
+    sibling: str | None = None
     simple: bool = False
     copies: float = 0.0
     num_images: int | None = None
@@ -136,12 +138,9 @@ def _material(drawn: Drawn, known: Known, score: str) -> Mask | bool:
     """Material damage, while the training images are fitted better at the end than at the best."""
     if f"damage/{score}" not in drawn:
         return False
-    rules = known.rules
     better = drawn[f"fitted/{score}"] < 0 if f"fitted/{score}" in drawn else True
-    if score == "accuracy":
-        return (drawn["damage/accuracy"] >= rules.material_accuracy) & better
-    least = np.maximum(rules.material_loss * drawn[f"best/{score}"], rules.material_nats)
-    return (drawn[f"damage/{score}"] >= least) & better
+    least = known.rules.material(score, drawn[f"best/{score}"])
+    return np.asarray((drawn[f"damage/{score}"] >= least) & better)
 
 
 def _wrong_more_often(drawn: Drawn, known: Known) -> Mask | bool:
@@ -161,9 +160,7 @@ def _unclear(drawn: Drawn, known: Known) -> Mask | bool:
 def _too_short(drawn: Drawn, known: Known) -> Mask | bool:
     if "fall" not in drawn:
         return False
-    rules = known.rules
-    least = np.maximum(rules.material_loss * drawn["best/loss"], rules.material_nats)
-    return drawn["fall"] >= least
+    return np.asarray(drawn["fall"] >= known.rules.material("loss", drawn["best/loss"]))
 
 
 def _too_simple(drawn: Drawn, known: Known) -> Mask | bool:

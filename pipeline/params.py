@@ -262,20 +262,23 @@ class Compare(Record):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=2)] = (0, 1, 2, 3, 4)
 
 
+THRESHOLDS = Rules()
+
+
 class Evaluate(Record):
     """How scores are summarised and a training is judged; see `overfit_atlas.rules.Rules`."""
 
     read_test: bool = True
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    num_draws: Annotated[int, Field(ge=100, le=100_000)] = 400
-    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 1000
-    smoothing: Count = 3
-    wide_gap: Positive = 0.15
-    wide_gap_nats: Positive = 0.3
-    material_loss: Positive = 0.05
-    material_nats: Positive = 0.01
-    material_accuracy: Positive = 0.01
-    target_accuracy: Fraction | None = None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = THRESHOLDS.confidence
+    num_draws: Annotated[int, Field(ge=100, le=100_000)] = THRESHOLDS.num_draws
+    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = THRESHOLDS.num_resamples
+    smoothing: Count = THRESHOLDS.smoothing
+    wide_gap: Positive = THRESHOLDS.wide_gap
+    wide_gap_nats: Positive = THRESHOLDS.wide_gap_nats
+    material_loss: Positive = THRESHOLDS.material_loss
+    material_nats: Positive = THRESHOLDS.material_nats
+    material_accuracy: Positive = THRESHOLDS.material_accuracy
+    target_accuracy: Fraction | None = THRESHOLDS.target_accuracy
 
     @property
     def rules(self) -> Rules:

@@ -124,13 +124,13 @@ def _of_score(
 ) -> dict[str, float]:
     rules, (onset, best) = more
     drawn = found.drawn[f"damage/{score}"]
-    least = [rules.material(score, float(one)) for one in found.drawn[f"best/{score}"]]
+    least = rules.material(score, found.drawn[f"best/{score}"])
     low, high = found.interval(f"damage/{score}", rules.confidence)
     first, last = np.quantile(found.best_epochs[score], [0.025, 0.975], method="inverted_cdf")
     made = {
         "damage": found.values[f"damage/{score}"],
         "sd": float(drawn.std()),
-        "share": recalibration.share(drawn >= np.array(least)),
+        "share": recalibration.share(drawn >= least),
         "low": low,
         "high": high,
         "best_low": float(first),
@@ -191,5 +191,5 @@ def true_knowledge(kept: StoredSetting, truth: Truth, rules: Rules) -> Known:
     """What the table of verdicts knows where everything is known: evenly many of each class."""
     entropy = float(np.log(NUM_CLASSES))
     lowest = min(float(truth["best/loss"][0]), float(truth["best/calibrated_loss"][0]))
-    wide = max(rules.wide_gap * max(entropy - lowest, 0.0), rules.material_nats)
+    wide = rules.wide(entropy, lowest)
     return Known(rules, entropy, 1 / NUM_CLASSES, wide, num_images=kept.setting.num_truth)

@@ -12,9 +12,10 @@ from scipy import optimize, special
 
 from overfit_atlas import recalibration
 from overfit_atlas.held_out import SCORES
+from overfit_atlas.judgement import likeliest
 from overfit_atlas.rules import UNDETERMINED
 from overfit_atlas.scoring.fits import Floats
-from overfit_atlas.verdicts import RULINGS, VERDICTS
+from overfit_atlas.verdicts import RULINGS
 
 NUM_RESAMPLES = 400
 BINS = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
@@ -34,36 +35,16 @@ def is_material(rows: pd.DataFrame, score: str) -> "pd.Series[bool]":
 
 def verdict_table(rows: pd.DataFrame) -> pd.DataFrame:
     """For each row: verdict (likeliest), its probability, kind, kind_probability, right."""
-    shares = rows[[f"ruled/{place}" for place in range(len(RULINGS))]].to_numpy(float)
-    by_verdict = np.stack(
-        [
-            sum(shares[:, place] for place, one in enumerate(RULINGS) if one.verdict == verdict)
-            for verdict in VERDICTS
-        ],
-        axis=1,
-    )
-    total = shares.sum(1, keepdims=True)
-    smooth = (by_verdict + 0.5) / (total + 0.5 * len(VERDICTS))
-    probabilities = np.stack([recalibration.verdicts(one) for one in smooth])
-    best = probabilities.argmax(1)
+    counts = rows[[f"ruled/{place}" for place in range(len(RULINGS))]].to_numpy(float)
+    said = [likeliest(one) for one in counts.tolist()]
     found = pd.DataFrame(index=rows.index)
-    found["verdict"] = np.array(VERDICTS)[best]
-    found["probability"] = probabilities.max(1)
-    found[["kind", "kind_probability"]] = [
-        _kind(one, VERDICTS[place]) for one, place in zip(shares, best, strict=True)
-    ]
+    found["verdict"] = [one.verdicts[0] for one in said]
+    found["probability"] = [one.probability for one in said]
+    found["kind"] = [one.kind for one in said]
+    found["kind_probability"] = [one.kinds.get(one.kind, 0.0) for one in said]
     found["right"] = found["verdict"] == rows["true_verdict"]
     found["kind_right"] = found["kind"] == rows["true_kind"].fillna("")
     return found
-
-
-def _kind(shares: Floats, verdict: str) -> tuple[str, float]:
-    within: dict[str, float] = {}
-    for place, one in enumerate(RULINGS):
-        if one.verdict == verdict:
-            within[one.kind] = within.get(one.kind, 0.0) + float(shares[place])
-    kind = max(within, key=lambda one: within[one])
-    return kind, within[kind] / max(sum(within.values()), 1.0)
 
 
 def interval(rows: pd.DataFrame, statistic: Statistic) -> tuple[float, float, float]:
