@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[Any]
-LARGEST_HALF = float(np.finfo(np.float16).max)
 LIVE_FROM = 10
 """From which epoch on a line after each epoch says how validation goes."""
 
@@ -152,22 +151,15 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         self._rows.append(row)
         cut = len(self._labels["probe"])
         parts = {"probe": slice(cut), "val": slice(cut, None)}
-        calibrated = self._calibrated({name: logits[part] for name, part in parts.items()})
+        by_split = {name: logits[part] for name, part in parts.items()}
+        calibrated, temperature = calibration.of_splits(by_split, self._labels, self._temperature)
+        if np.isfinite(temperature):
+            self._temperature = temperature
         for split, part in parts.items():
             own = losses[part], logits[part], calibrated[split]
             self._keep(epoch + 1, split, own)
         if self.options.live and epoch + 1 >= LIVE_FROM:
             print(live(self.curves), flush=True)
-
-    def _calibrated(self, logits: Mapping[str, Array]) -> dict[str, Array]:
-        """Loss of each image after one temperature, on val cross-fitted; NaN without any."""
-        if not all(np.isfinite(values).all() for values in logits.values()):
-            return {name: np.full(len(values), np.nan) for name, values in logits.items()}
-        labels = self._labels
-        val = calibration.cross_fitted(logits["val"][None], labels["val"], self._temperature)
-        self._temperature = float(val.temperature[0])
-        probe = calibration.calibrated_loss(logits["probe"][None], labels["probe"], val.temperature)
-        return {"probe": probe[0], "val": val.loss[0]}
 
     def _outputs(self) -> Array:
         """What the model says of all images, in inference mode.
@@ -207,8 +199,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         self._rows.append(row)
         arrays = {"loss": loss, "confidence": confidence, "brier": brier, "calibrated": calibrated}
         for name, values in arrays.items():
-            half = np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
-            self._per_image.setdefault(f"{split}_{name}", []).append(half)
+            self._per_image.setdefault(f"{split}_{name}", []).append(scores.half(values))
         self._per_image.setdefault(f"{split}_correct", []).append(correct)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:

@@ -4,6 +4,7 @@ Guo et al., On Calibration of Modern Neural Networks (2017): logits divided by o
 changes no predicted class, so the loss it takes away is that of being too sure (or too unsure).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,26 @@ def cross_fitted(logits: ArrayLike, labels: ArrayLike, start: float = 1.0) -> Ca
             )
         loss[:, own] = _losses(shifted[:, own], moved)
     return Calibrated(loss, np.exp(of_all))
+
+
+def of_splits(
+    logits: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]], start: float
+) -> tuple[dict[str, Floats], float]:
+    """Calibrated losses of probe and val at one epoch, and the temperature, fitted on val.
+
+    On val no image is judged by a temperature that saw it; the probe takes the one of all of val.
+    All are NaN where a logit is not finite.
+
+    Args:
+        logits: of `probe` and `val` `(num_images, num_classes)`. labels: of both.
+        start: a temperature that may be near, such as that of the epoch before.
+    """
+    if not all(np.isfinite(values).all() for values in logits.values()):
+        return {name: np.full(len(one), np.nan) for name, one in labels.items()}, float("nan")
+    val = cross_fitted(logits["val"][None], labels["val"], start)
+    probe = calibrated_loss(logits["probe"][None], labels["probe"], val.temperature)
+    losses = {"probe": probe[0], "val": np.asarray(val.loss[0], dtype=np.float64)}
+    return losses, float(val.temperature[0])
 
 
 def temperatures(logits: ArrayLike, labels: ArrayLike) -> Floats:

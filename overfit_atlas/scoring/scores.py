@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 NUM_BINS = 15
 TINY = float(np.finfo(np.float32).tiny)
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ def bin_of(confidence: ArrayLike, num_bins: int = NUM_BINS) -> NDArray[np.intp]:
     values = np.asarray(confidence, dtype=np.float64)
     edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1])
     return np.searchsorted(edges, values, side="left")
+
+
+def half(values: ArrayLike) -> NDArray[np.float16]:
+    """Scores as they are kept, in half precision: what is larger becomes its largest number."""
+    return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
 def _picked(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.floating]:

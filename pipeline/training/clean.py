@@ -28,7 +28,7 @@ def clean(logits: np.ndarray, split: Split) -> tuple[Row, PerImage]:
         "true_accuracy": float((predicted == split.true_labels).mean()),
     }
     small = {"loss": loss, "confidence": confidence, "brier": brier}
-    per_image = {name: _half(values) for name, values in small.items()}
+    per_image = {name: scores.half(values) for name, values in small.items()}
     return row, per_image | {"correct": correct, "probabilities": probabilities}
 
 
@@ -43,26 +43,12 @@ def calibrated(
         logits: of `probe` and `val` `(num_images, num_classes)`.
         start: a temperature that may be near, such as that of the epoch before.
     """
-    if all(np.isfinite(values).all() for values in logits.values()):
-        val = calibration.cross_fitted(logits["val"][None], splits["val"].labels, start)
-        temperature = float(val.temperature[0])
-        probe = calibration.calibrated_loss(
-            logits["probe"][None], splits["probe"].labels, val.temperature
-        )
-        found = {"probe": probe[0], "val": val.loss[0]}
-    else:
-        temperature = float("nan")
-        found = {name: np.full(len(splits[name].labels), np.nan) for name in logits}
+    labels = {name: split.labels for name, split in splits.items()}
+    found, temperature = calibration.of_splits(logits, labels, start)
     return {
         name: (
             {"calibrated_loss": float(loss.mean()), "temperature": temperature},
-            {"calibrated": _half(loss)},
+            {"calibrated": scores.half(loss)},
         )
         for name, loss in found.items()
     }
-
-
-def _half(values: np.ndarray) -> np.ndarray:
-    limit = float(np.finfo(np.float16).max)
-    half: np.ndarray = np.clip(values, -limit, limit).astype(np.float16)
-    return half
