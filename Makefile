@@ -19,8 +19,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# uv takes a third of pip's time. Where there is none, or it cannot install (it reads no pip.conf,
-# for one), pip does the same.
+# uv is the faster one. Where there is none, or it cannot install (it reads no pip.conf, for one),
+# pip does the same.
 install = python -m uv pip install --python $(VENV)/bin/python $(QUIETLY) $(1) 2> /dev/null \
 	|| { echo "uv cannot install here: pip does, which takes longer"; \
 		python -m pip install $(QUIETLY) $(1); }

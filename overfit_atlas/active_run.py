@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
@@ -43,7 +43,7 @@ def log_to_active_run(
     from mlflow.entities import Metric, RunTag
 
     run, now = require_run(), int(time.time() * 1000)
-    logged = [Metric(name, value, now, step) for name, step, value in points(table)]
+    logged = [Metric(name, value, now, step) for name, step, value in curve_points(table)]
     logged += [Metric(name, float(value), now, 0) for name, value in metrics.items()]
     client = _mlflow().MlflowClient()
     for start in range(0, len(logged), LARGEST_BATCH):
@@ -60,14 +60,25 @@ def _mlflow() -> Any:
     return mlflow
 
 
-def points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
+def named(rows: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[str, int, float]]:
+    """Metric name, epoch and value for every finite number in rows of curves.
+
+    The names are the same in every run, so that MLflow lays curves of one name over each other.
+
+    Args:
+        rows: each with `split`, `epoch` and scores; a `seed` is passed over.
+    """
+    for row in rows:
+        split, epoch = row["split"], int(row["epoch"])
+        for column, value in row.items():
+            if column not in ("split", "epoch", "seed") and math.isfinite(value):
+                yield WITHOUT_SPLIT.get(column, f"{split}/{column}"), epoch, float(value)
+
+
+def curve_points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
     """Metric name, epoch and value for every number in a table of curves, seeds averaged.
 
     A seed that stopped earlier counts in the mean as far as it came.
     """
     means = table.drop(columns="seed", errors="ignore").groupby(["split", "epoch"]).mean()
-    for row in means.reset_index().to_dict("records"):
-        split, epoch = row.pop("split"), int(row.pop("epoch"))
-        for column, value in row.items():
-            if math.isfinite(value):
-                yield WITHOUT_SPLIT.get(str(column), f"{split}/{column}"), epoch, float(value)
+    yield from named(means.reset_index().to_dict("records"))

@@ -40,9 +40,14 @@ def main(arguments: argparse.Namespace) -> None:
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         splits = [name for name in SPLITS if name != "test" or params.evaluate.read_test]
+        digests = {name: ledger.digest(trained.weights(arguments.models / name)) for name in names}
+        # What predictions and maps depend on: the weights and the images.
+        keys = {name: f"{one} {data.manifest.content_hash}" for name, one in digests.items()}
         stored = arguments.results / "predictions"
         predictions = {
-            name: predicted(arguments.models / name, data, splits, stored / f"{name}.npz")
+            name: predicted(
+                arguments.models / name, data, splits, stored / f"{name}.npz", keys[name]
+            )
             for name in names
         }
         curves = arguments.results / "curves"
@@ -55,29 +60,24 @@ def main(arguments: argparse.Namespace) -> None:
             predictions, fits, data.manifest.class_names, params.evaluate.rules
         )
         if params.evaluate.read_test:
-            _note_reading(data, {name: arguments.models / name for name in names})
-        _write(arguments, params, data, models)
-        _explain(arguments, data, models)
+            _note_reading(data, digests)
+        _write(arguments, params, data, models, keys)
+        _explain(arguments, data, models, keys)
         _log(run, arguments, data, models)
 
 
-def predicted(folder: Path, data: Prepared, splits: list[str], stored: Path) -> Splits:
+def predicted(folder: Path, data: Prepared, splits: list[str], stored: Path, key: str) -> Splits:
     """What all seeds of the model in `folder` say of the splits.
 
-    Taken from `stored`, what an earlier run wrote, where weights and images are the same: so that
-    another threshold costs no prediction.
+    Taken from `stored`, what an earlier run wrote, where weights and images are the same, as `key`
+    tells: so that another threshold costs no prediction.
     """
-    found = _stored(stored, _key(folder, data), splits)
+    found = _stored(stored, key, splits)
     if found is None:
         parts = [data.split(name).images for name in splits]
         made = prediction.of_seeds(trained.weights(folder), parts)
         found = dict(zip(splits, made, strict=True))
     return {name: _scored(one, data, name) for name, one in found.items()}
-
-
-def _key(folder: Path, data: Prepared) -> str:
-    """What predictions and maps depend on: the weights and the images."""
-    return f"{ledger.digest(trained.weights(folder))} {data.manifest.content_hash}"
 
 
 def _scored(one: prediction.Predicted, data: Prepared, name: str) -> Predictions:
@@ -109,18 +109,19 @@ def _stored(path: Path, key: str, splits: list[str]) -> dict[str, prediction.Pre
         return None
 
 
-def _note_reading(data: Prepared, folders: Mapping[str, Path]) -> None:
+def _note_reading(data: Prepared, digests: Mapping[str, str]) -> None:
     """Count this reading of the test images, and say how many there have been."""
-    digests = {
-        name: ledger.digest(sorted(path.glob("*.best.keras"))) for name, path in folders.items()
-    }
     path = cli.root() / ledger.PATH
     ledger.note(path, data.manifest.content_hash, digests)
     print(ledger.counted(path, data.manifest.content_hash).sentence(), flush=True)
 
 
 def _write(
-    arguments: argparse.Namespace, params: Params, data: Prepared, models: Mapping[str, Evaluated]
+    arguments: argparse.Namespace,
+    params: Params,
+    data: Prepared,
+    models: Mapping[str, Evaluated],
+    keys: Mapping[str, str],
 ) -> None:
     results = arguments.results
     write_json(results / "metrics.json", {name: one.metrics for name, one in models.items()})
@@ -143,7 +144,7 @@ def _write(
         folder.mkdir()
         for name, one in models.items():
             arrays = _arrays(data, one)
-            arrays["key"] = np.array(_key(arguments.models / name, data))
+            arrays["key"] = np.array(keys[name])
             np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
 
 
@@ -197,7 +198,10 @@ def _arrays(data: Prepared, model: Evaluated) -> dict[str, np.ndarray]:
 
 
 def _explain(
-    arguments: argparse.Namespace, data: Prepared, models: Mapping[str, Evaluated]
+    arguments: argparse.Namespace,
+    data: Prepared,
+    models: Mapping[str, Evaluated],
+    keys: Mapping[str, str],
 ) -> None:
     """Grad-CAM of the surest mistakes and right answers of each model that has maps.
 
@@ -207,7 +211,7 @@ def _explain(
         folder.mkdir()
         for name, model in models.items():
             earlier = arguments.results / "gradcam" / f"{name}.npz"
-            key = f"{_key(arguments.models / name, data)} {model.held_out}"
+            key = f"{keys[name]} {model.held_out}"
             if _same_key(earlier, key):
                 shutil.copy(earlier, folder)
                 continue
@@ -272,7 +276,7 @@ def _log(
         run.log_file(arguments.results / file)
     best, seed = evaluation.champion(models)
     fits = trained.facts(arguments.models / best)
-    path = arguments.models / best / f"seed-{fits[seed]['seed']}.best.keras"
+    path = trained.weights(arguments.models / best)[seed]
     content = run.log_model(path, best, data.manifest)
     run.set_champion(content, data.manifest.dataset)
     run.log_tags({"champion": f"{best}, seed {fits[seed]['seed']}"})

@@ -27,14 +27,16 @@ def main(arguments: argparse.Namespace) -> None:
     params = parameters.load(arguments.params)
     data = prepared.read(arguments.data)
     manifest = data.manifest
-    fits = read_fits(arguments.models / arguments.model, arguments.results / "curves")
+    tables = arguments.results / "curves"
+    curves = tables / f"{arguments.model}.csv"
+    fits = read_fits(arguments.models / arguments.model, tables)
     facts = Facts.of_labels(data.val.labels, manifest.num_classes)
     made = judgement.judge(arguments.model, fits, params.evaluate.rules, facts)
     print(line(made, params.report.language), flush=True)
     write_json(arguments.results / "judged" / f"{arguments.model}.json", made.as_json())
     picture = arguments.results / "judged" / f"{arguments.model}.png"
-    _draw(arguments.results / "curves" / f"{arguments.model}.csv", made, picture)
-    _track(params, manifest, made, arguments.results / "curves" / f"{arguments.model}.csv")
+    _draw(curves, made, picture)
+    _track(params, manifest, made, curves)
 
 
 def line(made: Judgement, language: str) -> str:

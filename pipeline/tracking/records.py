@@ -3,17 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-WITHOUT_SPLIT = {"learning_rate": "learning_rate", "seconds": "epoch_seconds"}
 HASH_DIGITS = 32
 
 
@@ -155,30 +150,6 @@ def from_line(line: str) -> Record:
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a record of a run: {line[:80]!r}") from error
     return record
-
-
-def named(rows: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[str, int, float]]:
-    """Metric name, epoch and value for every finite number in rows of curves.
-
-    The names are the same in every run, so that MLflow lays curves of one name over each other.
-
-    Args:
-        rows: each with `split`, `epoch` and scores; a `seed` is passed over.
-    """
-    for row in rows:
-        split, epoch = row["split"], int(row["epoch"])
-        for column, value in row.items():
-            if column not in ("split", "epoch", "seed") and math.isfinite(value):
-                yield WITHOUT_SPLIT.get(column, f"{split}/{column}"), epoch, float(value)
-
-
-def curve_points(table: "pd.DataFrame") -> Iterator[tuple[str, int, float]]:
-    """Metric name, epoch and value for every number in a table of curves, seeds averaged.
-
-    A seed that stopped earlier counts in the mean as far as it came.
-    """
-    means = table.drop(columns="seed", errors="ignore").groupby(["split", "epoch"]).mean()
-    yield from named(means.reset_index().to_dict("records"))
 
 
 def file_hash(path: Path) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from overfit_atlas import active_run
 from pipeline.params import Params
 from pipeline.tracking import address, connection, outbox, records
 from pipeline.tracking.connection import NOTE_TAG
@@ -138,11 +139,11 @@ class Run:
         Args:
             table: columns seed, epoch, split, and scores; of several seeds the mean is logged.
         """
-        self._log(records.curve_points(table))
+        self._log(active_run.curve_points(table))
 
     def log_epochs(self, rows: Iterable[Mapping[Any, Any]]) -> None:
         """Log rows of curves of one fit: each with split, epoch and scores."""
-        self._log(records.named(rows))
+        self._log(active_run.named(rows))
 
     def log_scored(
         self,
@@ -153,7 +154,7 @@ class Run:
     ) -> None:
         """`log_params`, `log_metrics`, `log_tags` and `log_curves` as one message to MLflow."""
         scores = [(name, 0, value) for name, value in metrics.items()]
-        self._log([*scores, *records.curve_points(table)], params, tags)
+        self._log([*scores, *active_run.curve_points(table)], params, tags)
 
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Log a matplotlib figure as the artifact `path`, such as `learning_curves.png`."""

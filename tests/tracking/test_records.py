@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from overfit_atlas.active_run import curve_points, named
 from pipeline.tracking.records import (
     Champion,
     DataUsed,
@@ -17,10 +18,8 @@ from pipeline.tracking.records import (
     Record,
     Start,
     Values,
-    curve_points,
     file_hash,
     from_line,
-    named,
     new_key,
     profile,
     to_line,
