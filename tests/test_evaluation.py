@@ -6,7 +6,7 @@ from pipeline import evaluation
 from pipeline.params import Evaluate
 
 LABELS = np.array([0, 1, 2, 0, 1, 2] * 10)
-SETTINGS = Evaluate(num_resamples=100)
+RULES = Evaluate(num_resamples=100).rules
 
 
 def _predictions(num_seeds, sure, wrong=()):
@@ -28,7 +28,7 @@ def models():
         "unsure": _splits(2, 0.6),
         "one": _splits(1, 0.5),
     }
-    return evaluation.evaluate(predictions, {}, ["a", "b", "c"], SETTINGS)
+    return evaluation.evaluate(predictions, {}, ["a", "b", "c"], RULES)
 
 
 def test_every_split_is_scored_with_interval_seeds_and_images(models):
@@ -46,7 +46,7 @@ def test_the_champion_has_the_lowest_validation_loss(models):
 
 
 def test_models_with_other_numbers_of_seeds_are_compared_on_the_first_ones(models):
-    found = evaluation.comparisons(models, SETTINGS)
+    found = evaluation.comparisons(models, RULES)
     assert list(found) == ["sure vs unsure", "sure vs one", "unsure vs one"]
     assert found["sure vs unsure"]["accuracy"]["value"] == pytest.approx(-0.1)
     assert found["sure vs unsure"]["mcnemar"]["num_pairs"] == 2

@@ -167,8 +167,15 @@ class Box:
             return 0
 
     def lines(self, start: int) -> Iterator[tuple[str, int]]:
-        """Each whole line after byte `start`, and where it ends; the head is passed over."""
-        with (self.folder / RECORDS).open("rb") as file:
+        """Each whole line after byte `start`, and where it ends, without the head.
+
+        Nothing once it is gone: a sender deletes it while others look.
+        """
+        try:
+            file = (self.folder / RECORDS).open("rb")
+        except FileNotFoundError:
+            return
+        with file:
             file.seek(start)
             if start == 0:
                 file.readline()

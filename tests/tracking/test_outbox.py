@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,6 +49,13 @@ def test_what_is_put_is_there_at_once_with_its_files(
     assert found.is_open()
     box.close()
     assert not found.is_open()
+
+
+def test_a_box_that_was_just_deleted_has_no_lines(project: Any, asleep: None) -> None:
+    Outbox("demo").put(START)
+    found = _only()
+    shutil.rmtree(found.folder)
+    assert list(found.lines(0)) == []
 
 
 def test_lines_of_many_threads_stay_whole(project: Any, asleep: None) -> None:

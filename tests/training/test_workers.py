@@ -51,10 +51,15 @@ def test_a_killed_worker_is_replaced_and_its_fit_retried(tasks, sequential):
 
 def _kill_one_worker():
     mark = "multiprocessing.forkserver" if forking.METHOD == "forkserver" else "spawn_main"
-    children = psutil.Process().children(recursive=True)
-    found = [child for child in children if mark in " ".join(child.cmdline())]
+    found = [child for child in _alive() if mark in " ".join(child.cmdline())]
     server = [] if mark == "spawn_main" else found[:1]  # the parent of those it forked
     os.kill(next(child.pid for child in found if child not in server), signal.SIGKILL)
+
+
+def _alive():
+    """Whatever this process started, but for what has ended and waits for its parent."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
 FORKED = pytest.mark.skipif(forking.METHOD != "forkserver", reason="no fork on this system")
