@@ -10,11 +10,15 @@ better: accuracy enters as the error rate.
   (which would double the bias that choosing has). Both ends are smoothed by the same window.
 - Images get Poisson weights, seeds normal weights of the right variance. The variance between few
   seeds is drawn towards that of the images (Smyth 2004), since two or three seeds say little of it.
+- Images are crossed with seeds where all seeds share them, and nested in seeds where each seed has
+  a validation fold of its own: then each seed's images are drawn apart, and what they make seeds
+  differ by is taken off the variance between seeds.
 - Best epoch and onset are the lowest points of each draw's own curve.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -84,12 +88,13 @@ class Draws:
         return tuple(score for score in SCORES if f"damage/{score}" in self.values)
 
 
-def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
+def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0, nested: bool = False) -> Draws:
     """The draws of one model from the per-image scores of its fits, one a seed.
 
     Args:
-        fits: finite at every epoch, all scored on the same images.
+        fits: finite at every epoch, all scored on equally many images.
         seed: of the draws; equal arguments give equal numbers.
+        nested: whether every seed has images of its own.
     """
     sets = {
         score: Scored.of(fits, score, rules)
@@ -98,7 +103,7 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0) -> Draws:
     }
     curves = {score: one.curves for score, one in sets.items()}
     num_epochs, num_val = curves[LOSS].shape[1:]
-    table = _Table(seed, rules.num_draws, len(fits))
+    table = _Table(seed, rules.num_draws, len(fits), nested)
     quantities: dict[str, Quantity] = {}
     for score, one in sets.items():
         quantities |= _of_score(score, one)
@@ -207,30 +212,25 @@ def _of_score(score: str, one: Scored) -> dict[str, Quantity]:
 class _Table:
     """The weights of images and seeds in each draw, the same for every quantity."""
 
-    def __init__(self, seed: int, num_draws: int, num_seeds: int) -> None:
+    def __init__(self, seed: int, num_draws: int, num_seeds: int, nested: bool = False) -> None:
         self._seed = seed
         self._num_draws = num_draws
+        self._nested = nested
         generator = np.random.default_rng([seed, 2, num_seeds])
         self._seeds = _seed_weights(generator, num_draws, num_seeds)
-        self._blocks: dict[tuple[str, int], list[NDArray[np.float32]]] = {}
 
-    def _images(self, split: str, size: int) -> Sequence[NDArray[np.float32]]:
-        """Blocks of weights `(up to all draws, size)` whose rows sum to 1.
+    def _weighted(self, split: str, array: NDArray[np.float32]) -> Floats:
+        """The mean over images of `array` (num_seeds, num, images) in every draw.
 
-        They are the same for every model of as many images, so that models are paired.
+        Gives `(num_draws, num_seeds, num)`.
         """
-        if (split, size) in self._blocks:
-            return self._blocks[split, size]
-        generator = np.random.default_rng([self._seed, int(split == "probe"), size])
-        rows = max(BLOCK // size, 1)
-        blocks = []
-        for start in range(0, self._num_draws, rows):
-            count = min(rows, self._num_draws - start)
-            weights = generator.poisson(1.0, (count, size)).astype(np.float32)
-            weights[weights.sum(1) == 0] = 1
-            blocks.append(weights / weights.sum(1, keepdims=True))
-        self._blocks[split, size] = blocks
-        return blocks
+        size = array.shape[-1]
+        found = []
+        for number, rows in enumerate(array):
+            key = (self._seed, int(split == "probe"), size) + (number,) * self._nested
+            blocks = _images(key, self._num_draws)
+            found.append(np.concatenate([block @ rows.T for block in blocks]))
+        return np.stack(found, axis=1).astype(np.float64)
 
     def means(
         self, quantities: Mapping[str, Quantity]
@@ -241,13 +241,10 @@ class _Table:
             own = {name: array for name, (where, array) in quantities.items() if where == split}
             if not own:
                 continue
-            stacked = np.concatenate(list(own.values()))
-            blocks = self._images(split, stacked.shape[1])
-            by_seed = np.concatenate([block @ stacked.T for block in blocks]).astype(np.float64)
-            parts = np.split(by_seed, len(own), axis=1)
-            for (name, array), part in zip(own.items(), parts, strict=True):
+            by_seed = self._weighted(split, np.stack(list(own.values()), axis=1))
+            for place, (name, array) in enumerate(own.items()):
                 values[name] = float(array.mean(dtype=np.float64))
-                drawn[name] = part.mean(1) + self._between_seeds(array)
+                drawn[name] = by_seed[..., place].mean(1) + self._between_seeds(array)
         return values, drawn
 
     def _between_seeds(self, array: NDArray[np.float32]) -> Floats:
@@ -258,8 +255,9 @@ class _Table:
         means = array.mean(1, dtype=np.float64)
         apart = means - means.mean()
         observed = float(np.square(apart).sum() / (num_seeds - 1))
-        prior = PRIOR_SHARE * float(array.var(1, dtype=np.float64).mean()) / num_images
-        moderated = (PRIOR_SEEDS * prior + (num_seeds - 1) * observed) / (
+        of_images = float(array.var(1, dtype=np.float64).mean()) / num_images
+        of_seeds = max(observed - of_images, 0.0) if self._nested else observed
+        moderated = (PRIOR_SEEDS * PRIOR_SHARE * of_images + (num_seeds - 1) * of_seeds) / (
             PRIOR_SEEDS + num_seeds - 1
         )
         if observed <= 0:
@@ -273,15 +271,39 @@ class _Table:
             curves: `(num_seeds, num_epochs, num_images)`.
         """
         found = {}
-        blocks = self._images("val", size)
         for score, array in curves.items():
-            num_seeds, num_epochs, _ = array.shape
-            flat = array.reshape(num_seeds * num_epochs, size)
-            drawn = np.concatenate([block @ flat.T for block in blocks]).astype(np.float64)
-            drawn = drawn.reshape(-1, num_seeds, num_epochs)
+            drawn = self._weighted("val", array)
             means = array.mean(2, dtype=np.float64)
             found[score] = drawn.mean(1) + self._seeds @ (means - means.mean(0))
         return found
+
+
+@lru_cache(maxsize=16)
+def _kept(key: tuple[int, ...], num_draws: int) -> tuple[NDArray[np.float32], ...]:
+    return tuple(_poisson(key, num_draws))
+
+
+def _images(key: tuple[int, ...], num_draws: int) -> Iterable[NDArray[np.float32]]:
+    """Blocks of weights `(up to all draws, size)` whose rows sum to 1.
+
+    They are the same for every model of as many images, so that models are paired.
+
+    Args:
+        key: the seed, whether they are of the probe, how many images, and of which seed they are
+            where every seed has its own.
+    """
+    few = num_draws * key[2] <= BLOCK
+    return _kept(key, num_draws) if few else _poisson(key, num_draws)
+
+
+def _poisson(key: tuple[int, ...], num_draws: int) -> Iterator[NDArray[np.float32]]:
+    generator, size = np.random.default_rng(key), key[2]
+    rows = max(BLOCK // size, 1)
+    for start in range(0, num_draws, rows):
+        count = min(rows, num_draws - start)
+        weights = generator.poisson(1.0, (count, size)).astype(np.float32)
+        weights[weights.sum(1) == 0] = 1
+        yield weights / weights.sum(1, keepdims=True)
 
 
 def _seed_weights(generator: Generator, num_draws: int, num_seeds: int) -> Floats:

@@ -20,7 +20,9 @@ class Facts:
         penalty: whether the losses seem to hold a penalty.
         copies: share of validation images that are exact copies of training images.
         not_finite_from: the epoch from which on the loss of a log is not finite, by its number.
-        one_split: whether all fits share one validation split.
+        one_split: whether all fits share one validation split; else every seed has a fold of its
+            own, and images are nested in seeds.
+        lowest_loss: the lowest validation loss known on these data, of whatever model.
     """
 
     class_shares: tuple[float, ...] | None = None
@@ -32,6 +34,7 @@ class Facts:
     copies: float = 0.0
     not_finite_from: int | None = None
     one_split: bool = True
+    lowest_loss: float | None = None
 
     @classmethod
     def of_labels(cls, labels: ArrayLike, num_classes: int) -> "Facts":

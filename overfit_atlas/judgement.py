@@ -70,7 +70,7 @@ def judge(
 def drawn(fits: Sequence[Fit], rules: Rules = DEFAULT, facts: Facts = UNKNOWN) -> Draws:
     """The draws of one model, from scores of single images where all fits have them."""
     if all(fit.per_image is not None for fit in fits):
-        return draws.of_images(fits, rules)
+        return draws.of_images(fits, rules, nested=not facts.one_split)
     return curve_draws.of_curves(fits, rules, facts.num_images)
 
 
@@ -82,9 +82,27 @@ def judged(
     siblings: Mapping[str, Draws],
 ) -> Judgement:
     """The judgement of draws; `undetermined` where there are none, or too few to judge by."""
-    nothing = Judgement(name=name, verdict="undetermined", rules=rules, facts=facts)
     if found is None:
-        return replace(nothing, kind="failed")
+        return Judgement(name, "undetermined", rules, facts, kind="failed")
+    made = ruled(name, found, rules, facts, siblings)
+    found_damages = damages(found, rules)
+    reached, sibling = rules.target_accuracy, made.sibling
+    if sibling is not None and sibling in siblings:
+        reached = 1 - siblings[sibling].values["val/accuracy"]
+    return replace(
+        made,
+        draws=found,
+        damage=found_damages,
+        onset=onsets(found, found_damages, rules),
+        sibling_accuracy=reached,
+    )
+
+
+def ruled(
+    name: str, found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, Draws]
+) -> Judgement:
+    """Verdict, kind and probabilities alone: what hangs on the other models beside the draws."""
+    nothing = Judgement(name=name, verdict="undetermined", rules=rules, facts=facts)
     known = knowledge(found, rules, facts, siblings)
     num_images = found.num_images or facts.num_images
     if num_images is not None and num_images < FEWEST_IMAGES:
@@ -95,19 +113,7 @@ def judged(
         made = _said(name, verdicts.through(found.drawn, known), rules, facts)
         if "probe/loss" not in found.values and made.verdict != "overfit":
             made = replace(nothing, kind="gap", probabilities=made.probabilities)
-    found_damages = damages(found, rules)
-    reached = rules.target_accuracy
-    if known.sibling is not None and known.sibling in siblings:
-        reached = 1 - siblings[known.sibling].values["val/accuracy"]
-    return replace(
-        made,
-        draws=found,
-        known=known,
-        damage=found_damages,
-        onset=onsets(found, found_damages, rules),
-        sibling=known.sibling,
-        sibling_accuracy=reached,
-    )
+    return replace(made, known=known, sibling=known.sibling)
 
 
 def fewest_epochs(found: Draws) -> int:
@@ -182,6 +188,8 @@ def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, D
         for score in ("loss", "calibrated_loss")
         if f"best/{score}" in one.values
     ]
+    if facts.lowest_loss is not None:
+        lowest.append(facts.lowest_loss)
     wide = rules.wide_gap_nats
     if facts.entropy is not None:
         wide = rules.wide(facts.entropy, min(lowest))

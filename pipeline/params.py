@@ -230,13 +230,15 @@ class Tune(Record):
     dropouts: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Count = 40
-    also_at_epochs: tuple[Count, ...] = ()
+    also_at_epochs: tuple[Count, ...] | None = None
+    turn_folds: bool = True
     train_fractions: Annotated[tuple[Share, ...], Field(min_length=1)] = (1.0,)
     label_noises: tuple[Rate, ...] = ()
-    sampler: Literal["grid", "sobol", "frontier"] = "grid"
+    sampler: Literal["grid", "sobol"] = "grid"
     points: Count | None = None
     batch: Count = 4
-    threshold: Positive = 0.3
+    threshold: Positive | None = None
+    minutes: Positive | None = None
     search_trials: Annotated[int, Field(ge=0, le=100_000)] = 16
     search_rates: tuple[Positive, Positive] = (1e-4, 1e-2)
 
@@ -249,7 +251,7 @@ class Tune(Record):
         low, high = (0, 7) if self.model == "efficientnet" else (1, 1_000_000)
         if min(self.widths) < low or max(self.widths) > high:
             raise ValueError(f"widths of {self.model} are from {low} to {high}")
-        if any(epoch >= self.epochs for epoch in self.also_at_epochs):
+        if any(epoch >= self.epochs for epoch in self.also_at_epochs or ()):
             raise ValueError(f"also_at_epochs lie before the last of {self.epochs} epochs")
         if self.search_rates[0] > self.search_rates[1]:
             raise ValueError("search_rates are the lowest and the highest learning rate")

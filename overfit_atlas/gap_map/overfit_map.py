@@ -5,6 +5,9 @@ is the gap anywhere, where does it cross the threshold (the frontier, with a ban
 dropout does each width need, from which width does the undropped net overfit, and where is the gap
 small only because the fit is bad.
 
+The noise of a fit and, where the validation fold turns with the seed, that of a fold (`fold_noise`)
+are terms of their own: all points share a seed's fold, so that it shifts the whole surface.
+
 The gap is modelled as asinh(gap / threshold): linear below the threshold, and logarithmic far above
 it, where fits differ by a factor rather than by an amount and so does their noise. It is monotone,
 so the frontier is the same line on both scales.
@@ -21,7 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.estimates import over_seeds
-from overfit_atlas.gap_map import surface
+from overfit_atlas.gap_map import fold_noise, surface
+from overfit_atlas.gap_map.fold_noise import FoldNoise
 from overfit_atlas.gap_map.frontier import OverfitsFrom, band, least_dropout, overfits_from
 from overfit_atlas.gap_map.surface import Floats, Surface
 from overfit_atlas.rules import UNDETERMINED
@@ -54,6 +58,7 @@ class MapSettings:
     Attributes:
         threshold: nats of gap that count as overfitting.
         num_images: how many probe images, and as many validation images, a fit was scored on.
+        folds: whether every seed has a validation fold of its own.
         log_width: False where width is an ordinal, such as the variant of an EfficientNet.
     """
 
@@ -63,6 +68,7 @@ class MapSettings:
     num_resamples: int = 1000
     seed: int = 0
     log_width: bool = True
+    folds: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class OverfitMap:
     fits: pd.DataFrame
     points: pd.DataFrame
     gap: Surface
+    fold_noise: FoldNoise | None = None
 
     @cached_property
     def widths(self) -> Floats:
@@ -194,8 +201,10 @@ class OverfitMap:
         generator = np.random.default_rng(self.settings.seed)
         num = self.settings.num_resamples
         # All points are judged on the same images, so other images would shift all of them.
-        shift = generator.standard_normal((num, 1)) * self.points["image_error"].to_numpy()
-        errors = self.gap.resampled_errors(num, generator) + shift
+        noise = self.fold_noise
+        shift = noise.draws(num, generator) if noise else generator.standard_normal(num)
+        shared = shift[:, None] * self.points["image_error"].to_numpy()
+        errors = self.gap.resampled_errors(num, generator) + shared
         drawn = self.gap.draws(_coordinates(self.lattice, self.settings), errors, generator)
         return drawn.reshape(len(drawn), len(self.widths), len(self.dropouts))
 
@@ -218,10 +227,16 @@ def fit(fits: pd.DataFrame, settings: MapSettings) -> OverfitMap:
             f"map: {len(kept)} fits with a finite gap at fewer than {MIN_POINTS} points; a surface "
             "needs more widths or dropouts (tune.widths, tune.dropouts, tune.points)."
         )
-    places = _coordinates(kept, settings)
+    places, points = _coordinates(kept, settings), _points(kept, settings)
     values = scaled(kept["gap_loss"], settings.threshold)
+    noise = None
+    if settings.folds:
+        numbers = kept.groupby(["width", "dropout"]).ngroup().to_numpy()
+        profile = points["image_error"].to_numpy()
+        noise = fold_noise.of_fits(values, numbers, kept["seed"].to_numpy(), profile[numbers])
+        values = values - noise.shifts
     gap = surface.fit(surface.averaged(places, values), places.min(0), places.max(0))
-    return OverfitMap(settings, kept, _points(kept, settings), gap)
+    return OverfitMap(settings, kept, points, gap, noise)
 
 
 def scaled(gap: ArrayLike, threshold: float) -> Floats:
@@ -234,12 +249,14 @@ def _points(fits: pd.DataFrame, settings: MapSettings) -> pd.DataFrame:
     rows = []
     for (width, dropout), seeds in fits.groupby(["width", "dropout"]):
         errors = [float(error) for error in seeds["gap_loss_se"]]
-        gap = over_seeds(
-            seeds["gap_loss"].to_numpy(), errors, settings.confidence, settings.num_images
-        )
+        values = seeds["gap_loss"].to_numpy()
+        gap = over_seeds(values, errors, settings.confidence, settings.num_images)
+        image_error = (gap.se_images or 0.0) / np.hypot(settings.threshold, gap.value)
+        if settings.folds and len(seeds) > 1:  # what images do is in what sets seeds apart
+            gap = over_seeds(values, None, settings.confidence, settings.num_images)
         row = {"width": width, "dropout": dropout, "num_seeds": len(seeds)}
         row |= {"gap_loss": gap.value, "gap_loss_low": gap.low, "gap_loss_high": gap.high}
-        row |= {"image_error": (gap.se_images or 0.0) / np.hypot(settings.threshold, gap.value)}
+        row |= {"image_error": image_error}
         rows.append(row | {"p_underfit": seeds["p_underfit"].iloc[0]})
     table = pd.DataFrame(rows)
     return table.assign(underfit=_judged(table) >= UNDETERMINED)

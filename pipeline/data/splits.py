@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from pipeline.data.prepared import Ids, Labels
 
 Indices = NDArray[np.int64]
-Purpose = Literal["test", "val", "order", "noise", "noisy_label"]
-_STREAMS: dict[Purpose, int] = {"test": 1, "val": 2, "order": 3, "noise": 4, "noisy_label": 5}
+Purpose = Literal["test", "val", "order", "noise", "noisy_label", "fold"]
+_STREAMS: dict[Purpose, int] = {
+    "test": 1,
+    "val": 2,
+    "order": 3,
+    "noise": 4,
+    "noisy_label": 5,
+    "fold": 6,
+}
 
 
 def draws(ids: Ids, seed: int, purpose: Purpose) -> NDArray[np.float64]:

@@ -104,11 +104,20 @@ def vary(
         num_classes = prepared.manifest.num_classes
         labels = noisy(train.true_labels, train.ids, label_noise, num_classes, seed)
         train = replace(train, labels=labels)
-    like = count(prepared.val.true_labels, prepared.manifest.num_classes)
-    chosen = train.take(probe(train.true_labels, train.ids, like, seed), "probe")
     dose = f"{train_fraction} {label_noise} {imbalance} {seed}"
+    return with_parts(prepared, train, prepared.val, dose, seed)
+
+
+def with_parts(prepared: Prepared, train: Split, val: Split, dose: str, seed: int = 0) -> Prepared:
+    """`prepared` with other train and val parts, and a probe of that train; the manifest follows.
+
+    Args:
+        dose: what was done, in words; part of the new content hash.
+    """
+    like = count(val.true_labels, prepared.manifest.num_classes)
+    chosen = train.take(probe(train.true_labels, train.ids, like, seed), "probe")
     manifest = _described(prepared.manifest, train, chosen, dose)
-    return replace(prepared, manifest=manifest, train=train, probe=chosen)
+    return replace(prepared, manifest=manifest, train=train, val=val, probe=chosen)
 
 
 def _described(manifest: Manifest, train: Split, chosen: Split, dose: str) -> Manifest:

@@ -1,11 +1,13 @@
 """Two Optuna studies of one model: where it overfits, and which fit of it is best.
 
-The map is laid out evenly (or follows its frontier) and stops no fit; the search follows the
+The map is laid out evenly and stops no fit; the search follows the
 validation loss and prunes. They share no trial. Both go on where a killed run left them. Run as
 `python -m pipeline.stages.tune`.
 """
 
 import argparse
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -24,7 +26,6 @@ from pipeline.files import replacing, write_json
 from pipeline.params import ParamsError
 from pipeline.stages import cli, registered
 from pipeline.studies import storage
-from pipeline.studies.frontier_sampler import FrontierSampler
 from pipeline.studies.outcome import Outcome, outcome
 from pipeline.studies.plan import Plan, Purpose
 from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 SECTIONS = ("seed", "tune", "train", "evaluate")
 CURVES = ("epoch", "split", "loss", "accuracy")
 """What MLflow gets of a trial's epochs; the rest is in the tables."""
+AIMS: dict[Purpose, storage.Aim] = {
+    "map": storage.Aim("gap (nats)", "maximize"),
+    "search": storage.Aim("validation loss (nats)", "minimize"),
+}
+"""The best trial of the map is the one that overfits most, that of the search the best model."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -104,15 +110,13 @@ def _studied(plan: Plan, purpose: Purpose, fitted: Fitted, run: tracking.Run) ->
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if purpose == "search":
         pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
-    elif tune.sampler == "frontier":
-        sampler = FrontierSampler(plan.space, tune.threshold, seed=plan.params.seed)
-    with storage.study(name, sampler, pruner, folder, tune.storage) as study:
+    until = math.inf if tune.minutes is None else time.monotonic() + 60 * tune.minutes
+    with storage.study(name, sampler, pruner, folder, tune.storage, AIMS[purpose]) as study:
         for trial in finished(study):
             _log_trial(run, purpose, trial)
-        desk = Desk(plan, purpose, study, fitted, lambda trial: _log_trial(run, purpose, trial))
-        if purpose == "search":
-            return desk.search()
-        return desk.follow() if tune.sampler == "frontier" else desk.lay_out()
+        tell = partial(_log_trial, run, purpose)
+        desk = Desk(plan, purpose, study, fitted, tell, until)
+        return desk.search() if purpose == "search" else desk.lay_out()
 
 
 def _write(folder: Path, found: Outcome) -> None:
@@ -129,7 +133,7 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
     with run.child(f"{purpose}: {point}", {"study": purpose}) as child:
         scores = {name: x for name, x in known.items() if isinstance(x, int | float)}
         tags = {name: known.get(name) or "" for name in WORDS}
-        table = pd.DataFrame(known["curves"])[list(CURVES)]
+        table = pd.DataFrame(trial.system_attrs["curves"])[list(CURVES)]
         child.log_scored(trial.params, scores, tags, table)
         if not known[f"{VALUE[purpose]}_by_seed"]:
             child.fail("the loss of every seed left the finite numbers")
@@ -152,7 +156,7 @@ def _log(run: tracking.Run, plan: Plan, found: Outcome) -> None:
 def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
     from pipeline.plots import maps, studies
 
-    model, threshold = plan.tune.model, plan.tune.threshold
+    model, threshold = plan.tune.model, found.first.settings.threshold
     points, surface, frontier = (found.of_first(name) for name in ("map", "surface", "frontier"))
     ranked = found.tables["importance"]
     interpolation = pd.DataFrame(found.summary["double_descent"])

@@ -11,6 +11,7 @@ from overfit_atlas.gap_map import double_descent, overfit_map
 from overfit_atlas.gap_map.overfit_map import MapSettings, OverfitMap
 from pipeline.studies import tables
 from pipeline.studies.plan import Plan
+from pipeline.studies.ruling import rule
 from pipeline.studies.summary import summary
 from pipeline.studies.tables import SLICE
 
@@ -20,7 +21,7 @@ class Outcome:
     """What the tune stage writes.
 
     Attributes:
-        tables: by file name without `.csv`: map, map_curves, points, frontier, surface,
+        tables: by file name without `.csv`: map, map_curves, epochs, points, frontier, surface,
             importance, double_descent, search.
         first: the slice that figures show: all data, least label noise, last epoch.
     """
@@ -29,12 +30,9 @@ class Outcome:
     summary: Mapping[str, Any]
     first: OverfitMap
 
-    def of_first(self, name: str) -> pd.DataFrame:
-        """The rows of a table that belong to the first slice."""
-        table = self.tables[name]
-        for column in SLICE:
-            table = table[table[column] == self.first.fits[column].iloc[0]]
-        return table
+    def of_first(self, name: str, all_budgets: bool = False) -> pd.DataFrame:
+        """The rows of a table that belong to the first slice, or to its data after any budget."""
+        return _like(self.tables[name], self.first, SLICE[:2] if all_budgets else SLICE)
 
 
 def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[FrozenTrial]) -> Outcome:
@@ -43,14 +41,17 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     Raises:
         AtlasError: too few fits came through to lay a surface on them.
     """
-    fits = tables.map_table(plan, mapped)
-    maps = [overfit_map.fit(rows, map_settings(plan)) for _, rows in fits.groupby(SLICE)]
+    ruled = rule(plan, mapped)
+    fits = tables.map_table(plan, mapped, ruled)
+    settings = map_settings(plan, ruled.wide)
+    maps = [overfit_map.fit(rows, settings) for _, rows in fits.groupby(SLICE)]
     maps.sort(key=_fullness, reverse=True)
     full = [found for found in maps if _last(found, "epochs") == plan.tune.epochs]
     descent = tables.descent_fits(plan, fits)
     found = {
         "map": fits,
         "map_curves": tables.curves_table(plan, mapped),
+        "epochs": tables.epochs_table(_like(fits, maps[0])),
         "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
         "surface": _stacked([(one, tables.surface_table(one)) for one in maps]),
@@ -66,16 +67,26 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     return Outcome(found, summary(plan, maps, fits, judged, search), maps[0])
 
 
-def map_settings(plan: Plan) -> MapSettings:
-    """What the parameters ask of the map."""
+def _like(
+    table: pd.DataFrame, found: OverfitMap, columns: Sequence[str] = SLICE[:2]
+) -> pd.DataFrame:
+    """The rows of `table` that are about the same data as `found`."""
+    for column in columns:
+        table = table[table[column] == found.fits[column].iloc[0]]
+    return table
+
+
+def map_settings(plan: Plan, wide: float) -> MapSettings:
+    """What the parameters ask of the map; `wide` is where a gap is wide (nats) if not told."""
     evaluate = plan.params.evaluate
     return MapSettings(
-        threshold=plan.tune.threshold,
+        threshold=plan.tune.threshold or wide,
         num_images=plan.manifest.num_images("val"),
         confidence=evaluate.confidence,
         num_resamples=evaluate.num_resamples,
         seed=plan.params.seed,
         log_width=plan.log_width,
+        folds=plan.tune.turn_folds and len(plan.tune.seeds) > 1,
     )
 
 

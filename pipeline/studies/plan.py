@@ -28,6 +28,8 @@ from pipeline.training.task import FitTask, Vary
 
 Purpose = Literal["map", "search"]
 
+NUM_BUDGETS = 5
+"""A map is also drawn after fewer epochs: so many budgets, by equal factors, from a sixth on."""
 PATIENCE_SHARE = 0.25
 """The search stops a fit without a better validation loss for this share of the epochs; the map
 never stops one."""
@@ -101,7 +103,9 @@ class Plan:
     def facts(self) -> Facts:
         """What is known of the validation images besides the scores on them."""
         counts = self.manifest.counts["val"]
-        return Facts.of_labels(np.repeat(np.arange(len(counts)), counts), len(counts))
+        labels = np.repeat(np.arange(len(counts)), counts)
+        facts = Facts.of_labels(labels, len(counts))
+        return replace(facts, one_split=not self.tune.turn_folds)
 
     @property
     def num_points(self) -> int:
@@ -114,12 +118,19 @@ class Plan:
     def budgets(self, purpose: Purpose) -> tuple[int, ...]:
         """The numbers of epochs after which the fits of a study are scored, the last one last."""
         tune = self.tune
-        return (*sorted(tune.also_at_epochs), tune.epochs) if purpose == "map" else (tune.epochs,)
+        if purpose == "search":
+            return (tune.epochs,)
+        earlier = tune.also_at_epochs
+        if earlier is None:
+            earlier = tuple(np.geomspace(tune.epochs / 6, tune.epochs, NUM_BUDGETS))[:-1]
+        found = {round(float(one)) for one in earlier} - {0, tune.epochs}
+        return (*sorted(found), tune.epochs)
 
     def design(self) -> list[Point]:
-        """The points of a map that is laid out beforehand, those of the widest nets first.
+        """The points of the map, those of the widest nets first.
 
-        Wide nets take longest, so that no worker is left with one at the end.
+        Wide nets take longest, so that no worker is left with one at the end. Where the minutes are
+        limited the points come in random order, so that any number of them covers the map.
         """
         tune = self.tune
         if tune.sampler == "grid":
@@ -129,6 +140,9 @@ class Plan:
             plane = designs.sobol(self.plane, num_points, self.params.seed)
         points = [{**point, **part} for part in self.slices for point in plane]
         kept = [{name: point[name] for name in self.space} for point in points]
+        if tune.minutes is not None:
+            order = np.random.default_rng(self.params.seed).permutation(len(kept))
+            return [kept[place] for place in order]
         return sorted(kept, key=lambda point: -point["width"])
 
     def full(self, point: Point) -> Point:
@@ -153,7 +167,10 @@ class Plan:
             vary=self._vary(self.full(point)),
             smoothing=self.params.evaluate.smoothing,
         )
-        return [replace(first, seed=seed) for seed in seeds or tune.seeds]
+        return [
+            replace(first, seed=seed, vary=replace(first.vary, fold=seed if tune.turn_folds else 0))
+            for seed in seeds or tune.seeds
+        ]
 
     def _vary(self, point: Point) -> Vary:
         # Without a list of noises the labels stay as they were prepared.
@@ -162,19 +179,18 @@ class Plan:
         return Vary(point["train_fraction"], None if as_prepared else noise)
 
     def decisive(self, purpose: Purpose) -> dict[str, Any]:
-        """All that decides the numbers of a trial, and for adaptive samplers its parameters.
+        """All that decides the numbers of a trial, and in a search its parameters.
 
         A finished grid may grow by a width, or be cut at another threshold, without a new fit.
         """
         model, tune = self.tune.model, self.tune.model_dump(mode="json")
-        names = ["model", "seeds", "epochs", "also_at_epochs", "train_fractions", "label_noises"]
+        names = ["model", "seeds", "epochs", "turn_folds", "train_fractions", "label_noises"]
         if purpose == "search":
             names += ["widths", "dropouts", "search_rates", "batch"]
-        elif self.tune.sampler == "frontier":
-            names += ["widths", "dropouts", "sampler", "batch", "threshold"]
         rules = asdict(replace(self.params.evaluate.rules, num_resamples=0))  # of maps, not trials
         return {
             "tune": {name: tune[name] for name in names},
+            "budgets": self.budgets(purpose),
             "section": self._section(),
             "train": self.params.train_for(model).model_dump(mode="json", exclude={"seeds"}),
             "rules": rules,

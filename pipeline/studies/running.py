@@ -4,6 +4,8 @@ Trials are asked for in batches of a fixed size, so that what an adaptive study 
 depend on how many workers there are or in which order their fits finish.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +38,8 @@ class Desk:
     Attributes:
         fitted: where fits are sent to.
         told: called with every trial as it finishes.
+        until: the time of `clock` (s) from which on no further fit of a map is waited for, and no
+            further trials of a search are begun.
     """
 
     plan: Plan
@@ -43,6 +47,8 @@ class Desk:
     study: Study
     fitted: Fitted
     told: Callable[[FrozenTrial], None]
+    until: float = math.inf
+    clock: Callable[[], float] = time.monotonic
 
     def lay_out(self) -> list[FrozenTrial]:
         """The trials of a map designed beforehand, those that were missing fitted now."""
@@ -50,21 +56,15 @@ class Desk:
         known = [trial.params for trial in finished(self.study)]
         missing = [point for point in points if point not in known]
         trials: dict[int, Trial] = {}
-        for index, results in self._of_points([self.plan.tasks(point) for point in missing]):
+        tasks = [self.plan.tasks(point) for point in missing]
+        for index, results in self._of_points(tasks, self.until):
             if index not in trials:
                 trials[index] = storage.begin(self.study, self.plan.space, missing[index])
             if len(results) == len(self.plan.tune.seeds):
-                self._finish(trials[index], results)
+                self._finish(trials.pop(index), results)
+        for trial in trials.values():  # the time was over before their last seed
+            self.study.tell(trial, state=TrialState.FAIL)
         return [trial for trial in finished(self.study) if trial.params in points]
-
-    def follow(self) -> list[FrozenTrial]:
-        """The trials of a map whose sampler looks at earlier ones."""
-        for trials in self._batches(self.plan.num_points, self._ask):
-            tasks = [self.plan.tasks(trial.params) for trial in trials]
-            for index, results in self._of_points(tasks):
-                if len(results) == len(self.plan.tune.seeds):
-                    self._finish(trials[index], results)
-        return finished(self.study)[: self.plan.num_points]
 
     def search(self) -> list[FrozenTrial]:
         """The trials of the search: TPE on the validation loss, pruned after each seed.
@@ -73,7 +73,7 @@ class Desk:
         spends no further ones.
         """
         rules = self.plan.params.evaluate.rules
-        for trials in self._batches(self.plan.tune.search_trials, self._propose):
+        for trials in self._batches(self.plan.tune.search_trials):
             results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
             live = trials
             for step, seed in enumerate(self.plan.tune.seeds, start=1):
@@ -92,15 +92,12 @@ class Desk:
                 self._finish(trial, results[trial.number])
         return finished(self.study)[: self.plan.tune.search_trials]
 
-    def _batches(self, num_trials: int, ask: Callable[[], Trial]) -> Iterator[list[Trial]]:
+    def _batches(self, num_trials: int) -> Iterator[list[Trial]]:
         """Trials asked for together; a batch that was cut off is made complete first."""
         storage.requeue(self.study)
         batch = self.plan.tune.batch
-        while (done := len(finished(self.study))) < num_trials:
-            yield [ask() for _ in range(min(batch - done % batch, num_trials - done))]
-
-    def _ask(self) -> Trial:
-        return storage.ask(self.study, self.plan.space)
+        while (done := len(finished(self.study))) < num_trials and self.clock() <= self.until:
+            yield [self._propose() for _ in range(min(batch - done % batch, num_trials - done))]
 
     def _propose(self) -> Trial:
         # Seeded by its number, so that a resumed search proposes what it would have proposed.
@@ -113,15 +110,22 @@ class Desk:
         return storage.ask(self.study, self.plan.search_space)
 
     def _of_points(
-        self, tasks: Sequence[Sequence[FitTask]]
+        self, tasks: Sequence[Sequence[FitTask]], until: float = math.inf
     ) -> Iterator[tuple[int, list[FitResult]]]:
-        """Whenever a fit finishes: the index of its point, and the results of that point so far."""
+        """Whenever a fit finishes: the index of its point, and the results of that point so far.
+
+        From `until` on no further fit is waited for.
+        """
         owners = [index for index, fits in enumerate(tasks) for _ in fits]
         found: list[list[FitResult]] = [[] for _ in tasks]
         flat = [task for fits in tasks for task in fits]
-        for number, result in self.fitted(flat, self.purpose) if flat else ():
+        fits = self.fitted(flat, self.purpose) if flat else iter(())
+        for number, result in fits:
             found[owners[number]].append(result)
             yield owners[number], found[owners[number]]
+            if self.clock() > until:
+                fits.close()  # type: ignore[attr-defined]
+                return
 
     def _finish(self, trial: Trial, results: Sequence[FitResult], pruned: bool = False) -> None:
         scored = scoring.score_point(
@@ -133,6 +137,11 @@ class Desk:
         )
         for name, value in scored.attributes.items():
             trial.set_user_attr(name, value)
+        for name, value in scored.kept.items():
+            storage.keep(self.study, trial, name, value)
+        if self.purpose == "map":
+            for epoch, gap in enumerate(scored.gaps, start=1):
+                trial.report(gap, epoch)
         if pruned or scored.value is None:
             self.told(self.study.tell(trial, state=TrialState.PRUNED))
         else:

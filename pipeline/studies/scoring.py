@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overfit_atlas import judgement
-from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import finite_or_none, standard_error
 from overfit_atlas.facts import Facts
 from overfit_atlas.judgement import judge
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, smoothed
+from pipeline.studies.ruling import SAID, packed, spoken
 from pipeline.training.task import FitResult
 
 CURVES = (
@@ -27,20 +26,21 @@ OF_FIT = (
     "val_loss", "val_accuracy", "val_true_accuracy", "probe_loss", "probe_accuracy",
     "probe_true_accuracy", "best_epoch", "best_val_loss", "best_val_accuracy", "best_gap_loss",
 )  # fmt: skip
-SAID = ("verdict", "kind", "probability", "p_underfit")
 OF_POINT = (
     *SAID,
+    "gap_loss_low",
+    "gap_loss_high",
     "damage_loss",
     "damage_calibrated_loss",
     "damage_accuracy",
     "onset",
     "onset_epoch",
+    "onset_low",
+    "onset_high",
 )
 SCORES = (*OF_FIT, *OF_POINT)
 WORDS = ("verdict", "kind", "onset")
 MEANS = ("val_loss", "val_accuracy", "probe_loss", "probe_accuracy", "best_val_loss")
-KNOWN_OF_RIVALS = ("val/accuracy", "probe/accuracy")
-"""Quantities of `Draws` by which a better model is told: a trial keeps them."""
 DIGITS = 9
 
 
@@ -52,7 +52,8 @@ def fit_rows(results: Sequence[FitResult], judged: Mapping[int, Judgement]) -> l
     val_true_accuracy, probe_loss, probe_accuracy, probe_true_accuracy (clean, at the last epoch),
     best_epoch, best_val_loss, best_val_accuracy, best_gap_loss (at the best epoch by loss); and
     `OF_POINT`, the judgement on all fits of the point at that budget: verdict, kind, probability
-    (of the verdict), p_underfit, damage of the scores, onset (its status), onset_epoch (by loss).
+    (of the verdict), p_underfit, the interval of the mean gap, damage of the scores, onset by loss
+    (its status), onset_epoch with its interval.
     Scores of a fit that broke down are None.
 
     Args:
@@ -133,13 +134,15 @@ def _error(fit: Fit, score: str) -> float | None:
 
 def _of_point(found: Judgement) -> dict[str, Any]:
     onset = found.onset.get("loss")
+    gap = found.estimate("gap/loss")
     scores: dict[str, Any] = {
-        "verdict": found.verdict,
-        "kind": found.kind,
-        "probability": found.probability,
-        "p_underfit": found.probabilities.get("underfit"),
+        **spoken(found),
+        "gap_loss_low": gap.low if gap else None,
+        "gap_loss_high": gap.high if gap else None,
         "onset": onset.status if onset else None,
         "onset_epoch": onset.epoch if onset else None,
+        "onset_low": onset.low if onset else None,
+        "onset_high": onset.high if onset else None,
     }
     for score in ("loss", "calibrated_loss", "accuracy"):
         damage = found.damage.get(score)
@@ -149,13 +152,19 @@ def _of_point(found: Judgement) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Scored:
-    """A point of a study, judged: what its trial is to keep as user attributes.
+    """A point of a study, judged, and what its trial is to keep.
 
-    `value` is the mean over seeds of what the study is about, or None where every fit broke down.
+    Attributes:
+        value: the mean over seeds of what the study is about; None where every fit broke down.
+        attributes: what people read beside a trial, in Optuna's views and in MLflow.
+        kept: what the tables are made of, which no view needs to show.
+        gaps: the mean gap over seeds after each epoch (nats), as far as it is finite.
     """
 
     value: float | None
     attributes: Mapping[str, Any]
+    kept: Mapping[str, Any]
+    gaps: Sequence[float]
 
 
 def score_point(
@@ -168,9 +177,9 @@ def score_point(
     """The fits of one point, one a seed, together.
 
     Attributes: all scores of `Judgement.metrics` (of the last budget), `MEANS` over seeds, verdict,
-    kind, onset, seconds, num_parameters; `<value>_by_seed`; `fits`: the rows of `fit_rows`;
-    `curves`: every epoch of every seed, by column; `rivalry`: by budget, what the verdict needs to
-    know of the other points (see `tables.map_table`).
+    kind, onset, seconds, num_parameters; `<value>_by_seed` and its spread; val_loss_by_epoch. Kept:
+    `fits`, the rows of `fit_rows`; `curves`, every epoch of every seed, by column; `draws`, by
+    budget, what the verdict beside all other points needs (see `ruling`).
     """
     ordered = sorted(results, key=lambda result: result.seed)
     judged = judge_point(ordered, budgets, rules, facts)
@@ -178,51 +187,32 @@ def score_point(
     final = pd.DataFrame([row for row in rows if row["epochs"] == max(budgets)])
     values = [float(one) for one in final[value] if one is not None and np.isfinite(one)]
     numbers = {name: float(final[name].astype(float).mean()) for name in MEANS} | found.metrics()
+    val, probe = (_mean_curve(ordered, split) for split in ("val", "probe"))
     attributes: dict[str, Any] = {
         **{name.replace("/", "_"): finite_or_none(one) for name, one in numbers.items()},
         **found.tags(),
         "seconds": round(sum(result.seconds for result in ordered), 3),
         "num_parameters": ordered[0].num_parameters,
         f"{value}_by_seed": values,
+        f"{value}_spread": _rounded(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "val_loss_by_epoch": [round(float(one), 4) for one in val],
+    }
+    kept = {
         "fits": rows,
         "curves": curves(ordered),
-        "rivalry": {str(budget): _rivalry(one) for budget, one in judged.items()},
+        "draws": {str(budget): packed(one.draws) for budget, one in judged.items()},
     }
-    return Scored(float(np.mean(values)) if values else None, attributes)
+    mean = float(np.mean(values)) if values else None
+    return Scored(mean, attributes, kept, (val - probe).tolist())
 
 
-def _rivalry(found: Judgement) -> dict[str, Any]:
-    """What tells later whether another point is better, and what the verdict is if one is.
-
-    The verdict on a point is final only when all points are known; their fits are not kept.
-    """
-    if found.draws is None:
-        return {}
-    unreached = replace(found.rules, target_accuracy=1.0)
-    simple = _of_point(judgement.judged("trial", found.draws, unreached, found.facts, {}))
-    return {
-        "values": {name: found.draws.values[name] for name in KNOWN_OF_RIVALS},
-        "drawn": {
-            name: [round(float(one), 5) for one in found.draws.drawn[name]]
-            for name in KNOWN_OF_RIVALS
-        },
-        "if_simple": {name: simple[name] for name in SAID},
-    }
-
-
-def rival(kept: Mapping[str, Any]) -> Draws:
-    """What a trial keeps of a point's draws, as `judgement.better_sibling` takes them."""
-    return Draws(
-        values=kept["values"],
-        drawn={name: np.array(one) for name, one in kept["drawn"].items()},
-        best_epochs={},
-        best_of_mean={},
-        seed_best={},
-        prices={},
-        num_seeds=1,
-        num_images=None,
-        epochs=np.arange(0),
-    )
+def _mean_curve(results: Sequence[FitResult], split: str) -> np.ndarray:
+    """The mean loss over seeds, as far as all of them came with finite numbers."""
+    series = [result.history.series(split, "loss") for result in results]
+    shortest = min(len(one) for one in series)
+    mean = np.mean([one[:shortest] for one in series], axis=0)
+    broken = np.flatnonzero(~np.isfinite(mean))
+    return np.asarray(mean[: broken[0]] if len(broken) else mean)
 
 
 def curves(results: Sequence[FitResult]) -> dict[str, list[Any]]:

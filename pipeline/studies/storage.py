@@ -10,10 +10,12 @@ import os
 import socket
 import stat
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.pruners import BasePruner
@@ -53,6 +55,14 @@ def study_name(purpose: str, model: str, decisive: Any) -> str:
     return f"{purpose}-{model}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What a study's trials are sorted by: the name of the value, and which way is up."""
+
+    name: str = "value"
+    direction: Literal["minimize", "maximize"] = "minimize"
+
+
 @contextmanager
 def study(
     name: str,
@@ -60,6 +70,7 @@ def study(
     pruner: BasePruner,
     folder: Path,
     url: str | None = None,
+    aim: Aim = Aim(),
 ) -> Iterator[Study]:
     """The study `name`, made where there is none, for this process alone while the block lasts.
 
@@ -91,9 +102,12 @@ def study(
                     sampler=sampler,
                     pruner=pruner,
                     study_name=name,
-                    direction="minimize",
+                    direction=aim.direction,
                     load_if_exists=True,
                 )
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    found.set_metric_names([aim.name])
         except _errors() as error:
             raise StorageError(_refusal(url, error)) from None
         try:
@@ -127,6 +141,11 @@ def kept(found: Study, *states: TrialState) -> list[FrozenTrial]:
 
     wanted = states or [state for state in TrialState if state != TrialState.FAIL]
     return sorted((trial for trial in trials if trial.state in wanted), key=place)
+
+
+def keep(found: Study, trial: Trial, name: str, value: Any) -> None:
+    """Keep what tables are made of with a running trial, where no view of Optuna shows it."""
+    found._storage.set_trial_system_attr(trial._trial_id, name, value)
 
 
 def begin(found: Study, space: Any, point: Mapping[str, Any]) -> Trial:

@@ -4,7 +4,7 @@ Every table is sorted by what it is about, never by trial number, and holds no t
 that was killed and resumed gives the same tables as one that ran through.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from overfit_atlas import judgement
 from overfit_atlas.gap_map import double_descent
 from overfit_atlas.gap_map.overfit_map import OverfitMap
-from pipeline.studies import scoring
 from pipeline.studies.plan import Plan
+from pipeline.studies.ruling import Ruled
 from pipeline.studies.scoring import OF_POINT, SCORES, WORDS
 
 SLICE = ["train_fraction", "label_noise", "epochs"]
@@ -25,18 +24,16 @@ SMOOTHED = ("val_loss", "val_accuracy", "best_val_loss", "best_epoch")
 """What the surface is tabled for besides the gap."""
 
 
-def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
+def map_table(plan: Plan, trials: Sequence[FrozenTrial], ruled: Ruled) -> pd.DataFrame:
     """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `scoring.fit_rows`.
 
     The verdict on a point is against all other points of its slice: one that another point beats
     on probe and on validation is too simple.
     """
-    trials = _once(trials)
-    simple = _too_simple(plan, trials)
     rows = []
-    for trial in trials:
-        for row in trial.user_attrs["fits"]:
-            said = simple.get((trial.number, row["epochs"]), {}) if row["verdict"] else {}
+    for trial in _once(trials):
+        for row in trial.system_attrs["fits"]:
+            said = ruled.said.get((trial.number, row["epochs"]), {}) if row["verdict"] else {}
             rows.append({**plan.full(trial.params), **row, **said})
     table = pd.DataFrame(rows)
     numbers = [name for name in SCORES if name not in WORDS]
@@ -44,34 +41,30 @@ def map_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     return _sorted(table, [*SLICE, *POINT, "seed"])
 
 
-def _too_simple(
-    plan: Plan, trials: Sequence[FrozenTrial]
-) -> dict[tuple[int, int], Mapping[str, Any]]:
-    """By trial and budget what is to be said of a point that another one surely beats."""
-    rules = plan.params.evaluate.rules
-    if rules.target_accuracy is not None:
-        return {}  # the target has been asked at each point
-    groups: dict[tuple[Any, ...], dict[int, Mapping[str, Any]]] = {}
-    for trial in trials:
-        data = tuple(plan.full(trial.params)[name] for name in SLICE[:2])
-        for budget, kept in trial.user_attrs["rivalry"].items():
-            if kept:
-                groups.setdefault((*data, int(budget)), {})[trial.number] = kept
-    found = {}
-    for (*_, budget), group in groups.items():
-        draws = {str(number): scoring.rival(kept) for number, kept in group.items()}
-        for number, kept in group.items():
-            others = {name: one for name, one in draws.items() if name != str(number)}
-            if judgement.better_sibling(draws[str(number)], rules, others)[1]:
-                found[number, budget] = kept["if_simple"]
-    return found
+def epochs_table(fits: pd.DataFrame) -> pd.DataFrame:
+    """The map after each budget: one row a point and epoch, for one kind of data.
+
+    Columns: width, dropout, epoch, gap with gap_low and gap_high, val_loss (nats, means over seeds;
+    the interval is that of the judgement), verdict, kind, probability.
+
+    Args:
+        fits: `map_table`.
+    """
+    groups = fits.groupby([*POINT, "epochs"], sort=True)
+    table = groups[["gap_loss", "val_loss"]].mean()
+    said = ["gap_loss_low", "gap_loss_high", "verdict", "kind", "probability"]
+    table = table.join(groups[said].first()).reset_index()
+    names = {"epochs": "epoch", "gap_loss": "gap"}
+    names |= {"gap_loss_low": "gap_low", "gap_loss_high": "gap_high"}
+    columns = [*POINT, "epoch", "gap", "gap_low", "gap_high", "val_loss"]
+    return table.rename(columns=names)[[*columns, "verdict", "kind", "probability"]]
 
 
 def curves_table(plan: Plan, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """One row an epoch, split, seed and point: what `results/curves/MODEL.csv` is for a model."""
     parts = []
     for trial in _once(trials):
-        table = pd.DataFrame(trial.user_attrs["curves"])
+        table = pd.DataFrame(trial.system_attrs["curves"])
         point = plan.full(trial.params)
         for name in [*POINT, *SLICE[:2]][::-1]:
             table.insert(0, name, point[name])
@@ -93,11 +86,12 @@ def points_table(found: OverfitMap) -> pd.DataFrame:
 
     Columns: `POINT`, num_seeds, gap_loss with its interval, underfit; means over seeds of
     gap_accuracy and probe_accuracy; verdict, kind, probability, damage of the scores, onset
-    (confirmed, none, censored) and onset_epoch.
+    (confirmed, none, censored) and onset_epoch with its interval.
     """
     judged = found.fits.groupby(POINT)[list(OF_POINT)].first()  # equal for all seeds of a point
     means = found.fits.groupby(POINT)[["gap_accuracy", "probe_accuracy"]].mean()
-    table = found.points.drop(columns="image_error")
+    own = [name for name in found.points if name in OF_POINT]  # the judgement's are in `judged`
+    table = found.points.drop(columns=["image_error", *own])
     return table.merge(means.join(judged).reset_index(), on=POINT, validate="one_to_one")
 
 
@@ -131,7 +125,7 @@ def search_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """
     rows = []
     for order, trial in enumerate(trials):
-        fits = pd.DataFrame(trial.user_attrs["fits"])
+        fits = pd.DataFrame(trial.system_attrs["fits"])
         means = fits.select_dtypes("number").mean()
         row: dict[str, Any] = {"order": order, "state": trial.state.name.lower()}
         row |= {name: trial.params[name] for name in SEARCHED} | {"num_seeds": len(fits)}

@@ -58,15 +58,22 @@ def resident(task: FitTask, varied: Prepared, told: Told | None = None) -> Resid
     """
     whole = prepared.read(task.data)
     folder = task.data.with_name(f"{task.data.name}.features") / key(task)
-    kinds: list[tuple[Split, int | None]] = [(whole.val, None), (whole.train, None)]
-    kinds += [(whole.train, number) for number in range(passes(task)[1])]
-    pieces = [piece for split, number in kinds for piece in _pieces(task, folder, split, number)]
-    _complete(pieces, _Extractor(task, whole.manifest.image_shape), told, task.model)
-    val, train, *augmented = (
-        np.concatenate([_load(piece) for piece in pieces if piece.belongs(split, number)])
-        for split, number in kinds
+    # Where folds turn, images of either part are trained on.
+    trained_on = [whole.train, whole.val] if task.vary.fold else [whole.train]
+    kinds: list[tuple[list[Split], int | None]] = [([whole.train, whole.val], None)]
+    kinds += [(trained_on, number) for number in range(passes(task)[1])]
+    pieces = [
+        [piece for split in splits for piece in _pieces(task, folder, split, number)]
+        for splits, number in kinds
+    ]
+    extractor = _Extractor(task, whole.manifest.image_shape)
+    flat = sorted(
+        (piece for kind in pieces for piece in kind), key=lambda one: one.split.name != "val"
     )
-    return _of(varied, whole.train, val, train, augmented or [train])
+    _complete(flat, extractor, told, task.model)
+    clean, *augmented = (np.concatenate([_load(piece) for piece in kind]) for kind in pieces)
+    ids = np.concatenate([whole.train.ids, whole.val.ids])
+    return _of(varied, ids, clean, augmented or [clean])
 
 
 def delivered(task: FitTask, result: FitResult, manifest: Manifest) -> FitResult:
@@ -105,9 +112,6 @@ class _Piece:
     @property
     def size(self) -> int:
         return min(PIECE, len(self.split) - self.start)
-
-    def belongs(self, split: Split, number: int | None) -> bool:
-        return self.split is split and self.number == number
 
 
 def _pieces(task: FitTask, folder: Path, split: Split, number: int | None) -> Iterator[_Piece]:
@@ -195,17 +199,24 @@ class _Extractor:
 
 
 def _of(
-    varied: Prepared, train: Split, val: np.ndarray, clean: np.ndarray, versions: list[np.ndarray]
+    varied: Prepared, ids: np.ndarray, clean: np.ndarray, versions: list[np.ndarray]
 ) -> Resident:
-    """The features of `varied`, found by the ids of its images among those of the whole `train`."""
-    position = {int(one): row for row, one in enumerate(train.ids)}
-    rows = np.array([position[int(one)] for one in varied.train.ids])
-    probe = np.array([position[int(one)] for one in varied.probe.ids])
+    """The features of `varied`, found by the ids of its images among `ids`, those of `clean`.
+
+    Args:
+        versions: rows like those of `clean`, as far as images are trained on.
+    """
+    position = {int(one): row for row, one in enumerate(ids)}
+
+    def of(split: Split) -> np.ndarray:
+        return np.array([position[int(one)] for one in split.ids])
+
+    rows = of(varied.train)
     data = replace(
         varied,
         train=replace(varied.train, images=clean[rows]),
-        val=replace(varied.val, images=val),
-        probe=replace(varied.probe, images=clean[probe]),
+        val=replace(varied.val, images=clean[of(varied.val)]),
+        probe=replace(varied.probe, images=clean[of(varied.probe)]),
     )
     return replace(
         Resident.of(data),

@@ -42,6 +42,11 @@ class Resident:
     num_passes: int = 1
 
     @property
+    def num_bytes(self) -> int:
+        """What the training images take."""
+        return int(self.images.dtype.size * np.prod(self.images.shape))
+
+    @property
     def shape(self) -> Any:
         """Of one image, or of its features."""
         return tuple(self.data.train.images.shape[1:])

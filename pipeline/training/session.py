@@ -12,7 +12,11 @@ from typing import Any
 from pipeline import quiet
 from pipeline.training.task import FitResult, FitTask, Vary
 
-NUM_PROGRAMS = NUM_DATA_SETS = 2
+NUM_PROGRAMS = 2
+NUM_DATA_SETS = 2
+"""At least so many data sets, such as folds, are kept ..."""
+KEPT_BYTES = 2**28
+"""... and more as long as all of them together are no larger."""
 
 
 def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
@@ -28,8 +32,8 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
     quiet.tensorflow(threads=1)
     from pipeline.training.fitting import fit
 
-    data = _data(task.data, task.data_hash, task.vary)
-    resident = _resident(task, data, told)
+    resident = _resident(task, told)
+    data = resident.data
     result = fit(task, resident, _program(task, resident), watch)
     if not task.on_features:
         return result
@@ -42,22 +46,21 @@ def assist(task: FitTask, told: Any = None) -> None:
     """Help to compute the features that `task` is trained on; nothing where it needs none."""
     if task.on_features:
         quiet.tensorflow(threads=1)
-        _resident(task, _data(task.data, task.data_hash, task.vary), told)
+        _resident(task, told)
 
 
 @lru_cache(maxsize=2)
 def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
-    from pipeline.data import prepared, spoil
+    from pipeline.data import folds, prepared, spoil
 
-    return spoil.vary(
-        prepared.read(folder), vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed
-    )
+    data = folds.turned(prepared.read(folder), vary.fold)
+    return spoil.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()
 
 
-def _resident(task: FitTask, data: Any, told: Any) -> Any:
+def _resident(task: FitTask, told: Any) -> Any:
     """The images of the task's data in the device's memory, or their features."""
     from pipeline.training import features
     from pipeline.training.program import Resident
@@ -66,12 +69,19 @@ def _resident(task: FitTask, data: Any, told: Any) -> Any:
     if task.on_features:
         key = *key, features.key(task), features.passes(task)
     if key not in _residents:
-        while len(_residents) >= NUM_DATA_SETS:
+        while len(_residents) >= NUM_DATA_SETS and _size() > KEPT_BYTES:
             _residents.popitem(last=False)
+        data = _data(task.data, task.data_hash, task.vary)
         made = features.resident(task, data, told) if task.on_features else Resident.of(data)
         _residents[key] = made
     _residents.move_to_end(key)
     return _residents[key]
+
+
+def _size() -> int:
+    """Bytes of all data sets that are kept, and of one more like the largest."""
+    sizes: list[int] = [one.num_bytes for one in _residents.values()]
+    return sum(sizes) + max(sizes)
 
 
 _programs: OrderedDict[str, Any] = OrderedDict()
@@ -87,10 +97,12 @@ def _program(task: FitTask, resident: Any) -> Any:
     from pipeline.training.program import on_devices
 
     manifest, train = resident.data.manifest, _compiled_settings(task)
+    # Of the data a program holds nothing but, here, the sizes of the classes.
+    sizes = manifest.counts["train"] if train.balance == "augmentation" else ()
     shape, num_classes = resident.shape, manifest.num_classes
     net = models.build(task.model, task.section, shape, num_classes, task.seed)
     section = task.section.model_dump(exclude={"dropout"})
-    key = repr((task.model, section, structure(net), train, manifest.content_hash))
+    key = repr((task.model, section, structure(net), train, num_classes, sizes))
     if key not in _programs:
         while len(_programs) >= NUM_PROGRAMS:
             _programs.popitem(last=False)

@@ -19,15 +19,16 @@ class FitError(AtlasError):
 
 @dataclass(frozen=True)
 class Vary:
-    """How a fit's training part differs from the prepared one; the defaults change nothing.
+    """How a fit's data differ from the prepared ones; the defaults change nothing.
 
-    See `pipeline.data.spoil.vary`, which applies it.
+    See `pipeline.data.folds.turned` for `fold`, and `pipeline.data.spoil.vary` for the others.
     """
 
     train_fraction: float = 1.0
     label_noise: float | None = None
     imbalance: float = 1.0
     seed: int = 0
+    fold: int = 0
 
 
 @dataclass(frozen=True)

@@ -84,3 +84,13 @@ def test_best_epochs_have_two_finite_ends():
     found = draws.of_images([fit(turn(), falling(), seed=seed) for seed in range(2)], RULES)
     low, high = np.quantile(found.best_epochs["loss"], [0.025, 0.975])
     assert 6 <= low <= high <= 11
+
+
+def test_folds_of_their_own_nest_images_in_seeds():
+    """Other images under each seed: what they make seeds differ by counts once, not twice."""
+    fits = [fit(flat(), falling(), images=400, seed=seed) for seed in range(4)]
+    nested = draws.of_images(fits, RULES, nested=True)
+    of_one = np.mean([one.per_image.val_loss[-1].std(ddof=1) for one in fits]) / np.sqrt(400)
+    prior = 4 / 7  # of the variance of a seed, which four seeds leave to the prior
+    expected = of_one * np.sqrt((1 + prior) / 4)
+    assert nested.drawn["val/loss"].std() == pytest.approx(expected, rel=0.25)

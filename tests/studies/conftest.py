@@ -11,8 +11,8 @@ import pytest
 from overfit_atlas.scoring.fits import Fit, PerImage
 from pipeline import params
 from pipeline.data.prepared import Manifest
-from pipeline.studies import storage
-from pipeline.studies.frontier_sampler import FrontierSampler
+from pipeline.stages.tune import AIMS
+from pipeline.studies import ruling, storage, tables
 from pipeline.studies.plan import Plan
 from pipeline.studies.running import STARTUP_TRIALS, Desk
 from pipeline.training.task import FitResult
@@ -25,6 +25,7 @@ SETTINGS = {
     "tune.seeds": [0, 1],
     "tune.search_trials": 12,
     "tune.threshold": 0.2,
+    "tune.also_at_epochs": [],
     "evaluate.num_resamples": 100,
     "evaluate.num_draws": 100,
 }
@@ -129,6 +130,12 @@ def workshop():
 
 
 @pytest.fixture
+def map_table():
+    """The table of a map, its verdicts final: `map_table(plan, trials)`."""
+    return lambda plan, trials: tables.map_table(plan, trials, ruling.rule(plan, trials))
+
+
+@pytest.fixture
 def planted():
     return true_gap
 
@@ -148,20 +155,17 @@ def empty_database(tmp_path_factory):
 def run_study(tmp_path, empty_database):
     """Works off one study: `run_study(plan, "map", workshop)` gives its trials."""
 
-    def run(plan, purpose, fitted, told=None, folder=tmp_path / "mlruns"):
+    def run(plan, purpose, fitted, told=None, folder=tmp_path / "mlruns", **when):
         if not folder.exists():
             shutil.copytree(empty_database, folder)
         pruner = optuna.pruners.NopPruner()
         sampler = optuna.samplers.RandomSampler(seed=0)
         if purpose == "search":
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
-        elif plan.tune.sampler == "frontier":
-            sampler = FrontierSampler(plan.space, plan.tune.threshold, seed=plan.params.seed)
         name = storage.study_name(purpose, plan.tune.model, plan.decisive(purpose))
-        with storage.study(name, sampler, pruner, folder) as study:
-            desk = Desk(plan, purpose, study, fitted, told or (lambda trial: None))
-            if purpose == "search":
-                return desk.search()
-            return desk.follow() if plan.tune.sampler == "frontier" else desk.lay_out()
+        aim = AIMS[purpose]
+        with storage.study(name, sampler, pruner, folder, aim=aim) as study:
+            desk = Desk(plan, purpose, study, fitted, told or (lambda trial: None), **when)
+            return desk.search() if purpose == "search" else desk.lay_out()
 
     return run

@@ -4,18 +4,20 @@ from pipeline.studies.outcome import map_settings, outcome
 
 
 def test_the_map_is_asked_what_the_parameters_say(make_plan):
-    asked = map_settings(make_plan({"tune.threshold": 0.4}))
+    asked = map_settings(make_plan({"tune.threshold": 0.4}), 0.3)
     assert (asked.threshold, asked.num_images) == (0.4, 40)
+    assert map_settings(make_plan({"tune.threshold": None}), 0.3).threshold == 0.3
+    assert asked.folds and not map_settings(make_plan({"tune.turn_folds": False}), 0.3).folds
     assert asked.log_width and asked.num_resamples == 100
     variants = make_plan({"tune.model": "efficientnet", "tune.widths": [0, 1, 2, 3]})
-    assert not map_settings(variants).log_width
+    assert not map_settings(variants, 0.3).log_width
 
 
 def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, workshop, planted):
     plan = make_plan({"tune.also_at_epochs": [2]})
     found = outcome(plan, run_study(plan, "map", workshop()), [])
     assert set(found.tables) == {
-        "map", "map_curves", "points", "frontier", "surface", "double_descent", "search",
+        "map", "map_curves", "epochs", "points", "frontier", "surface", "double_descent", "search",
         "importance",
     }  # fmt: skip
     assert sorted(set(found.tables["frontier"]["epochs"])) == [2, 8]

@@ -65,6 +65,21 @@ def test_labels_stay_as_prepared_unless_noises_are_listed(make_plan):
     assert (vary.train_fraction, vary.label_noise) == (0.5, 0.1)
 
 
+def test_the_fold_turns_with_the_seed(make_plan):
+    point = {"width": 4, "dropout": 0.0}
+    assert [task.vary.fold for task in make_plan().tasks(point, [0, 1, 7])] == [0, 1, 7]
+    assert not make_plan().facts.one_split
+    still = make_plan({"tune.turn_folds": False})
+    assert [task.vary.fold for task in still.tasks(point)] == [0, 0] and still.facts.one_split
+
+
+def test_a_map_is_drawn_after_five_budgets_by_equal_factors(make_plan):
+    plan = make_plan({"tune.epochs": 30, "tune.also_at_epochs": None})
+    assert plan.budgets("map") == (5, 8, 12, 19, 30)
+    assert plan.budgets("search") == (30,)
+    assert make_plan({"tune.epochs": 2, "tune.also_at_epochs": None}).budgets("map") == (1, 2)
+
+
 def test_budgets_end_with_the_whole_training(make_plan):
     plan = make_plan({"tune.also_at_epochs": [6, 2]})
     assert plan.budgets("map") == (2, 6, 8)
@@ -80,6 +95,8 @@ def test_budgets_end_with_the_whole_training(make_plan):
         ("tune.storage", "sqlite:///x.db", False, False),
         ("tune.epochs", 9, True, True),
         ("tune.batch", 7, False, True),
+        ("tune.minutes", 3, False, False),
+        ("tune.turn_folds", False, True, True),
         ("train.learning_rate", 0.1, True, True),
         ("train.seeds", [5, 6], False, False),
         ("models.dense.l2", 0.1, True, True),
@@ -95,13 +112,6 @@ def test_a_study_starts_anew_where_its_numbers_would_change(
     before, after = make_plan(), make_plan({key: value})
     assert (before.decisive("map") != after.decisive("map")) is map_changes
     assert (before.decisive("search") != after.decisive("search")) is search_changes
-
-
-def test_a_map_that_follows_its_frontier_depends_on_the_threshold(make_plan):
-    plans = [
-        make_plan({"tune.sampler": "frontier", "tune.threshold": value}) for value in (0.2, 0.3)
-    ]
-    assert plans[0].decisive("map") != plans[1].decisive("map")
 
 
 @pytest.mark.parametrize(

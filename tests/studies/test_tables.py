@@ -11,8 +11,8 @@ def trials(run_study, make_plan, workshop):
     return run_study(make_plan(), "map", workshop())
 
 
-def test_the_map_has_a_row_a_fit_sorted_by_place(trials, make_plan, planted):
-    table = tables.map_table(make_plan(), trials)
+def test_the_map_has_a_row_a_fit_sorted_by_place(trials, make_plan, planted, map_table):
+    table = map_table(make_plan(), trials)
     keys = ["train_fraction", "label_noise", "epochs", "width", "dropout", "seed"]
     assert list(table.columns[:6]) == keys
     assert len(table) == 24
@@ -21,20 +21,20 @@ def test_the_map_has_a_row_a_fit_sorted_by_place(trials, make_plan, planted):
     assert table["gap_loss"].to_numpy() == pytest.approx(planted_gaps, abs=0.08)
 
 
-def test_the_order_of_trials_changes_no_table(trials, make_plan):
+def test_the_order_of_trials_changes_no_table(trials, make_plan, map_table):
     plan = make_plan()
-    for make in (tables.map_table, tables.curves_table):
+    for make in (map_table, tables.curves_table):
         assert make(plan, trials).to_csv() == make(plan, trials[::-1]).to_csv()
     forward = tables.importance_table(trials, "gap_loss", 0)
     assert forward.to_csv() == tables.importance_table(trials[::-1], "gap_loss", 0).to_csv()
 
 
-def test_trials_that_two_processes_did_twice_change_no_table(trials, make_plan):
+def test_trials_that_two_processes_did_twice_change_no_table(trials, make_plan, map_table):
     plan, doubled = make_plan(), [*trials, *trials[2:5]]
-    for make in (tables.map_table, tables.curves_table):
+    for make in (map_table, tables.curves_table):
         assert make(plan, doubled).to_csv() == make(plan, trials).to_csv()
     once, twice = (
-        overfit_map.fit(tables.map_table(plan, found), map_settings(plan))
+        overfit_map.fit(map_table(plan, found), map_settings(plan, 0.2))
         for found in (trials, doubled)
     )
     assert tables.points_table(twice).to_csv() == tables.points_table(once).to_csv()
@@ -48,9 +48,11 @@ def test_the_curves_have_every_epoch_of_every_seed_and_no_time(trials, make_plan
     assert one["epoch"].tolist() == list(range(1, 9))
 
 
-def test_a_point_carries_its_verdict_and_is_underfit_where_that_says_so(trials, make_plan):
+def test_a_point_carries_its_verdict_and_is_underfit_where_that_says_so(
+    trials, make_plan, map_table
+):
     plan = make_plan()
-    found = overfit_map.fit(tables.map_table(plan, trials), map_settings(plan))
+    found = overfit_map.fit(map_table(plan, trials), map_settings(plan, 0.2))
     table = tables.points_table(found)
     assert len(table) == 12
     assert (table["verdict"] == "underfit").tolist() == table["underfit"].tolist()
@@ -61,15 +63,15 @@ def test_a_point_carries_its_verdict_and_is_underfit_where_that_says_so(trials, 
     assert {"kind", "probability", "damage_loss", "probe_accuracy"} <= set(table)
 
 
-def test_a_point_that_others_surely_beat_is_too_simple(trials, make_plan):
+def test_a_point_that_others_surely_beat_is_too_simple(trials, make_plan, map_table):
     """Width 4 without dropout: no gap, but the widest nets are right more often on both sides."""
-    table = tables.map_table(make_plan(), trials).set_index(["width", "dropout"])
+    table = map_table(make_plan(), trials).set_index(["width", "dropout"])
     narrow, wide = (table.loc[(width, 0.8)].iloc[0] for width in (4, 256))
     assert narrow["probe_accuracy"] < wide["probe_accuracy"] - 0.1
     assert (narrow["verdict"], narrow["kind"]) == ("underfit", "too simple")
     assert wide["kind"] != "too simple"
     alone = [trial for trial in trials if trial.params == {"width": 4, "dropout": 0.8}]
-    assert tables.map_table(make_plan(), alone)["kind"].iloc[0] != "too simple"
+    assert map_table(make_plan(), alone)["kind"].iloc[0] != "too simple"
 
 
 def test_importance_names_two_evaluators_and_sums_to_one(trials):
@@ -88,9 +90,11 @@ def test_where_nothing_varies_nothing_is_important(trials):
     assert tables.importance_table(trials[:1], "gap_loss", 0).empty
 
 
-def test_double_descent_looks_at_the_undropped_net_on_all_data(run_study, make_plan, workshop):
+def test_double_descent_looks_at_the_undropped_net_on_all_data(
+    run_study, make_plan, workshop, map_table
+):
     plan = make_plan({"tune.train_fractions": [0.5, 1.0], "tune.also_at_epochs": [4]})
-    table = tables.map_table(plan, run_study(plan, "map", workshop()))
+    table = map_table(plan, run_study(plan, "map", workshop()))
     fits = tables.descent_fits(plan, table)
     assert len(fits) == 4 * 2
     assert fits["width"].tolist() == sorted([4, 16, 64, 256] * 2)

@@ -75,7 +75,7 @@ def _asked(context: Context, summary: Mapping[str, Any]) -> Asked:
     tune = context.params.tune
     return Asked(
         model=str(summary.get("model") or tune.model),
-        threshold=float(summary.get("threshold") or tune.threshold),
+        threshold=float(summary.get("threshold") or tune.threshold or 0.3),
         epochs=int(summary.get("epochs") or tune.epochs),
     )
 
