@@ -6,6 +6,7 @@ dropout, the value with `_low` and `_high`, underfit; `frontier` one row a width
 dropout_low, dropout_high. They are the tables of `overfit_atlas.gap_map`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,11 @@ def gap_map_finding(
 
 @style.drawn
 def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figure:
-    """At which epoch overfitting begins, written at each point; the median over seeds.
+    """At which epoch overfitting begins, written at each point with its interval.
 
-    Uses onset_epoch (NaN where there is none) of `points`, and the column epochs where given. A
-    point whose seeds mostly show no onset is hollow.
+    Uses onset_epoch (NaN where there is none; the median over seeds where they differ) of `points`,
+    and where given the columns epochs, onset (its status), onset_low and onset_high. A point whose
+    seeds mostly show no onset is hollow.
     """
     say = style.words(language)
     figure = style.sheet(height=3.9)
@@ -87,7 +89,7 @@ def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figu
     budget = points["epochs"].max() if "epochs" in points else 2
     last = float(np.nanmax([onsets["onset_epoch"].max(), budget]))
     without = onsets[~np.isfinite(onsets["onset_epoch"])]
-    scatter: dict[str, Any] = {"s": 400, "linewidths": 1.0, "zorder": 4, "clip_on": False}
+    scatter: dict[str, Any] = {"s": 560, "linewidths": 1.0, "zorder": 4, "clip_on": False}
     dots = axes.scatter(
         shown["width"], shown["dropout"], c=shown["onset_epoch"], cmap=_early(), vmin=1, vmax=last,
         edgecolors=style.INK, **scatter,
@@ -97,12 +99,12 @@ def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figu
     )
     for row in onsets.to_dict("records"):
         epoch = float(row["onset_epoch"])
-        label = f"{epoch:.0f}" if np.isfinite(epoch) else "–"
+        label = _onset(row, budget)
         colour = style.PAPER if epoch < 1 + 0.4 * (last - 1) else style.INK
         place = (float(row["width"]), float(row["dropout"]))
         axes.annotate(
-            label, place, ha="center", va="center", color=colour, fontsize=8.5, zorder=5,
-            annotation_clip=False,
+            label, place, ha="center", va="center", color=colour, zorder=5, linespacing=0.9,
+            fontsize=6.5 if "\n" in label else 8.5, annotation_clip=False,
         )  # fmt: skip
     if len(shown):
         bar = figure.colorbar(dots, ax=axes, pad=0.03, fraction=0.05)
@@ -118,10 +120,18 @@ def onset_by_point(points: pd.DataFrame) -> pd.DataFrame:
     Seeds without onset count as later than all others.
     """
     late = points.assign(onset_epoch=points["onset_epoch"].astype(float).fillna(np.inf))
-    medians = late.groupby(["width", "dropout"])["onset_epoch"].quantile(
-        0.5, interpolation="higher"
-    )
-    return medians.replace(np.inf, np.nan).reset_index()
+    groups = late.groupby(["width", "dropout"])
+    medians = groups["onset_epoch"].quantile(0.5, interpolation="higher")
+    more = [name for name in ("onset", "onset_low", "onset_high") if name in points]
+    return medians.replace(np.inf, np.nan).to_frame().join(groups[more].first()).reset_index()
+
+
+def _onset(row: Mapping[Any, Any], budget: float) -> str:
+    if np.isfinite(epoch := float(row["onset_epoch"])):
+        low, high = row.get("onset_low"), row.get("onset_high")
+        known = low is not None and high is not None
+        return f"{epoch:.0f}" + (f"\n{low:.0f}–{high:.0f}" if known else "")
+    return f">{budget:.0f}" if row.get("onset") == "censored" else "–"
 
 
 @style.drawn

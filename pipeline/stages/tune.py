@@ -94,7 +94,7 @@ def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
     def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
         if not pools:
             # Figures are imported while TensorFlow is, for the workers.
-            from pipeline.plots import maps, studies  # noqa: F401
+            from pipeline.plots import kinds, maps, studies  # noqa: F401
 
             pools.append(stack.enter_context(workers.pool(plan.params.workers)))
         return pools[0].run(tasks, title)
@@ -154,14 +154,17 @@ def _log(run: tracking.Run, plan: Plan, found: Outcome) -> None:
 
 
 def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
-    from pipeline.plots import maps, studies
+    from pipeline.plots import kinds, maps, studies
 
+    epochs, moved = plan.tune.epochs, found.of_first("frontier", all_budgets=True)
     model, threshold = plan.tune.model, found.first.settings.threshold
     points, surface, frontier = (found.of_first(name) for name in ("map", "surface", "frontier"))
     ranked = found.tables["importance"]
     interpolation = pd.DataFrame(found.summary["double_descent"])
     figures: dict[str, Callable[[], Figure]] = {
         "gap_map.png": lambda: maps.gap_map(points, surface, frontier, "en", threshold, model),
+        "kinds_map.png": lambda: kinds.kinds_map(points, surface, "en", threshold, epochs, model),
+        "frontiers.png": lambda: kinds.frontiers(moved, "en", threshold, model),
         "onset_map.png": lambda: maps.onset_map(points, "en", model),
         "validation_map.png": lambda: maps.validation_map(points, surface, "en", model=model),
         "slices.png": lambda: maps.slices(points, surface, "en", threshold, model),

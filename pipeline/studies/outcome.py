@@ -54,7 +54,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
         "epochs": tables.epochs_table(_like(fits, maps[0])),
         "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
-        "surface": _stacked([(one, tables.surface_table(one)) for one in maps]),
+        "surface": _stacked([(one, tables.surface_table(one, one in full)) for one in maps]),
         "double_descent": double_descent.table(descent),
         "search": tables.search_table(searched),
     }

@@ -42,13 +42,14 @@ def summary(
         "num_val_images": plan.manifest.num_images("val"),
         "widths": [int(last["width"].min()), int(last["width"].max())],
         "dropouts": [float(last["dropout"].min()), float(last["dropout"].max())],
-        "slices": [_slice(found) for found in maps],
+        "slices": [_slice(found, tune.epochs) for found in maps],
         "double_descent": [asdict(found) for found in descents],
         "search": None if search is None else _search(search),
     }
 
 
-def _slice(found: OverfitMap) -> dict[str, Any]:
+def _slice(found: OverfitMap, epochs: int) -> dict[str, Any]:
+    whole = found.fits["epochs"].iloc[0] == epochs  # the surface is checked where it is shown
     points, frontier = found.points, found.frontier()
     worst = points.sort_values("gap_loss").iloc[-1]
     return {
@@ -58,7 +59,7 @@ def _slice(found: OverfitMap) -> dict[str, Any]:
         "widest": _plain(frontier.iloc[-1].drop("examined").to_dict()),
         "largest_gap": _plain(worst[["width", "dropout", "gap_loss"]].to_dict()),
         "num_underfit": int(points["underfit"].sum()),
-        "leave_one_out": asdict(found.leave_one_out()),
+        "leave_one_out": asdict(found.leave_one_out()) if whole else None,
     }
 
 

@@ -95,8 +95,13 @@ def points_table(found: OverfitMap) -> pd.DataFrame:
     return table.merge(means.join(judged).reset_index(), on=POINT, validate="one_to_one")
 
 
-def surface_table(found: OverfitMap) -> pd.DataFrame:
-    """`OverfitMap.table`, with the other scores of the map (`SMOOTHED`) smoothed alike."""
+def surface_table(found: OverfitMap, whole: bool = True) -> pd.DataFrame:
+    """`OverfitMap.table`, with the other scores of the map (`SMOOTHED`) smoothed alike.
+
+    Those of earlier budgets are left empty: nobody asks for them, and each costs a surface.
+    """
+    if not whole:
+        return found.table()
     more = {name: found.smooth(name, found.lattice) for name in SMOOTHED}
     return found.table().assign(**more)
 

@@ -19,6 +19,7 @@ from pipeline.plots import (
     curves,
     examples,
     gradcam,
+    kinds,
     maps,
     per_class,
     running,
@@ -132,6 +133,17 @@ def fits(widths: tuple[int, ...] = (4, 16, 64, 256)) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def judged() -> pd.DataFrame:
+    """Every verdict and kind of overfitting once, three of the points less sure."""
+    said = [("underfit", "too simple"), ("underfit", "too short"), ("good fit", ""),
+            ("overfit", "by heart"), ("overfit", "too sure"), ("overfit", "wrong more often"),
+            ("overfit", "unclear"), ("undetermined", "")]  # fmt: skip
+    table = fits().groupby(["width", "dropout"], as_index=False).first()
+    rows = [said[number % len(said)] for number in range(len(table))]
+    words = pd.DataFrame(rows, columns=["verdict", "kind"])
+    return table.join(words.assign(probability=np.where(np.arange(len(table)) % 5, 0.95, 0.7)))
 
 
 def surface(widths: tuple[int, ...] = (4, 16, 64, 256)) -> pd.DataFrame:
@@ -263,6 +275,12 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
                             {"points": fits((1, 2, 3)), "surface": surface((1, 2, 3)),
                              "frontier": frontier(), "threshold": 0.1, "model": "efficientnet"}),
     "onset map": (maps.onset_map, {"points": fits()}),
+    "kinds map": (kinds.kinds_map, {"points": judged(), "surface": surface(), "threshold": 0.2,
+                                    "epochs": 30}),
+    "frontiers": (kinds.frontiers,
+                  {"frontiers": pd.concat([frontier().assign(epochs=30),
+                                           frontier().assign(epochs=5, dropout=0.0)]),
+                   "threshold": 0.1}),
     "validation map": (maps.validation_map, {"points": fits(), "surface": surface()}),
     "validation map of accuracy": (maps.validation_map,
                                    {"points": fits(), "surface": surface(),
