@@ -58,8 +58,10 @@ ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other po
 
 dashboard: $(READY) ## Open the studies: Optuna at http://127.0.0.1:8080
 	@test -f mlruns/optuna.db || { echo "No study yet: make repro"; exit 1; }
+	@mkdir -p mlruns/optuna_artifacts
 	@python -c 'from optuna_dashboard._cli import main; main()' \
-		"sqlite:///$(CURDIR)/mlruns/optuna.db" --host 127.0.0.1 --port 8080
+		"sqlite:///$(CURDIR)/mlruns/optuna.db" --host 127.0.0.1 --port 8080 \
+		--artifact-dir "$(CURDIR)/mlruns/optuna_artifacts"
 
 report: ## Open the report, or print where it lies
 	@test -f $(REPORT) || { echo "No report yet: make repro"; exit 1; }

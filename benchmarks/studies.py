@@ -147,7 +147,9 @@ def _of_map(num_fits: int) -> Losses:
 
     def read(_: str, place: Path) -> dict[str, Any]:
         with (place / "tune" / "map.csv").open(encoding="utf-8", newline="") as file:
-            losses = [float(row["val_loss"] or math.nan) for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+        last = max((row["epochs"] for row in rows), key=int, default="")
+        losses = [float(row["val_loss"] or math.nan) for row in rows if row["epochs"] == last]
         return {"loss": sum(losses) / max(1, len(losses)), "num_fits": len(losses)}
 
     return read

@@ -8,8 +8,8 @@ validation loss and prunes. They share no trial. Both go on where a killed run l
 import argparse
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from pipeline.data import prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import ParamsError
 from pipeline.stages import cli, registered
-from pipeline.studies import storage
+from pipeline.studies import storage, telling
 from pipeline.studies.outcome import Outcome, outcome
 from pipeline.studies.plan import Plan, Purpose
 from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 SECTIONS = ("seed", "tune", "train", "evaluate")
 CURVES = ("epoch", "split", "loss", "accuracy")
 """What MLflow gets of a trial's epochs; the rest is in the tables."""
+SHOWN = ("gap_map.png", "kinds_map.png", "frontiers.png", "onset_map.png")
+"""Figures that stand beside the map's study in Optuna's dashboard."""
 AIMS: dict[Purpose, storage.Aim] = {
     "map": storage.Aim("gap (nats)", "maximize"),
     "search": storage.Aim("validation loss (nats)", "minimize"),
@@ -55,6 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     check(plan)
     workers.prepare(params.workers)
     sections = (*SECTIONS, f"models.{plan.tune.model}")
+    folder = cli.root() / "mlruns"
     with tracking.stage_run(given, "tune", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         with ExitStack() as stack:
@@ -63,8 +66,13 @@ def main(arguments: argparse.Namespace) -> None:
             searched = _studied(plan, "search", fitted, run) if plan.tune.search_trials else []
         found = outcome(plan, mapped, searched)
         _write(arguments.out, found)
+        figures = {name: draw() for name, draw in _figures(plan, found).items()}
+        with _study(plan, "map", folder) as study:
+            words = telling.note(found.summary, found.of_first("points"))
+            shown = {name: figures[name] for name in SHOWN}
+            telling.present(study, words, shown, folder)
         run.log_file(arguments.out / "summary.json")
-        _log(run, plan, found)
+        _log(run, found, figures)
 
 
 def check(plan: Plan) -> None:
@@ -104,19 +112,25 @@ def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
 
 def _studied(plan: Plan, purpose: Purpose, fitted: Fitted, run: tracking.Run) -> list[FrozenTrial]:
     """All trials of one study, the missing ones fitted now; each is logged once in this run."""
-    tune, folder = plan.tune, cli.root() / "mlruns"
-    name = storage.study_name(purpose, tune.model, plan.decisive(purpose))
-    sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=plan.params.seed)
-    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if purpose == "search":
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
-    until = math.inf if tune.minutes is None else time.monotonic() + 60 * tune.minutes
-    with storage.study(name, sampler, pruner, folder, tune.storage, AIMS[purpose]) as study:
+    minutes = plan.tune.minutes
+    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    with _study(plan, purpose, cli.root() / "mlruns") as study:
         for trial in finished(study):
             _log_trial(run, purpose, trial)
         tell = partial(_log_trial, run, purpose)
         desk = Desk(plan, purpose, study, fitted, tell, until)
         return desk.search() if purpose == "search" else desk.lay_out()
+
+
+def _study(plan: Plan, purpose: Purpose, folder: Path) -> AbstractContextManager[optuna.Study]:
+    """The Optuna study behind the map or the search, for this process alone."""
+    tune = plan.tune
+    name = storage.study_name(purpose, tune.model, plan.decisive(purpose))
+    sampler = optuna.samplers.RandomSampler(seed=plan.params.seed)
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if purpose == "search":
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=0)
+    return storage.study(name, sampler, pruner, folder, tune.storage, AIMS[purpose])
 
 
 def _write(folder: Path, found: Outcome) -> None:
@@ -139,13 +153,13 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
             child.fail("the loss of every seed left the finite numbers")
 
 
-def _log(run: tracking.Run, plan: Plan, found: Outcome) -> None:
+def _log(run: tracking.Run, found: Outcome, figures: Mapping[str, "Figure"]) -> None:
     """The tables and figures of both studies, and the answers as metrics, on the parent run."""
     for name, table in found.tables.items():
         if name != "map_curves":
             run.log_table(table, f"{name}.csv")
-    for path, draw in _figures(plan, found).items():
-        run.log_figure(draw(), path)
+    for path, figure in figures.items():
+        run.log_figure(figure, path)
     undropped = found.first.overfits_from()
     answers = {"frontier/overfits_from_width": undropped.width}
     answers |= {f"surface/{key}": x for key, x in vars(found.first.leave_one_out()).items()}

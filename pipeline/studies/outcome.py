@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial
 
 from overfit_atlas.gap_map import double_descent, overfit_map
 from overfit_atlas.gap_map.overfit_map import MapSettings, OverfitMap
-from pipeline.studies import tables
+from overfit_atlas.words import LANGUAGES
+from pipeline.studies import tables, telling
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import rule
 from pipeline.studies.summary import summary
@@ -46,7 +47,8 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     settings = map_settings(plan, ruled.wide)
     maps = [overfit_map.fit(rows, settings) for _, rows in fits.groupby(SLICE)]
     maps.sort(key=_fullness, reverse=True)
-    full = [found for found in maps if _last(found, "epochs") == plan.tune.epochs]
+    whole = [_last(found, "epochs") == plan.tune.epochs for found in maps]
+    full = [found for found, last in zip(maps, whole, strict=True) if last]
     descent = tables.descent_fits(plan, fits)
     found = {
         "map": fits,
@@ -54,7 +56,9 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
         "epochs": tables.epochs_table(_like(fits, maps[0])),
         "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
-        "surface": _stacked([(one, tables.surface_table(one, one in full)) for one in maps]),
+        "surface": _stacked(
+            [(one, tables.surface_table(one, last)) for one, last in zip(maps, whole, strict=True)]
+        ),
         "double_descent": double_descent.table(descent),
         "search": tables.search_table(searched),
     }
@@ -64,7 +68,10 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     found["importance"] = pd.concat(ranked, ignore_index=True)
     judged = double_descent.judge(descent, seed) if len(descent) else []
     search = found["search"] if searched else None
-    return Outcome(found, summary(plan, maps, fits, judged, search), maps[0])
+    said = summary(plan, maps, fits, judged, search)
+    for part in said["slices"]:
+        part["sentence"] = {name: telling.sentence(said, part, name) for name in LANGUAGES}
+    return Outcome(found, said, maps[0])
 
 
 def _like(

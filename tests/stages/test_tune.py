@@ -17,14 +17,15 @@ PARAMS = {
         "dropouts": [0.0, 0.5],
         "seeds": [0, 1],
         "epochs": 3,
+        "also_at_epochs": [],
         "search_trials": 1,
     },
     "workers": {"count": 0},
     "evaluate": {"num_resamples": 100},
 }
 WRITTEN = {
-    "map.csv", "map_curves.csv", "points.csv", "frontier.csv", "surface.csv", "importance.csv",
-    "double_descent.csv", "search.csv", "summary.json",
+    "map.csv", "map_curves.csv", "epochs.csv", "points.csv", "frontier.csv", "surface.csv",
+    "importance.csv", "double_descent.csv", "search.csv", "summary.json",
 }  # fmt: skip
 
 
@@ -85,7 +86,13 @@ def _check_runs(root):
     assert all({"gap_loss", "val_loss"} <= one.data.metrics.keys() for one in mapped)
     parent = next(one for one in runs if one not in children)
     artifacts = {one.path for one in client.list_artifacts(parent.info.run_id)}
-    assert {"gap_map.png", "slices.png", "frontier.csv", "summary.json"} <= artifacts
+    assert {
+        "gap_map.png",
+        "kinds_map.png",
+        "slices.png",
+        "frontier.csv",
+        "summary.json",
+    } <= artifacts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""What a map says in words: a sentence a budget of epochs, and the note of its study.
+
+The note stands on the study's page in Optuna's dashboard; figures lie beside it as artifacts.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.study import Study
+
+from overfit_atlas.words import text
+from pipeline.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ARTIFACTS = "optuna_artifacts"
+"""The folder beside the studies' database that `make dashboard` shows artifacts from."""
+
+
+def sentence(summary: Mapping[str, Any], part: Mapping[str, Any], language: str) -> str:
+    """From which width on the undropped net overfits after one budget, which it names.
+
+    Args:
+        summary: `summary.summary`; part: one of its slices.
+    """
+    found = part["overfits_from"]
+    first, last = summary["widths"]
+    low, high = found["low"], found["high"]
+    return text(
+        f"map.reach.{found['reach'].replace(' ', '_')}",
+        language,
+        epochs=int(part["epochs"]),
+        model=summary["model"],
+        threshold=summary["threshold"],
+        confidence=summary["confidence"],
+        width="" if found["width"] is None else round(found["width"]),
+        low=text("map.reach.less", language, width=first) if low is None else round(low),
+        high=text("map.reach.more", language, width=last) if high is None else round(high),
+    )
+
+
+def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en") -> str:
+    """Markdown: how to read the study, where the frontier lies, and the verdicts.
+
+    Args:
+        points: `tables.points_table` of the slice that figures show.
+    """
+    parts: Sequence[Mapping[str, Any]] = summary["slices"]
+    shown = [one for one in parts if _same_data(one, parts[0])]
+    lines = [f"## {text('map.note.title', language, **summary)}", ""]
+    lines += [f"**{sentence(summary, shown[0], language)}**", ""]
+    lines += [text("map.note.how", language, **summary), ""]
+    lines += [f"- {sentence(summary, one, language)}" for one in shown[1:]]
+    lines += ["", text("map.note.first", language), "", text("map.note.columns", language)]
+    lines.append("|---:|---:|---:|---|---:|")
+    for row in points.sort_values("gap_loss", ascending=False).to_dict("records"):
+        said = text(f"verdict.name.{str(row['verdict']).replace(' ', '_')}", language)
+        if isinstance(row["kind"], str) and row["kind"] and row["verdict"] != "undetermined":
+            kind = text(f"verdict.kind.{row['kind'].replace(' ', '_')}", language)
+            said = text("verdict.with_kind", language, verdict=said, kind=kind)
+        place = f"| {row['width']:g} | {row['dropout']:g} | {row['gap_loss']:+.3f} |"
+        lines.append(f"{place} {said} | {row['probability']:.2f} |")
+    return "\n".join(lines)
+
+
+def present(study: Study, words: str, figures: Mapping[str, "Figure"], folder: Path) -> None:
+    """Give a study its note, and its figures as artifacts; those of an earlier run are replaced.
+
+    Args:
+        folder: that of the studies; artifacts go into `ARTIFACTS` in it.
+    """
+    from optuna_dashboard import save_note
+
+    save_note(study, words)
+    base = folder / ARTIFACTS
+    base.mkdir(parents=True, exist_ok=True)
+    store = FileSystemArtifactStore(base)
+    known = {one.filename: one.artifact_id for one in get_all_artifact_meta(study)}
+    for name, figure in figures.items():
+        if name in known:
+            image = io.BytesIO()
+            figure.savefig(image, format="png", dpi=110)
+            with replacing(base / known[name]) as temporary:
+                temporary.write_bytes(image.getvalue())
+            continue
+        with replacing(base / name) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
+        upload_artifact(artifact_store=store, file_path=str(base / name), study_or_trial=study)
+        (base / name).unlink()
+
+
+def _same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in ("train_fraction", "label_noise"))
