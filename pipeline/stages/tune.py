@@ -70,7 +70,8 @@ def main(arguments: argparse.Namespace) -> None:
         with _study(plan, "map", folder) as study:
             words = telling.note(found.summary, found.of_first("points"))
             shown = {name: figures[name] for name in SHOWN}
-            telling.present(study, words, shown, folder)
+            answers = {"where it overfits": found.summary["slices"][0]["sentence"]["en"]}
+            telling.present(study, words, shown, folder, answers)
         run.log_file(arguments.out / "summary.json")
         _log(run, found, figures)
 

@@ -68,15 +68,24 @@ def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en")
     return "\n".join(lines)
 
 
-def present(study: Study, words: str, figures: Mapping[str, "Figure"], folder: Path) -> None:
+def present(
+    study: Study,
+    words: str,
+    figures: Mapping[str, "Figure"],
+    folder: Path,
+    answers: Mapping[str, str] | None = None,
+) -> None:
     """Give a study its note, and its figures as artifacts; those of an earlier run are replaced.
 
     Args:
+        answers: what stands in the study's user attributes, on the first screen.
         folder: that of the studies; artifacts go into `ARTIFACTS` in it.
     """
     from optuna_dashboard import save_note
 
     save_note(study, words)
+    for name, said in (answers or {}).items():
+        study.set_user_attr(name, said)
     base = folder / ARTIFACTS
     base.mkdir(parents=True, exist_ok=True)
     store = FileSystemArtifactStore(base)

@@ -183,3 +183,30 @@ def test_lost_trials_stand_in_the_study_as_failed(make_plan, run, workshop, tmp_
     assert states.count(TrialState.COMPLETE) == 12
     assert states.count(TrialState.FAIL) == 1
     assert len(finished(study)) == 12
+
+
+def test_a_map_ends_when_its_minutes_are_over_and_goes_on_from_there(make_plan, run, workshop):
+    plan, shop = make_plan({"tune.minutes": 1.0}), workshop()
+    seconds = iter(range(100))
+    first = run(plan, "map", shop, until=9, clock=lambda: next(seconds))
+    assert len(shop.tasks) == 11 and len(first) == 5  # two fits a point; half a point is given up
+    assert len({trial.params["width"] for trial in first}) > 1  # spread, not the widest alone
+    rest = workshop()
+    assert len(run(plan, "map", rest)) == 12
+    assert len(rest.tasks) == 2 * 7
+
+
+def test_a_search_begins_no_trials_when_its_minutes_are_over(make_plan, run, workshop):
+    plan, seconds = make_plan({"tune.minutes": 1.0}), iter(range(100))
+    trials = run(plan, "search", workshop(), until=1, clock=lambda: next(seconds))
+    assert len(trials) == plan.tune.batch
+    assert len(run(plan, "search", workshop())) == 12
+
+
+def test_the_gap_grows_epoch_by_epoch_in_a_trial_of_the_map(make_plan, run, workshop):
+    trial = next(t for t in run(make_plan(), "map", workshop()) if t.params["width"] == 256)
+    gaps = [trial.intermediate_values[epoch] for epoch in range(1, 9)]
+    assert gaps[-1] == pytest.approx(trial.value)
+    assert gaps[3] == pytest.approx(trial.value / 2)
+    assert len(trial.user_attrs["val_loss_by_epoch"]) == 8
+    assert not {"fits", "curves", "draws"} & trial.user_attrs.keys()

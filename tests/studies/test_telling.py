@@ -46,7 +46,9 @@ def test_a_study_shows_its_note_and_one_artifact_a_figure_however_often_it_runs(
     aim = storage.Aim("gap (nats)", "maximize")
     with storage.study("map", sampler, pruner, tmp_path, aim=aim) as study:
         for words in ("first", "second"):
-            telling.present(study, words, {"gap_map.png": Figure()}, tmp_path)
+            answers = {"where it overfits": words}
+            telling.present(study, words, {"gap_map.png": Figure()}, tmp_path, answers)
+        assert study.user_attrs == {"where it overfits": "second"}
         known = optuna.artifacts.get_all_artifact_meta(study)
         assert [one.filename for one in known] == ["gap_map.png"]
         assert study.metric_names == ["gap (nats)"] and study.direction.name == "MAXIMIZE"
