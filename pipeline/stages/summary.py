@@ -126,5 +126,5 @@ def _read(path: Path) -> Json:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the results as one table.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+    cli.add_folders(parser, "results")
     cli.run(main, parser)
