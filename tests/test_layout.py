@@ -35,6 +35,7 @@ CORE = (
     "remedies",
     "summary",
     "per_class",
+    "ranking",
     "reliability",
     "gap_map",
     "images",
