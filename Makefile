@@ -11,6 +11,8 @@ TESTED := $(VENV)/ready-to-test
 LOCKS := requirements
 QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
+# Columns of `dvc exp show` that are left out: files, times, and what would not fit a terminal.
+UNREAD := '[a-z_.]+/|Created|.*\.(probability|val_accuracy)$$|evaluate.read_test'
 
 # DVC runs `python` from PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -34,7 +36,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report bench compare preset lock clean
+.PHONY: help repro test ui dashboard report experiments bench compare preset numbers lock clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET"
@@ -66,6 +68,12 @@ report: ## Open the report, or print where it lies
 	@echo "$(CURDIR)/$(REPORT)"
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		$(PYTHON) -m webbrowser -t "file://$(CURDIR)/$(REPORT)" > /dev/null; fi
+
+experiments: $(READY) ## What DVC experiments changed, and the verdicts that came out
+	@python -m dvc exp show --no-pager --only-changed --hide-workspace --drop $(UNREAD)
+
+numbers: $(READY) ## Write the numbers of the README anew from the last run
+	@python -m scripts.docs_numbers
 
 bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
