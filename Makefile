@@ -42,7 +42,7 @@ help: ## List these targets
 	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
 	@echo "Usage: make TARGET"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+		| while IFS='|' read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
 	@echo "Another Python: make repro PYTHON=python3.12"
 
 repro: $(READY) ## Set up, train what is not up to date, print the table of results
