@@ -11,6 +11,8 @@ TESTED := $(VENV)/ready-to-test
 LOCKS := requirements
 QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
+# Columns of `dvc exp show` that are left out: files, times, and what would not fit a terminal.
+UNREAD := '[a-z_.]+/|Created|.*\.(probability|val_accuracy)$$|evaluate.read_test'
 
 # DVC runs `python` from PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -34,12 +36,13 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report bench compare preset lock clean
+.PHONY: help repro test ui dashboard report experiments bench compare preset numbers lock clean
 
 help: ## List these targets
+	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
 	@echo "Usage: make TARGET"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+		| while IFS='|' read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
 	@echo "Another Python: make repro PYTHON=python3.12"
 
 repro: $(READY) ## Set up, train what is not up to date, print the table of results
@@ -57,29 +60,35 @@ ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other po
 	@python -m pipeline.stages.ui --port $(PORT)
 
 dashboard: $(READY) ## Open the studies: Optuna at http://127.0.0.1:8080
-	@test -f mlruns/optuna.db || { echo "No study yet: make repro"; exit 1; }
+	@test -f mlruns/optuna.db || { echo "No study yet (スタディはまだない): make repro"; exit 1; }
 	@mkdir -p mlruns/optuna_artifacts
 	@python -c 'from optuna_dashboard._cli import main; main()' \
 		"sqlite:///$(CURDIR)/mlruns/optuna.db" --host 127.0.0.1 --port 8080 \
 		--artifact-dir "$(CURDIR)/mlruns/optuna_artifacts"
 
 report: ## Open the report, or print where it lies
-	@test -f $(REPORT) || { echo "No report yet: make repro"; exit 1; }
+	@test -f $(REPORT) || { echo "No report yet (レポートはまだない): make repro"; exit 1; }
 	@echo "$(CURDIR)/$(REPORT)"
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		$(PYTHON) -m webbrowser -t "file://$(CURDIR)/$(REPORT)" > /dev/null; fi
+
+experiments: $(READY) ## What DVC experiments changed, and the verdicts that came out
+	@python -m dvc exp show --no-pager --only-changed --hide-workspace --drop $(UNREAD)
+
+numbers: $(READY) ## Write the numbers of the README anew from the last run
+	@python -m scripts.docs_numbers
 
 bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
-	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of:"; \
+	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \
 		ls experiments/compare | sed -n 's/\.yaml$$//p'; exit 1; }
 	python -m pipeline.stages.comparisons
 	python -m dvc repro "experiments/dvc.yaml:compare@$(NAME)"
 
 preset: $(READY) ## Run the pipeline with one preset of experiments/presets, as a DVC experiment: NAME=...
-	@test -f "experiments/presets/$(NAME).yaml" || { echo "NAME is one of:"; \
+	@test -f "experiments/presets/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \
 		ls experiments/presets | sed -n 's/\.yaml$$//p'; exit 1; }
 	python -m pipeline.preset $(NAME) --run
 
@@ -104,7 +113,7 @@ $(READY): $(LOCKS)/installer.lock $(LOCKS)/run.lock pyproject.toml
 			"install one, or name it: make PYTHON=python3.12"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "Installing into $(VENV) (about 3 GB, one to three minutes the first time) ..."
+	@echo "Installing into $(VENV) (about 3 GB, one to three minutes the first time; 約 3 GB、初回は 1〜3 分) ..."
 	@python -m pip install $(QUIETLY) --require-hashes -r $< 2> /dev/null || true # see `install`
 	@$(call install,--require-hashes -r $(LOCKS)/run.lock)
 	@$(call install,--no-build-isolation -e .)

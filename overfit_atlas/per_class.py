@@ -20,6 +20,7 @@ from overfit_atlas.scoring.scores import Predictions
 
 Splits = Mapping[str, Predictions]
 DEFAULT = Rules()
+OUTCOMES = ("tp", "fp", "fn", "tn")
 RULE_OF_THREE = 1.5
 """An error that n images did not show may still have a rate of 3/n (95 %): 1.5/n is the standard
 error that goes with it, and no class is taken to be known better than that."""
@@ -253,6 +254,23 @@ def _confusions(predictions: Predictions, confidence: float) -> pd.DataFrame:
     arrays = {"true": true, "predicted": predicted, "count": np.asarray(counts), "rate": rate}
     arrays |= {"low": np.where(present, low, np.nan), "high": np.where(present, high, np.nan)}
     return pd.DataFrame({name: array.ravel() for name, array in arrays.items()})
+
+
+def outcomes_table(confusions: pd.DataFrame) -> pd.DataFrame:
+    """What became of each class against all others, from `confusion_table`.
+
+    Columns: split, class, tp, fp, fn, tn: true and false positives and negatives, counts over all
+    seeds; together they are all predictions of the split.
+    """
+    keys = ["split", "class"]
+    rows = confusions.assign(right=(confusions["true"] == confusions["predicted"]))
+    rows["tp"] = rows["count"].where(rows["right"], 0)
+    truths = rows.groupby(["split", "true"])[["count", "tp"]].sum().rename_axis(keys)
+    taken = rows.groupby(["split", "predicted"])["count"].sum().rename_axis(keys)
+    table = truths.assign(fp=taken - truths["tp"], fn=truths["count"] - truths["tp"])
+    totals = rows.groupby("split")["count"].sum()
+    table["tn"] = totals.reindex(table.index, level="split") - table[["tp", "fp", "fn"]].sum(axis=1)
+    return table.reset_index()[[*keys, *OUTCOMES]]
 
 
 def pairs_table(confusions: pd.DataFrame, held: str = "test") -> pd.DataFrame:

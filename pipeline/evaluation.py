@@ -106,6 +106,32 @@ def judgements(
     return judged
 
 
+def verdicts(models: Mapping[str, Evaluated]) -> Json:
+    """Each model in half a dozen values, for DVC's tables of experiments.
+
+    All are of validation, by which experiments are chosen: the verdict with its kind and its
+    probability, the gap in loss at the last epoch (nats), the onset ("none", "censored"; "-" where
+    there are no epochs), and the scores of the delivered weights.
+    """
+    return {name: _in_short(one.judgement, one.metrics["val"]) for name, one in models.items()}
+
+
+def _in_short(judgement: Judgement, val: Json) -> Json:
+    gap, onset = judgement.estimate("gap/loss"), judgement.onset.get("loss")
+    return {
+        "verdict": judgement.title("en"),
+        "probability": _rounded(judgement.probability),
+        "gap": _rounded(gap.value if gap else None),
+        "onset": (onset.epoch or onset.status) if onset else "-",
+        "val_loss": _rounded(val["loss"]),
+        "val_accuracy": _rounded(val["accuracy"]),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
 def comparisons(models: Mapping[str, Evaluated], rules: Rules) -> Json:
     """Each pair of models on the held-out images, keyed "A vs B"; A minus B.
 

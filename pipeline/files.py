@@ -112,13 +112,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, document: Any) -> None:
+def write_json(path: Path, document: Any, *, sort_keys: bool = True) -> None:
     """Write `document` as JSON with sorted keys, so that equal content gives equal bytes.
+
+    Args:
+        sort_keys: False where the order of the keys is for readers, and the same every time.
 
     Raises:
         ValueError: a number in it is NaN or infinite, which JSON cannot hold.
     """
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 

@@ -1,7 +1,8 @@
 """Make the pictures of the README from what `make repro` left: `python scripts/make_images.py`.
 
 Needs Chromium (Debian: `apt install chromium`, or its path in CHROMIUM) and shows, headless, what a
-reader of the README would see: the report, two models in MLflow, and the map's study in Optuna.
+reader of the README would see: the page, models in MLflow, DVC's plots, the map's study in Optuna.
+One picture alone: `python scripts/make_images.py --only page` (or mlflow, dvc, optuna, curves).
 """
 
 import argparse
@@ -12,11 +13,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -34,23 +37,55 @@ STARTS_WITHIN = 180.0  # seconds a server may take
 APPEARS_WITHIN = 120_000.0  # milliseconds a picture may take
 
 
-def main(report: Path) -> None:
-    """Write all pictures to docs/images/; `report` is the page to show."""
+def main(report: Path, only: str | None = None) -> None:
+    """Write pictures to docs/images/; `report` is the page to show, `only` one of `PICTURES`."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    learning_curves(IMAGES / "learning_curves.png")
     with browser() as chromium:
-        for width, name in ((1200, "report"), (390, "report_phone")):
-            page = chromium.new_page(viewport={"width": width, "height": 900})
-            page.goto(report.resolve().as_uri())
-            page.screenshot(path=IMAGES / f"{name}.png")
-            page.close()
-        database = ROOT / "mlruns" / "mlflow.db"
-        with mlflow_server(database) as address:
-            page = overlaid(chromium, address, *latest(database, ["train@cnn", "train@dense"]))
-            page.screenshot(path=IMAGES / "mlflow.png")
-        with optuna_server(ROOT / "mlruns" / "optuna.db") as address:
-            page = study(chromium, address, newest_map(ROOT / "mlruns" / "optuna.db"))
-            page.screenshot(path=IMAGES / "optuna.png")
+        for name, draw in PICTURES.items():
+            if only in (None, name):
+                draw(chromium, report)
+
+
+def _curves(chromium: Any, report: Path) -> None:
+    learning_curves(IMAGES / "learning_curves.png")
+
+
+def _page(chromium: Any, report: Path) -> None:
+    for width, name in ((1200, "report"), (390, "report_phone")):
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.goto(report.resolve().as_uri())
+        page.wait_for_load_state("networkidle")
+        _keep(page, name)
+
+
+def _mlflow(chromium: Any, report: Path) -> None:
+    database = ROOT / "mlruns" / "mlflow.db"
+    experiment, runs = latest(database, ["train@cnn", "train@dense"])
+    with mlflow_server(database) as address:
+        _keep(overlaid(chromium, address, experiment, runs), "mlflow")
+        _keep(trainings(chromium, address, experiment), "mlflow_table")
+
+
+def _dvc(chromium: Any, report: Path) -> None:
+    with dvc_plots() as plots:
+        page = chromium.new_page(viewport={"width": 760, "height": 940})
+        page.goto(plots.as_uri())
+        page.locator("canvas, svg.marks").nth(3).wait_for(state="attached", timeout=30_000)
+        _keep(page, "dvc_plots")
+
+
+def _optuna(chromium: Any, report: Path) -> None:
+    database = ROOT / "mlruns" / "optuna.db"
+    with optuna_server(database) as address:
+        _keep(study(chromium, address, newest_map(database)), "optuna")
+
+
+def _keep(page: Any, name: str) -> None:
+    page.screenshot(path=IMAGES / f"{name}.png")
+    page.close()
+
+
+PICTURES = {"curves": _curves, "page": _page, "mlflow": _mlflow, "dvc": _dvc, "optuna": _optuna}
 
 
 def learning_curves(path: Path) -> None:
@@ -68,11 +103,9 @@ def marks(model: str) -> Any:
     import pandas as pd
 
     found = json.loads((ROOT / "results" / "diagnosis.json").read_text())[model]
-    best, onset = found["best_epoch"], found["onset"]["loss"]
-    rows = [
-        ("best", best["median"], best["low"], best["high"], None),
-        ("onset", onset["epoch"], onset["first"], onset["last"], onset["status"]),
-    ]
+    onset = found["onset"]["loss"]
+    ends = onset["low"], onset["high"], onset["status"]
+    rows = [("best", onset["best_epoch"], *ends), ("onset", onset["epoch"], *ends)]
     table = pd.DataFrame(rows, columns=["kind", "epoch", "low", "high", "status"])
     numbers = {name: table[name].astype(float) for name in ("epoch", "low", "high")}
     return table.assign(model=model, metric="loss", **numbers)
@@ -206,6 +239,31 @@ def overlaid(chromium: Any, address: str, experiment: str, runs: Sequence[str]) 
     return page
 
 
+def trainings(chromium: Any, address: str, experiment: str) -> Any:
+    """MLflow's table of an experiment's trainings."""
+    asked = {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "TABLE",
+        "searchFilter": "attributes.run_name LIKE 'train@%' AND attributes.status = 'FINISHED'",
+    }
+    page = chromium.new_page(viewport={"width": 1200, "height": 640})
+    page.goto(f"{address}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")
+    page.get_by_text("train@cnn").first.wait_for(timeout=APPEARS_WITHIN)
+    assistant = page.get_by_role("button", name="Close")
+    if assistant.count():
+        assistant.first.click()
+    return page
+
+
+@contextmanager
+def dvc_plots() -> Iterator[Path]:
+    """The page that `dvc plots show` writes, while the block lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "dvc", "plots", "show", "-o", folder]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        yield Path(folder) / "index.html"
+
+
 def study(chromium: Any, address: str, number: int) -> Any:
     """The page of one study in optuna-dashboard, its history drawn."""
     page = chromium.new_page(viewport={"width": 1200, "height": 640})
@@ -219,4 +277,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Make the pictures of the README.")
     page = ROOT / "results" / "report" / "index.html"
     parser.add_argument("--report", type=Path, default=page, help="the page to show")
-    main(parser.parse_args().report)
+    parser.add_argument("--only", choices=PICTURES, help="one kind of picture; left out: all")
+    parsed = parser.parse_args()
+    main(parsed.report, parsed.only)

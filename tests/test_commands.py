@@ -1,6 +1,7 @@
 """Every command that documents show exists; git's hooks and hosts run what `make test` runs."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,48 @@ def test_no_workflow_may_write_to_the_repository() -> None:
 
 def _commands(job: Any) -> list[str]:
     return [step["run"] for step in job["steps"] if "run" in step]
+
+
+COURSES = {"README.md": "## Ten minutes", "README.ja.md": "## 10 分コース"}
+
+
+def _course(document: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    section = text[text.index(COURSES[document]) :]
+    section = section[: section.index("\n## ", 1)]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+def test_each_step_of_the_course_is_one_command_that_exists() -> None:
+    from dvc.cli import parse_args
+
+    steps = [block.strip() for block in _course("README.md")]
+    assert len(steps) == 7 and all("\n" not in step for step in steps)
+    for step in steps:
+        program, *rest = shlex.split(step)
+        if program == "make":
+            assert rest[0] in TARGETS
+        elif program == "dvc":
+            parse_args(rest)  # ends with an error for an option that DVC does not know
+        else:
+            assert (program, rest[-1]) == ("git", "dvc.lock")
+
+
+def test_what_the_course_tries_are_parameters_that_hold() -> None:
+    from pipeline import params
+
+    steps = [shlex.split(block) for block in _course("README.md")]
+    pairs = [step[place + 1] for step in steps for place, word in enumerate(step) if word == "-S"]
+    assert len(pairs) == 2
+    params.parse({}, dict(params.assignment(pair) for pair in pairs))
+
+
+def test_the_course_is_the_same_in_japanese() -> None:
+    assert _course("README.ja.md") == _course("README.md")
+
+
+@pytest.mark.parametrize("document", COURSES)
+def test_every_picture_and_page_that_is_named_exists(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert named and [link for link in named if not (ROOT / link).exists()] == []

@@ -35,6 +35,7 @@ CORE = (
     "remedies",
     "summary",
     "per_class",
+    "ranking",
     "reliability",
     "gap_map",
     "images",
@@ -76,6 +77,7 @@ LAYERS = tuple(
 LIGHT = {"numpy", "scipy", "pandas"}
 ON_REQUEST = {
     "overfit_atlas.per_class": {"sklearn"},
+    "overfit_atlas.ranking": {"sklearn"},
     "overfit_atlas.gap_map.surface": {"sklearn"},
     "overfit_atlas.active_run": {"mlflow"},
     "overfit_atlas.clean_scores": {"keras"},

@@ -152,6 +152,42 @@ def test_metrics_and_plots_can_be_shown_offline(project: Copy) -> None:
         assert "<canvas" in shown or "<svg" in shown
 
 
+def test_dvc_shows_six_values_a_model_with_the_verdict(project: Copy) -> None:
+    [workspace, *_] = json.loads(project.dvc("exp", "show", "--json"))
+    metrics = workspace["data"]["metrics"]
+    models = metrics["results/verdicts.json"]["data"]
+    assert set(models) == set(Models.model_fields)
+    for row in models.values():
+        assert list(row) == ["verdict", "probability", "gap", "onset", "val_loss", "val_accuracy"]
+    assert list(metrics) == ["results/verdicts.json"]
+    judged = project.json("results/diagnosis.json")["cnn"]
+    assert models["cnn"]["verdict"] == judged["title"]["en"]
+
+
+def test_dvc_draws_running_probe_and_val_as_lines_of_their_own(project: Copy) -> None:
+    shown = json.loads(project.dvc("plots", "show", "--json"))["data"]
+    for name in ("loss_dense", "loss_cnn", "loss_efficientnet"):
+        [plot] = shown[name]
+        rows = plot["content"]["data"]["values"]
+        assert {row["split"] for row in rows} == {"running", "probe", "val"}
+        grouped = [one["groupby"] for one in plot["content"]["transform"] if "groupby" in one]
+        assert grouped == [["rev", "split", "x"]]
+    [everything] = shown["loss_of_all"]
+    files = {row["filename"] for row in everything["content"]["data"]["values"]}
+    assert {Path(file).stem for file in files} == {"dense", "cnn", "efficientnet"}
+
+
+def test_the_runs_one_compares_carry_the_answer(project: Copy) -> None:
+    query = "SELECT key FROM {} JOIN runs USING (run_uuid) WHERE name = 'train@cnn'"
+    with closing(sqlite3.connect(project.root / "mlruns" / "mlflow.db")) as database:
+        metrics, tags = (
+            {key for (key,) in database.execute(query.format(table))}
+            for table in ("latest_metrics", "tags")
+        )
+    assert {"final/val/loss", "final/test/f1/Shirt", "gap/loss", "delivered_epoch"} <= metrics
+    assert {"verdict", "kind", "onset"} <= tags
+
+
 def test_a_second_repro_does_nothing(project: Copy) -> None:
     lock = (project.root / "dvc.lock").read_bytes()
     printed = project.dvc("repro")

@@ -37,6 +37,20 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+FOLDERS = {
+    "data": (Path("data/prepared"), "prepared images"),
+    "models": (Path("models"), "folder of models"),
+    "results": (Path("results"), "folder of tables and figures"),
+}
+
+
+def add_folders(arguments: argparse.ArgumentParser, *names: str) -> None:
+    """Add `--data`, `--models`, `--results`: those of them that are named."""
+    for name in names:
+        default, meaning = FOLDERS[name]
+        arguments.add_argument(f"--{name}", type=Path, default=default, help=meaning)
+
+
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Parse the command line and call `main`; exit 2 with one line for an error of the user's.
 

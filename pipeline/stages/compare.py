@@ -268,7 +268,7 @@ def _require_baseline(outcomes: list[Outcome]) -> None:
 def _parser() -> argparse.ArgumentParser:
     made = cli.parser("Run one comparison of experiments/compare/.")
     made.add_argument("name", help="a file in experiments/compare/, without .yaml")
-    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    cli.add_folders(made, "data")
     made.add_argument("--out", type=Path, required=True, help="folder for the tables")
     made.add_argument("--timings", type=Path, default=Path("results/timings"))
     made.add_argument("--small", action="store_true", help="with the overrides of its key `small`")

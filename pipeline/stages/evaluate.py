@@ -125,6 +125,7 @@ def _write(
 ) -> None:
     results = arguments.results
     write_json(results / "metrics.json", {name: one.metrics for name, one in models.items()})
+    write_json(results / "verdicts.json", evaluation.verdicts(models), sort_keys=False)
     judged = {name: one.judgement.as_json() for name, one in models.items()}
     write_json(results / "diagnosis.json", judged)
     write_json(results / "comparison.json", _comparison(arguments, params, data, models))
@@ -284,9 +285,7 @@ def _log(
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("Score every model on probe, val and test, and judge it.")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for tables")
+    cli.add_folders(parser, "data", "models", "results")
     return parser
 
 

@@ -68,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("Judge one trained model.")
     known = [name for name in parameters.Models.model_fields if name != "ensemble"]
     parser.add_argument("model", choices=known, help="a key of models in params.yaml")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for tables")
+    cli.add_folders(parser, "data", "models", "results")
     return parser
 
 

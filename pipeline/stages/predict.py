@@ -261,9 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help=of_all)
     parser.add_argument("--grad-cam", type=Path, help="folder for pictures of where it looks")
     parser.add_argument("--export", type=Path, help="TensorFlow Lite file to write the model to")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    cli.add_folders(parser, "data", "models", "results")
     return parser
 
 

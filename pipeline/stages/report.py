@@ -28,9 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line of this stage."""
     parser = cli.parser("Write the report page.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="what to report")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of models")
+    cli.add_folders(parser, "data", "models", "results")
     parser.add_argument(
         "--comparisons",
         nargs="*",

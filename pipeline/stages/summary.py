@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 Json = Mapping[str, Any]
 COLUMNS = (
     "model",
+    "seeds",
     "val accuracy",
     "test accuracy",
-    "interval",
+    "its interval",
     "worst class F1",
     "gap (loss)",
+    "its interval ",
     "onset",
     "verdict",
     "P",
@@ -67,13 +69,14 @@ def _title(metrics: Json) -> str:
         for splits in metrics.values()
         for split, scores in splits.items()
     }
-    return f"Mean over seeds; interval of the test accuracy. {', '.join(sorted(counts))}."
+    return f"Mean over seeds; intervals over seeds and images. {', '.join(sorted(counts))}."
 
 
 def _scores(splits: Json) -> list[str]:
     test = splits.get("test", {})  # left alone, with evaluate.read_test: false
     low, high = test.get("accuracy_interval", (None, None))
     return [
+        str(splits["val"].get("num_seeds", "-")),
         _percent(splits["val"]["accuracy"]),
         _percent(test.get("accuracy")),
         "-" if low is None else f"{_percent(low)} to {_percent(high)}",
@@ -86,6 +89,7 @@ def _judged(diagnosis: Json) -> list[str]:
     epoch = onset.get("epoch")
     return [
         _number(_at(diagnosis, "gap", "loss", "value")),
+        _range(*(_at(diagnosis, "gap", "loss", end) for end in ("low", "high"))),
         _epoch(epoch) if epoch is not None else str(onset.get("status", "-")),
         str(_at(diagnosis, "title", "en") or "-"),
         _probability(diagnosis.get("probability")),
@@ -104,6 +108,10 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _probability(value: float | None) -> str:
@@ -126,5 +134,5 @@ def _read(path: Path) -> Json:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the results as one table.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+    cli.add_folders(parser, "results")
     cli.run(main, parser)

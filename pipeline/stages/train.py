@@ -168,9 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("Train one model once for each of its seeds.")
     known: Any = list(parameters.Models.model_fields)
     parser.add_argument("model", choices=known, help="a key of models in params.yaml")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder for models")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for tables")
+    cli.add_folders(parser, "data", "models", "results")
     return parser
 
 

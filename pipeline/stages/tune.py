@@ -199,7 +199,7 @@ def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("Find where a model overfits, and which fit of it is best.")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    cli.add_folders(parser, "data")
     parser.add_argument("--out", type=Path, default=Path("results/tune"), help="folder for tables")
     return parser
 

@@ -1,6 +1,7 @@
 """One run a stage, and what a stage can record in it. Start at `stage_run`."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from pipeline.data.prepared import Manifest
 
+TABLES_TAG = "mlflow.loggedArtifacts"  # by it MLflow knows which artifacts are tables
 LONGEST_VALUE, LONGEST_NOTE = 500, 5000  # characters; MLflow takes 6000 and 8000
 NOTES = {
     "preprocess": "Which images there are: counts by split and class, samples, what was left out.",
@@ -103,6 +105,7 @@ class Run:
         self._tags = dict(tags)
         self._failed = False
         self._ended = False
+        self._tables: list[dict[str, str]] = []
 
     @contextmanager
     def child(self, name: str, tags: Mapping[str, str] | None = None) -> Iterator["Run"]:
@@ -162,9 +165,19 @@ class Run:
             figure.savefig(file)
 
     def log_table(self, table: "pd.DataFrame", path: str) -> None:
-        """Log a table as the artifact `path`, such as `per_class.csv`."""
+        """Log a table as the artifact `path`: `per_class.csv`, or .json, which MLflow's pages show.
+
+        The latter is what `mlflow.log_table` writes: tables of several runs can be laid side by
+        side in MLflow's evaluation view.
+        """
         with self._artifact(path) as file:
-            table.to_csv(file, index=False)
+            if file.suffix == ".json":
+                table.to_json(file, orient="split", index=False, force_ascii=False)
+            else:
+                table.to_csv(file, index=False)
+        if path.endswith(".json"):
+            self._tables.append({"path": path, "type": "table"})
+            self.log_tags({TABLES_TAG: json.dumps(self._tables)})
 
     def log_text(self, text: str, path: str) -> None:
         """Log a text as the artifact `path`."""

@@ -5,6 +5,7 @@ is a curve by epoch, `best/val/loss` its value at a fit's best epoch, and `final
 of the weights that were delivered.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline.training.task import FitResult, Progress
 
 Row = Mapping[Any, Any]
+TOP_5_FROM = 20
+"""Classes: of fewer, one of five guesses is right too easily to say anything."""
 COLUMNS = ("loss", "accuracy", "macro_f1", "worst_class_f1", "ece")
 """Of the table on the experiment's page."""
 
@@ -135,7 +138,8 @@ def trained(run: Run, name: str, data: "Prepared", results: "Sequence[FitResult]
     from pipeline.plots import curves
 
     table = pd.concat([result.history.curves for result in results])
-    run.log_metrics({"num_parameters": results[0].num_parameters})
+    delivered = float(np.mean([result.best_epoch for result in results]))
+    run.log_metrics({"num_parameters": results[0].num_parameters, "delivered_epoch": delivered})
     run.log_figure(curves.learning_curves({name: table}, "en"), "learning_curves.png")
     classes(run, data, np.stack([result.probabilities for result in results]))
 
@@ -208,10 +212,14 @@ def evaluated(
     """
     import pandas as pd
 
+    from overfit_atlas import ranking
     from pipeline.plots import confusion
     from pipeline.plots.curves import learning_curves
+    from pipeline.plots.ranking import ranking as drawn_ranking
 
-    metrics, tags = {**model.judgement.metrics(), **_final(model)}, model.judgement.tags()
+    areas = {split: ranking.areas(one, class_names) for split, one in model.splits.items()}
+    metrics = {**model.judgement.metrics(), **_final(model), **_by_class(model, areas)}
+    tags = model.judgement.tags()
     attached(run, name, curves, metrics, tags)
     with run.child(f"evaluate {name}", {"model": name, **tags}) as child:
         child.log_metrics(metrics)
@@ -222,8 +230,61 @@ def evaluated(
             figure = confusion.confusion_matrix(found, class_names, "en", split=split)
             child.log_figure(figure, f"confusion_matrix_{split}.png")
         child.log_table(_confused(found), "confusion_matrix.csv")
+        held_out = model.splits[model.held_out]
+        figure = drawn_ranking(
+            ranking.curves(held_out, class_names), areas[model.held_out], "en", model.held_out
+        )
+        child.log_figure(figure, f"roc_and_precision_recall_{model.held_out}.png")
         child.log_table(model.classes.scores, "per_class.csv")
+        child.log_table(classes_table(model, areas), "per_class.json")
         child.log_table(model.reliability, "calibration.csv")
+
+
+def classes_table(model: "Evaluated", areas: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
+    """All that is known of each class, a row a split and class, for MLflow's evaluation view.
+
+    The columns of `per_class.scores_table`, the areas of `ranking.areas`, and tp, fp, fn, tn: true
+    and false positives and negatives, means over seeds.
+    """
+    import pandas as pd
+
+    from overfit_atlas import per_class
+
+    ranked = pd.concat([table.assign(split=split) for split, table in areas.items()])
+    counts = per_class.outcomes_table(model.classes.confusions)
+    table = model.classes.scores.merge(ranked.drop(columns="class_name"), on=["split", "class"])
+    table = table.merge(counts, on=["split", "class"])
+    for column in per_class.OUTCOMES:
+        table[column] = table[column] / table["num_seeds"]
+    first = ["split", "class_name", "f1", "precision", "recall"]
+    return table[[*first, *(name for name in table.columns if name not in first)]]
+
+
+def _by_class(model: "Evaluated", areas: "Mapping[str, pd.DataFrame]") -> dict[str, float]:
+    """F1 of each class on the held-out images, areas on every split, top-5 of many classes."""
+    from overfit_atlas import ranking
+
+    scores = model.classes.scores
+    rows = scores[scores["split"] == model.held_out]
+    names = metric_names(list(rows["class_name"]))
+    start = f"final/{model.held_out}/f1"
+    found = {f"{start}/{name}": f1 for name, f1 in zip(names, rows["f1"], strict=True)}
+    for split, table in areas.items():
+        for area in ("roc_auc", "average_precision"):
+            found[f"final/{split}/{area}"] = table[area].mean()
+    if len(rows) >= TOP_5_FROM:
+        for split, one in model.splits.items():
+            found[f"final/{split}/top_5_accuracy"] = ranking.top_accuracy(one, 5)
+    return {name: float(value) for name, value in found.items()}
+
+
+def metric_names(names: Sequence[str]) -> list[str]:
+    """Names of classes as parts of a metric's name, which MLflow takes: no "/", no emoji.
+
+    Two that become the same get their place in the list behind them.
+    """
+    made = [re.sub(r"[^\w.\- ]+", "_", name).strip(" .")[:100] or "_" for name in names]
+    return [f"{one} {place}" if made.count(one) > 1 else one for place, one in enumerate(made)]
 
 
 def _final(model: "Evaluated") -> dict[str, float]:

@@ -248,7 +248,7 @@ def test_inputs_that_do_not_fit_are_refused(x, y, message):
         CleanScores(x, y, X_VAL, Y_VAL)
 
 
-def test_mlflow_gets_curves_metrics_and_verdict(tmp_path, monkeypatch):
+def test_mlflow_gets_curves_metrics_and_verdict_beside_what_autolog_logs(tmp_path, monkeypatch):
     import mlflow
 
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -256,6 +256,7 @@ def test_mlflow_gets_curves_metrics_and_verdict(tmp_path, monkeypatch):
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     try:
+        mlflow.keras.autolog(log_models=False, log_datasets=False, silent=True)
         with mlflow.start_run() as run:
             clean, _ = fitted(
                 net(4), (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=2, log_to_mlflow=True
@@ -264,7 +265,9 @@ def test_mlflow_gets_curves_metrics_and_verdict(tmp_path, monkeypatch):
         logged = client.get_run(run.info.run_id)
         steps = client.get_metric_history(run.info.run_id, "val/loss")
     finally:
+        mlflow.keras.autolog(disable=True, silent=True)
         mlflow.set_tracking_uri(before)
+    assert "loss" in logged.data.metrics and logged.info.status == "FINISHED"  # autolog's
     assert [one.step for one in steps] == [1, 2]
     assert [one.value for one in steps] == pytest.approx(clean.fit.series("val", "loss"))
     assert logged.data.tags["verdict"] == "undetermined"

@@ -159,3 +159,15 @@ def test_a_hundred_classes_take_seconds():
     tables = per_class.class_tables({"probe": one, "test": one}, [str(n) for n in range(100)])
     assert time.process_time() - started < 20
     assert (len(tables.scores), len(tables.confusions)) == (200, 20_000)
+
+
+def test_outcomes_of_a_class_against_all_others() -> None:
+    labels = np.array([0, 0, 0, 1, 2])
+    predicted = np.array([0, 0, 1, 1, 0])
+    table = per_class.confusion_table(
+        {"val": Predictions(np.eye(3)[predicted][None], labels)}, ["a", "b", "c"]
+    )
+    found = per_class.outcomes_table(table).set_index("class")
+    assert found.loc[0, list(per_class.OUTCOMES)].tolist() == [2, 1, 1, 1]
+    assert found.loc[1, list(per_class.OUTCOMES)].tolist() == [1, 1, 0, 3]
+    assert found.loc[2, list(per_class.OUTCOMES)].tolist() == [0, 0, 1, 4]

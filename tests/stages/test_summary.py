@@ -23,7 +23,7 @@ DIAGNOSIS = {
         "title": {"en": "overfit, too sure"},
         "probability": 0.97,
         "onset": {"loss": {"status": "confirmed", "epoch": 4, "best_epoch": 4}},
-        "gap": {"loss": {"value": 0.25}},
+        "gap": {"loss": {"value": 0.25, "low": 0.125, "high": 0.5}},
     }
 }
 
@@ -36,7 +36,7 @@ def _printed(diagnosis: Any) -> list[str]:
 
 
 def test_a_row_holds_scores_gap_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    scores = ["cnn", "81.2%", "81.2%", "75.0% to 87.5%", "0.500", "0.250"]
+    scores = ["cnn", "5", "81.2%", "81.2%", "75.0% to 87.5%", "0.500", "0.250", "0.12 to 0.50"]
     assert _printed(DIAGNOSIS) == [*scores, "4", "overfit, too sure", "0.97"]
     assert "test: 1,000 images, val: 400 images" in capsys.readouterr().out
 
@@ -48,8 +48,8 @@ def test_an_onset_that_did_not_come_is_told_by_its_kind(status: str) -> None:
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert _printed({})[-4:] == ["-"] * 4
-    assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-4:] == ["-"] * 4
+    assert _printed({})[-5:] == ["-"] * 5
+    assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-5:] == ["-"] * 5
 
 
 def test_test_images_that_were_left_alone_are_dashes() -> None:

@@ -1,5 +1,6 @@
 """What a training tells while it runs, and what is found out about it afterwards."""
 
+import json
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from overfit_atlas.scoring.fits import Fit
-from pipeline import params
+from overfit_atlas.scoring.scores import Predictions
+from pipeline import evaluation, params
 from pipeline.tracking import send_kept, stage_run, told
 from pipeline.training.task import FitResult, Progress
 
@@ -152,6 +154,50 @@ def test_a_verdict_goes_to_the_newest_training_that_gave_these_curves(
     assert found == [("new", "overfit")]
     final = "SELECT value FROM metrics WHERE key = 'final/val/loss'"
     assert project.rows(final) == [(0.25,)]
+
+
+def test_classes_have_names_that_mlflow_takes() -> None:
+    names = ["T-shirt/top", "靴", "a/b", "a_b", "💥"]
+    assert told.metric_names(names) == ["T-shirt_top", "靴", "a_b 2", "a_b 3", "_"]
+
+
+def _of_classes(num_classes: int) -> Any:
+    """A model that is right on the first image of each class and never on the second."""
+    labels = np.repeat(np.arange(num_classes), 2)
+    predicted = labels + np.arange(len(labels)) % 2
+    sure = 0.5 * np.eye(num_classes)[predicted % num_classes] + 0.5 / num_classes
+    splits = {name: Predictions(sure[None], labels) for name in ("probe", "val")}
+    names = [f"class {number}" for number in range(num_classes)]
+    models = evaluation.evaluate({"net": splits}, {}, names, DEFAULTS.evaluate.rules)
+    return models["net"], names
+
+
+def test_every_class_is_a_metric_a_row_and_a_curve(project: Any, tmp_path: Path) -> None:
+    model, names = _of_classes(3)
+    curves = tmp_path / "net.csv"
+    pd.DataFrame(_rows(1, 0.5)).assign(seed=0).to_csv(curves, index=False)
+    with stage_run(DEFAULTS, "evaluate", "demo") as run:
+        told.evaluated(run, "net", model, curves, names)
+    found = {name: x for name, _, x in project.points("evaluate net")}
+    assert found["final/val/f1/class 1"] == pytest.approx(0.5)
+    assert "final/val/roc_auc" in found and "final/val/top_5_accuracy" not in found
+    tags = project.tags("evaluate net")
+    assert json.loads(tags["mlflow.loggedArtifacts"]) == [
+        {"path": "per_class.json", "type": "table"}
+    ]
+    table = json.loads(project.artifact("evaluate net", "per_class.json").read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    (row,) = [one for one in rows if one["split"] == "val" and one["class_name"] == "class 1"]
+    assert [row[name] for name in ("tp", "fp", "fn", "tn")] == [1, 1, 1, 3]
+    assert project.artifact("evaluate net", "roc_and_precision_recall_val.png").exists()
+
+
+def test_of_twenty_classes_five_guesses_count() -> None:
+    model, _ = _of_classes(20)
+    areas = {"val": pd.DataFrame({"roc_auc": [0.5], "average_precision": [0.5]})}
+    found = told._by_class(model, areas)
+    assert found["final/val/top_5_accuracy"] >= found["final/val/f1/class 0"]
+    assert len([name for name in found if name.startswith("final/val/f1/")]) == 20
 
 
 def _evaluated(loss: float) -> Any:

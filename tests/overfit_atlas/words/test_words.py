@@ -1,6 +1,8 @@
 """The text tables: complete in every language, with the same placeholders, clear when wrong."""
 
 import string
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +96,35 @@ def test_japanese_keeps_to_the_glossary(term: str) -> None:
 @pytest.mark.parametrize("term", SAID)
 def test_the_terms_of_the_glossary_are_used(term: str) -> None:
     assert [key for key, said in table("ja").items() if term in said]
+
+
+def _glossary() -> dict[str, dict[str, str]]:
+    text = (words.FOLDER / "glossary.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _japanese() -> dict[str, str]:
+    """What people read in Japanese: the README and each table of words."""
+    readme = Path(__file__).resolve().parents[3] / "README.ja.md"
+    files = [readme, *sorted((words.FOLDER / "ja").glob("*.toml"))]
+    return {path.name: path.read_text(encoding="utf-8") for path in files}
+
+
+def test_every_term_of_the_glossary_is_the_one_in_use() -> None:
+    everything = "\n".join(_japanese().values())
+    assert [one for one in _glossary()["terms"].values() if one not in everything] == []
+
+
+def test_no_text_uses_another_word_for_a_term() -> None:
+    found = {
+        (name, word)
+        for name, text in _japanese().items()
+        for word in _glossary()["never"]
+        if word in text
+    }
+    assert found == set()
+
+
+def test_a_term_has_one_word() -> None:
+    terms = list(_glossary()["terms"].values())
+    assert len(terms) == len(set(terms))

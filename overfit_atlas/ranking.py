@@ -1,0 +1,81 @@
+"""How well probabilities rank the images of one class above all others: ROC, precision and recall.
+
+Each class against all others; seeds see the same images. For MLflow's pages, by which people
+compare such curves; the verdict needs none of it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from overfit_atlas.scoring.scores import Predictions
+
+MOST_POINTS = 200
+"""Of one curve: more cannot be seen."""
+
+
+def areas(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
+    """Areas under both curves of each class, means over seeds.
+
+    Columns: class, class_name, roc_auc, average_precision (both 0..1). NaN where a class has no
+    images, or all.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    rows = []
+    for number, name in enumerate(class_names):
+        is_class = predictions.labels == number
+        if is_class.all() or not is_class.any():
+            found = (np.nan, np.nan)
+        else:
+            chances = predictions.probabilities[:, :, number]
+            found = (
+                float(np.mean([roc_auc_score(is_class, seed) for seed in chances])),
+                float(np.mean([average_precision_score(is_class, seed) for seed in chances])),
+            )
+        rows.append((number, name, *found))
+    return pd.DataFrame(rows, columns=["class", "class_name", "roc_auc", "average_precision"])
+
+
+def curves(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
+    """Points of both curves of each class that has images, the seeds' predictions pooled.
+
+    Columns: class_name, curve ("roc", "precision_recall"), x, y (all 0..1): false against true
+    positives, and recall against precision.
+    """
+    found = [
+        pd.DataFrame({"class_name": name, "curve": curve, "x": x, "y": y})
+        for number, name in enumerate(class_names)
+        for curve, x, y in _of_class(predictions, number)
+    ]
+    columns = ["class_name", "curve", "x", "y"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+
+
+def _of_class(
+    predictions: Predictions, number: int
+) -> Iterator[tuple[str, NDArray[np.floating], NDArray[np.floating]]]:
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    is_class = np.tile(predictions.labels == number, predictions.num_seeds)
+    if is_class.all() or not is_class.any():
+        return
+    chances = predictions.probabilities[:, :, number].ravel()
+    false_positives, true_positives, _ = roc_curve(is_class, chances)
+    yield "roc", _thinned(false_positives), _thinned(true_positives)
+    precision, recall, _ = precision_recall_curve(is_class, chances)
+    yield "precision_recall", _thinned(recall), _thinned(precision)
+
+
+def _thinned(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    kept = np.linspace(0, len(values) - 1, min(len(values), MOST_POINTS)).round().astype(int)
+    chosen: NDArray[np.floating] = values[kept]
+    return chosen
+
+
+def top_accuracy(predictions: Predictions, count: int) -> float:
+    """Share of images whose class is among the `count` likeliest, seeds averaged (0..1)."""
+    likeliest = np.argsort(-predictions.probabilities, axis=-1, kind="stable")[..., :count]
+    return float((likeliest == predictions.labels[:, None]).any(-1).mean())

@@ -1,0 +1,104 @@
+"""The numbers in the README are those of a run, and it is said when they are not."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import docs_numbers
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES = {
+    "accuracy": 0.8125, "accuracy_interval": [0.75, 0.875], "worst_class_f1": 0.5,
+    "loss": 0.75, "calibrated_loss": 0.625, "num_images": 400, "num_seeds": 5,
+}  # fmt: skip
+JUDGED = {
+    "title": {"en": "overfit, too sure", "ja": "過学習（自信過剰）"},
+    "probability": 0.97,
+    "gap": {"loss": {"value": 0.25, "low": 0.125, "high": 0.5}},
+    "onset": {"loss": {"epoch": 4, "low": 3, "high": 6}},
+}
+STUDY = {
+    "dataset": "demo", "confidence": 0.95, "model": "dense", "threshold": 0.3, "epochs": 30,
+    "slices": [{"overfits_from": {"width": 32.4, "low": 9.9, "high": 137.5}}],
+}  # fmt: skip
+ROW = (
+    "| cnn | 5 | 81.2 % (75.0 to 87.5) | 81.2 % (75.0 to 87.5) | 0.50 | 0.750 / 0.625 "
+    "| 0.25 (0.12 to 0.50) | epoch 4 (3 to 6) | overfit, too sure (0.97) |"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with results, a dvc.lock and documents with the two comments."""
+    (tmp_path / "results" / "tune").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    splits = dict.fromkeys(("probe", "val", "test"), SCORES)
+    documents: dict[str, Any] = {
+        "metrics.json": {"cnn": splits},
+        "diagnosis.json": {"cnn": JUDGED},
+        "tune/summary.json": STUDY,
+    }
+    for name, document in documents.items():
+        (tmp_path / "results" / name).write_text(json.dumps(document))
+    _lock(tmp_path, "first")
+    for document in docs_numbers.DOCUMENTS.values():
+        text = f"before\n{docs_numbers.BEGIN}\nold\n{docs_numbers.END}\nafter\n"
+        (tmp_path / document).write_text(text)
+    return tmp_path
+
+
+def _lock(root: Path, digest: str) -> None:
+    out = {"path": "results/metrics.json", "md5": digest}
+    (root / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": [out]}}}))
+
+
+def test_a_run_becomes_the_table_between_the_comments(project: Path) -> None:
+    changed = docs_numbers.write(project)
+    assert changed == [docs_numbers.RECORD, *docs_numbers.DOCUMENTS.values()]
+    text = (project / "README.md").read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n")
+    assert ROW in text.splitlines() and "old" not in text
+    assert "from about 32 units on (interval 10 to 138)" in text
+    japanese = (project / "README.ja.md").read_text(encoding="utf-8")
+    assert "| 0.25（0.12〜0.50） | エポック 4（3〜6） | 過学習（自信過剰）（0.97） |" in japanese
+    assert docs_numbers.write(project) == []
+    assert list(docs_numbers.stale(project)) == []
+
+
+def test_what_is_stale_is_named(project: Path) -> None:
+    docs_numbers.write(project)
+    readme = project / "README.md"
+    readme.write_text(readme.read_text().replace("81.2 %", "91.2 %"))
+    _lock(project, "second")
+    assert list(docs_numbers.stale(project)) == [
+        "README.md: its table is not that of docs/numbers.json",
+        "docs/numbers.json: its numbers are of another results/metrics.json than the one in "
+        "dvc.lock",
+    ]
+
+
+def test_missing_comments_are_named() -> None:
+    with pytest.raises(ValueError, match="numbers: begin.*are missing"):
+        docs_numbers.written("no comments", "")
+
+
+def test_a_map_without_a_border_is_said() -> None:
+    nothing = {"model": "dense", "width": None, "low": None, "high": None}
+    assert docs_numbers._of_map(nothing, "en") == docs_numbers.NO_MAP["en"]
+
+
+def test_the_readme_has_the_numbers_of_the_record_in_both_languages() -> None:
+    numbers = json.loads((ROOT / docs_numbers.RECORD).read_text(encoding="utf-8"))
+    found = {}
+    for language, document in docs_numbers.DOCUMENTS.items():
+        text = (ROOT / document).read_text(encoding="utf-8")
+        block = docs_numbers.block(numbers, language)
+        assert docs_numbers.written(text, block) == text, f"{document}: run `make numbers`"
+        found[language] = re.findall(r"^\| (.*) \|$", block, re.MULTILINE)
+    english, japanese = (
+        [re.findall(r"[\d.]+", row) for row in found[language]] for language in ("en", "ja")
+    )
+    assert english[1:] == japanese[1:]
