@@ -34,7 +34,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report bench compare preset lock clean
+.PHONY: help repro test ui dashboard report bench images compare preset lock clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET"
@@ -69,6 +69,10 @@ report: ## Open the report, or print where it lies
 
 bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
+
+images: $(READY) ## Find memorised, mislabelled and copied images: results/images/, with docs/images.md
+	python -m pipeline.stages.comparisons
+	python -m dvc repro experiments/dvc.yaml:images
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of:"; \

@@ -21,7 +21,8 @@ def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFra
         labels: (num_images,) class numbers, as given.
 
     Returns: columns
-        image: 0..num_images-1; label: as given; suggested: the likeliest other class;
+        image: 0..num_images-1; label: as given; suggested: the likeliest other class,
+            and suggested_chance, how likely it is;
         probability: of the label, out of sample;
         suspicion: chance that the label is wrong, 0 to 1: Bayes' rule with the probabilities and
             with the confident joint, the estimate of how often which class carries which label;
@@ -41,7 +42,7 @@ def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFra
     posterior = sure * noise[given]
     posterior /= np.maximum(posterior.sum(1, keepdims=True), np.finfo(float).tiny)
     suspicion = 1 - posterior[rows, given]
-    posterior[rows, given] = -1
+    posterior[rows, given] = -1  # so that another class is suggested
     order = np.lexsort((rows, sure[rows, given], -suspicion))
     rank = np.empty(len(order), np.int64)
     rank[order] = rows + 1
@@ -51,6 +52,7 @@ def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFra
             "image": rows,
             "label": given,
             "suggested": posterior.argmax(1),
+            "suggested_chance": posterior.max(1),
             "probability": sure[rows, given],
             "suspicion": suspicion,
             "rank": rank,

@@ -26,10 +26,13 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
         told: told how many images have their features, where these are computed first.
     """
     quiet.tensorflow(threads=1)
+    from pipeline.training import subset
     from pipeline.training.fitting import fit
 
     data = _data(task.data, task.data_hash, task.vary)
     resident = _resident(task, data, told)
+    if task.share < 1:
+        return subset.fit(task, resident, _program(task, resident))
     result = fit(task, resident, _program(task, resident), watch)
     if not task.on_features:
         return result
@@ -49,9 +52,7 @@ def assist(task: FitTask, told: Any = None) -> None:
 def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
     from pipeline.data import prepared, spoil
 
-    return spoil.vary(
-        prepared.read(folder), vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed
-    )
+    return spoil.vary(prepared.read(folder), **vars(vary))
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()

@@ -19,6 +19,7 @@ def test_by_hand() -> None:
     assert table["suspicion"].tolist() == pytest.approx([*wrong, 0, 0, 0])
     assert table["suspicious"].tolist() == [False, False, True, False, False, False]
     assert table["suggested"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert table["suggested_chance"].tolist() == pytest.approx([*wrong, 0, 0, 0])
     assert table["rank"].tolist() == [3, 2, 1, 4, 5, 6]
     assert table["probability"].tolist() == [0.9, 0.8, 0.1, 0.6, 0.8, 0.9]
     assert table["expected_precision"][2] == pytest.approx(wrong[2])
