@@ -14,6 +14,7 @@ from overfit_atlas.scoring import scores
 from overfit_atlas.scoring.fits import Fit
 from pipeline.files import replacing
 from pipeline.training import schedules
+from pipeline.training.fitting import EXPLODED
 from pipeline.training.program import Program, Resident
 from pipeline.training.task import FitResult, FitTask, OfTrain
 
@@ -49,7 +50,7 @@ def fit(task: FitTask, resident: Resident, program: Program) -> FitResult:
         seconds=seconds,
         num_parameters=program.num_parameters,
         probabilities=found.val_probabilities,
-        failed=None if np.isfinite(found.loss).all() else "the loss is not finite",
+        failed=None if found.loss.mean() <= EXPLODED else f"the loss is {found.loss.mean():.3g}",
         of_train=found,
     )
 
