@@ -36,7 +36,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report experiments bench compare preset numbers lock clean
+.PHONY: help repro test ui dashboard report experiments bench images compare preset numbers lock clean
 
 help: ## List these targets
 	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
@@ -80,6 +80,10 @@ numbers: $(READY) ## Write the numbers of the README anew from the last run
 
 bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
+
+images: $(READY) ## Find memorised, mislabelled and copied images: results/images/, with docs/images.md
+	python -m pipeline.stages.comparisons
+	python -m dvc repro experiments/dvc.yaml:images
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \

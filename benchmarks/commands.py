@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks import images, processes
+from benchmarks import made, processes
 from benchmarks.measured import Measured, load_average
 from benchmarks.processes import ROOT, Side, timed
 from benchmarks.setting import Setting
@@ -63,7 +63,7 @@ def predict(name: str, setting: Setting) -> Measured:
     """`model.predict` in batches of 32 against `pipeline.prediction`; same weights, same images."""
     load = load_average()
     count = setting.smaller(NUM_PREDICTED, 64)
-    folder = images.write(setting.folder / "data", count, 32, (32, 32, 3))
+    folder = made.write(setting.folder / "data", count, 32, (32, 32, 3))
     request = {"folder": str(folder), "weights": str(setting.folder / "model.keras")}
     answers: dict[str, list[dict[str, Any]]] = {"notebook": [], "ours": []}
     with Side("ours") as ours, Side("notebook") as notebook:
@@ -91,7 +91,7 @@ def memory(name: str, setting: Setting) -> Measured:
     load = load_average()
     num_train, num_test, shape = CIFAR
     sizes = setting.smaller(num_train, 100), setting.smaller(num_test, 100)
-    folder = images.write_empty(setting.folder / "data", *sizes, shape)
+    folder = made.write_empty(setting.folder / "data", *sizes, shape)
     codes = (NOTEBOOK_LOADS, WE_LOAD, RESIDENT)
     numbers: dict[str, list[float]] = {code: [] for code in codes}
     for _ in setting.each_round(name):

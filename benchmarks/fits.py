@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import images
+from benchmarks import made
 from benchmarks.measured import Measured, load_average, ratios
 from benchmarks.processes import Side
 from benchmarks.setting import Setting
@@ -34,7 +34,7 @@ def measure(name: str, work: Work, setting: Setting) -> Measured:
     """
     load, cores = load_average(), os.cpu_count() or 1
     num_train = setting.smaller(work.num_train, 64)
-    folder = images.write(
+    folder = made.write(
         setting.folder / "data", num_train, setting.smaller(NUM_VAL, 32), work.shape
     )
     request = {

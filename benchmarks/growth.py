@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import images, ours
+from benchmarks import made, ours
 from pipeline.params import Workers
 from pipeline.training import session, workers
 
@@ -70,7 +70,7 @@ def measured(folder: Path) -> Iterator[Point]:
 
 def _data(folder: Path, count: int) -> str:
     path = folder / str(count)
-    return str(path if path.exists() else images.write(path, count, 1_000, SHAPE))
+    return str(path if path.exists() else made.write(path, count, 1_000, SHAPE))
 
 
 def _epoch(folder: Path, width: int, count: int) -> float:

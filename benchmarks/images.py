@@ -1,92 +1,267 @@
-"""Data sets of any size made of real Fashion-MNIST images, in the project's own form on disk."""
+"""What the study of single images and the search for copies find: `python -m benchmarks.images`.
 
-import gzip
+Measured on the shipped images, with planted wrong labels and planted copies; `--large` names an
+archive (.npz with x_train) of more images to scan. Writes the table in docs/images.md.
+"""
+
+import argparse
+import io
+import resource
 import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.estimates import wilson
+from overfit_atlas.images.near_duplicates import Pair, near_duplicates
+from overfit_atlas.images.suspicious_labels import suspicious_labels
+from pipeline import params as parameters
 from pipeline.data import prepared
-from pipeline.data.prepared import Manifest, Prepared, Split
-from pipeline.params import Download
-from pipeline.stages import download
+from pipeline.data.prepared import Prepared
+from pipeline.params import Params
+from pipeline.stages import download, preprocess
+from pipeline.studies import subsets
+from pipeline.studies.subsets import Tally
 
-FULL = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package `dataset-fashion-mnist` puts all 70,000 images."""
-CLASSES = tuple("0123456789")
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "images.md"
+BEGIN = "<!-- measured: begin; written by `python -m benchmarks.images` -->"
+END = "<!-- measured: end -->"
+WRONG, COPIED, RESAMPLES, CONFIDENCE = 0.1, 150, 1000, 0.95
+"""Share of wrong labels; copies of each kind; bootstrap resamples; of every interval."""
 Images = NDArray[np.uint8]
-Labels = NDArray[np.int32]
+Numbers = NDArray[np.float64]
 
 
-def write(folder: Path, num_train: int, num_val: int, shape: tuple[int, int, int]) -> Path:
-    """`folder` with so many prepared images of `shape` (28x28 or larger, padded with black).
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
 
-    The probe is as large as the validation part. Test is the first 10 images of validation: no
-    benchmark looks at it.
-    """
-    images, labels = real()
-    chosen = np.random.default_rng(0).permutation(len(images))
-    chosen = np.resize(chosen, num_train + num_val)  # tiled where there are too few
-    whole = _split("all", fitted(images[chosen], shape), labels[chosen])
-    positions = np.arange(len(chosen))
-    train = whole.take(positions[:num_train], "train")
-    val = whole.take(positions[num_train:], "val")
-    data = Prepared(
-        manifest=Manifest("fashion_mnist", CLASSES, shape, {}, (), (), ""),
-        train=train,
-        val=val,
-        test=val.take(np.arange(10), "test"),
-        probe=train.take(np.arange(min(num_train, num_val)), "probe"),
-    )
-    prepared.write(folder, data)
-    return folder
+    what: str
+    least: str
+    aim: str
+    measured: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"| {self.what} | {self.least} | {self.aim} | {self.measured} | {self.how} |"
 
 
-def write_empty(folder: Path, num_train: int, num_test: int, shape: tuple[int, int, int]) -> Path:
-    """Random images of the size of a well-known set; what is in them does not matter."""
-    generator = np.random.default_rng(0)
-
-    def made(name: str, count: int) -> Split:
-        images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
-        return _split(name, images, (np.arange(count) % 10).astype(np.int32))
-
-    train, test = made("train", num_train), made("test", num_test)
-    val = train.take(np.arange(10), "val")
-    manifest = Manifest("fashion_mnist", CLASSES, shape, {}, (), (), "")
-    probe = train.take(np.arange(10), "probe")
-    prepared.write(folder, Prepared(manifest, train, val, test, probe))
-    return folder
-
-
-def real() -> tuple[Images, Labels]:
-    """All 70,000 images where Debian's package is installed, else the 3,000 shipped ones."""
-    if FULL.is_dir():
-        parts = [_idx(FULL / f"{name}-images-idx3-ubyte.gz", 16) for name in ("train", "t10k")]
-        labels = [_idx(FULL / f"{name}-labels-idx1-ubyte.gz", 8) for name in ("train", "t10k")]
-        images = np.concatenate(parts).reshape(-1, 28, 28, 1)
-        return images, np.concatenate(labels).astype(np.int32)
+def main(arguments: argparse.Namespace) -> None:
+    """Measure and write the table."""
+    rows: list[Row] = []
+    if arguments.large:
+        rows += _scan(arguments.large)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "raw"
-        download.fetch(Download(), folder)
-        names = ("train", "test")
-        shipped = [np.load(folder / f"images_{name}.npy") for name in names]
-        known = [np.load(folder / f"labels_{name}.npy") for name in names]
-    images = np.concatenate(shipped).reshape(-1, 28, 28, 1)
-    return images, np.concatenate(known).astype(np.int32).reshape(-1)
+        folder = Path(name)
+        data = _shipped(folder)
+        rows = [*_studies(data, folder, arguments), *_copies(data), *rows]
+    text = "\n".join(["| | at least | aim | measured (95 % interval) | how |",
+                      "| --- | --- | --- | --- | --- |", *map(str, rows)])  # fmt: skip
+    print(text)
+    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def fitted(images: Images, shape: tuple[int, int, int]) -> Images:
-    """Grey images with a black margin up to `shape`, repeated for every channel."""
-    height, width, channels = shape
-    rows, columns = height - images.shape[1], width - images.shape[2]
-    margins = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
-    return np.repeat(np.pad(images, (*margins, (0, 0))), channels, axis=3)
+def _shipped(folder: Path) -> Prepared:
+    params = parameters.load("params.yaml")
+    download.fetch(params.download, folder / "raw")
+    preprocess.prepare(folder / "raw", folder / "prepared", params.preprocess, params.seed)
+    return prepared.read(folder / "prepared")
 
 
-def _idx(path: Path, header: int) -> Images:
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
+def _studies(data: Prepared, folder: Path, arguments: argparse.Namespace) -> Iterator[Row]:
+    params = parameters.load("params.yaml", {"images.fits": arguments.fits})
+    started = time.process_time()
+    first = _tally(data, folder / "prepared", params)
+    seconds = time.process_time() - started
+    similar = _most_similar(first)
+    fewer = parameters.load("params.yaml", {"images.fits": arguments.planted_fits})
+    generator = np.random.default_rng(0)
+    for what, least, aim, classes in (
+        ("uniform", "0.92", "0.96", None),
+        ("to the most similar class", "0.85", "0.92", similar),
+    ):
+        planted, wrong = _planted(data, generator, classes)
+        prepared.write(folder / what, planted)
+        tally = _tally(prepared.read(folder / what), folder / what, fewer)
+        table = suspicious_labels(tally.probabilities, planted.train.labels)
+        scores = table["suspicion"].to_numpy()
+        value, low, high = _bootstrapped(lambda i, s=scores, w=wrong: auc(s[i], w[i]), len(wrong))
+        top = table[table["suspicion"] >= params.images.suspicion]
+        expected = top["suspicion"].mean()
+        how = (
+            f"{wrong.sum()} of {len(wrong)} train labels wrong, {len(tally.inside)} fits; of the "
+            f"{len(top)} labels in drop.csv {wrong[top['image']].mean():.0%} are wrong, "
+            f"{expected:.0%} were expected"
+        )
+        name = f"planted wrong labels, {what}: AUC"
+        yield Row(name, least, aim, f"{value:.3f} ({low:.3f} to {high:.3f})", how)
+    second = _tally(data, folder / "prepared", params.model_copy(update={"seed": 1}))
+    yield _agreement(first, second, params)
+    how = f"one process, one thread: {seconds:.0f} CPU seconds, halved for two cores"
+    what = f"{arguments.fits} fits of the shipped data"
+    yield Row(what, "4 min", "2 min", f"{seconds / 2 / 60:.1f} min", how)
 
 
-def _split(name: str, images: Images, labels: Labels) -> Split:
-    return Split(name, images, labels, labels, np.arange(len(labels), dtype=np.int64))
+def _tally(data: Prepared, folder: Path, params: Params) -> Tally:
+    from pipeline.training import session
+
+    tasks = subsets.tasks(params, folder.resolve(), data.manifest, None)
+    return subsets.tallied(data, ((i, session.run(task)) for i, task in enumerate(tasks)))
+
+
+def _agreement(first: Tally, second: Tally, params: Params) -> Row:
+    from scipy import stats
+
+    memorised = [
+        subsets.found(one, params, ()).tables["train"]["memorisation"].to_numpy()
+        for one in (first, second)
+    ]
+    known = np.isfinite(memorised).all(0)
+    a, b = (one[known] for one in memorised)
+
+    def correlation(i: Any) -> float:
+        return float(stats.spearmanr(a[i], b[i]).statistic)
+
+    value, low, high = _bootstrapped(correlation, len(a))
+    pearson = float(np.corrcoef(a, b)[0, 1])
+    how = f"Spearman over {len(a)} images; Pearson {pearson:.3f}"
+    fits = len(first.inside)
+    what = f"memorisation: rank correlation of two disjoint studies of {fits} fits"
+    return Row(what, "0.8", "0.9", f"{value:.3f} ({low:.3f} to {high:.3f})", how)
+
+
+def _most_similar(tally: Tally) -> NDArray[np.int64]:
+    """For each class the one that its images are most often taken for, out of sample."""
+    labels = np.asarray(tally.data.train.labels)
+    classes = range(tally.data.manifest.num_classes)
+    means = np.stack([tally.probabilities[labels == one].mean(0) for one in classes])
+    np.fill_diagonal(means, -1)
+    return means.argmax(1)
+
+
+def _planted(
+    data: Prepared, generator: np.random.Generator, classes: NDArray[np.int64] | None
+) -> tuple[Prepared, NDArray[np.bool_]]:
+    """`data` with a tenth of its train labels wrong: uniformly, or as `classes` says."""
+    true = np.asarray(data.train.true_labels)
+    wrong = np.zeros(len(true), bool)
+    wrong[generator.permutation(len(true))[: round(WRONG * len(true))]] = True
+    number = data.manifest.num_classes
+    others = (true + generator.integers(1, number, len(true))) % number
+    labels = np.where(wrong, others if classes is None else classes[true], true)
+    return replace(data, train=replace(data.train, labels=labels.astype(np.int32))), wrong
+
+
+def _copies(data: Prepared) -> Iterator[Row]:
+    images = np.concatenate([np.asarray(data.split(name).images) for name in prepared.SPLITS])
+    yield from _found(images, "shipped images")
+
+
+def _scan(path: Path) -> Iterator[Row]:
+    with np.load(path, allow_pickle=False) as arrays:
+        images = arrays["x_train"]
+    images = images if images.ndim == 4 else images[..., None]
+    begun, started = time.perf_counter(), time.process_time()
+    near_duplicates(images)
+    wall, cpu = time.perf_counter() - begun, time.process_time() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    how = f"{images.shape[1]} x {images.shape[2]} pixels; {cpu:.0f} CPU seconds, {wall:.0f} s wall"
+    measured = f"{cpu / 2 / 60:.1f} min, {memory:.2f} GB"
+    what = f"{len(images):,} images scanned for copies, two cores"
+    yield Row(what, "3 min, 2 GB", "1 min, 1 GB", measured, f"{how}; CPU halved for two cores")
+    yield from _found(images, f"among {len(images):,}")
+
+
+def _found(images: Images, where: str) -> Iterator[Row]:
+    generator = np.random.default_rng(1)
+    copied = generator.permutation(len(images))[: len(CHANGES) * COPIED]
+    copies = [
+        change(images[i], generator)
+        for change, part in zip(CHANGES.values(), np.split(copied, len(CHANGES)), strict=True)
+        for i in part
+    ]
+    pairs = near_duplicates(np.concatenate([images, np.stack(copies)]))
+    known = {(pair.first, pair.second) for pair in pairs}
+    hits = np.array([(int(i), len(images) + k) in known for k, i in enumerate(copied)])
+    low, high = wilson(hits.mean(), len(hits), CONFIDENCE)
+    kinds = ", ".join(
+        f"{name} {part.mean():.1%}"
+        for name, part in zip(CHANGES, np.split(hits, len(CHANGES)), strict=True)
+    )
+    measured = f"{hits.mean():.1%} ({low:.1%} to {high:.1%})"
+    what = f"planted near-duplicates found, {where}"
+    yield Row(what, "85 %", "95 %", measured, f"{len(hits)} copies: {kinds}")
+    false = _wrongly_named(pairs, len(images))
+    yield Row(f"images wrongly named, {where}", "1 %", "", f"{false / len(images):.2%}",
+              f"{false} of {len(images):,}: pairs of two images as they came")  # fmt: skip
+
+
+def _wrongly_named(pairs: Sequence[Pair], num_images: int) -> int:
+    natural = [pair for pair in pairs if pair.second < num_images and pair.kind != "exact"]
+    return len({i for pair in natural for i in (pair.first, pair.second)})
+
+
+def _shifted(image: Images, generator: np.random.Generator) -> Images:
+    row, column = 0, 0
+    while not row and not column:
+        row, column = generator.integers(-2, 3, 2)
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    height, width = image.shape[:2]
+    return padded[2 - row : 2 - row + height, 2 - column : 2 - column + width]
+
+
+def _jpeg(image: Images, _: np.random.Generator) -> Images:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze()).save(file, "JPEG", quality=60)
+    return np.asarray(Image.open(file)).reshape(image.shape)
+
+
+def _brightness(image: Images, generator: np.random.Generator) -> Images:
+    factor = generator.choice([0.9, 1.1])
+    return np.clip(np.rint(image * factor), 0, 255).astype(np.uint8)
+
+
+CHANGES: dict[str, Callable[[Images, np.random.Generator], Images]] = {
+    "shift 1 to 2 px": _shifted,
+    "mirror": lambda image, _: image[:, ::-1],
+    "JPEG 60": _jpeg,
+    "brightness 10 %": _brightness,
+}
+
+
+def auc(scores: Numbers, positive: NDArray[np.bool_]) -> float:
+    """The chance that a positive has the higher score than another; ties count by half."""
+    from scipy import stats
+
+    ranks, count = stats.rankdata(scores), positive.sum()
+    above = ranks[positive].sum() - count * (count + 1) / 2
+    return float(above / (count * (len(scores) - count)))
+
+
+def _bootstrapped(of: Callable[[Any], float], count: int) -> tuple[float, float, float]:
+    """A value over images, and its percentile interval."""
+    generator = np.random.default_rng(2)
+    drawn = [of(generator.integers(0, count, count)) for _ in range(RESAMPLES)]
+    ends = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return of(np.arange(count)), float(ends[0]), float(ends[1])
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--fits", type=int, default=400, help="of the study")
+    made.add_argument("--planted-fits", type=int, default=100, help="with planted wrong labels")
+    made.add_argument("--large", type=Path, help=".npz with x_train, to be scanned for copies")
+    return made
+
+
+if __name__ == "__main__":
+    main(_parser().parse_args())

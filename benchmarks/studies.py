@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import images, processes
+from benchmarks import made, processes
 from benchmarks.measured import Measured, load_average
 from benchmarks.processes import BenchmarkError
 from benchmarks.setting import Setting
@@ -28,9 +28,7 @@ def sweep(name: str, model: str, width: int, num_train: int, setting: Setting) -
     rates = [HIGHEST_RATE * index / (NUM_RATES - 1) for index in range(setting.smaller(16, 4))]
     tune = {"widths": [width], "dropouts": rates, "epochs": SWEEP_EPOCHS, "search_trials": 0}
     num_train = setting.smaller(num_train, 64)
-    folder = images.write(
-        setting.folder / "data", num_train, setting.smaller(1000, 32), (28, 28, 1)
-    )
+    folder = made.write(setting.folder / "data", num_train, setting.smaller(1000, 32), (28, 28, 1))
     return _study(name, {**tune, "model": model}, 1, folder, setting)
 
 
@@ -44,7 +42,7 @@ def default_map(name: str, setting: Setting) -> Measured:
         "epochs": setting.smaller(params.tune.epochs, 2),
         "search_trials": 0,
     }
-    folder = images.write(setting.folder / "data", *MAP_IMAGES, (28, 28, 1))
+    folder = made.write(setting.folder / "data", *MAP_IMAGES, (28, 28, 1))
     return _study(name, tune, len(params.tune.seeds), folder, setting)
 
 
@@ -87,7 +85,7 @@ def ensemble(name: str, setting: Setting) -> Measured:
     """Five nets and the average of what they say, on validation images."""
     num_train = setting.smaller(MEMBER_IMAGES, 64)
     num_val = setting.smaller(500, 32)
-    folder = images.write(setting.folder / "data", num_train, num_val, (32, 32, 3))
+    folder = made.write(setting.folder / "data", num_train, num_val, (32, 32, 3))
     members = setting.smaller(MEMBERS, 2)
 
     def request(number: int) -> str:

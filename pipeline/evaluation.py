@@ -57,19 +57,23 @@ def evaluate(
     fits: Mapping[str, Sequence[Fit]],
     class_names: Sequence[str],
     rules: Rules,
+    alone: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Evaluated]:
     """All models by name, each judged with the others as its siblings.
 
     Args:
         predictions: by model and split (probe, val, and test where it is read).
         fits: by model, one a seed; a model without (an ensemble) is judged by its predictions.
+        alone: by split, a mask of the images without a copy in an earlier part; where some have
+            one, there are scores `SPLIT_without_copies` too.
     """
     judged = judgements(predictions, fits, len(class_names), rules)
     return {
         name: Evaluated(
             splits=splits,
             metrics={
-                split: summary.summarise(one, rules).as_json() for split, one in splits.items()
+                split: summary.summarise(one, rules).as_json()
+                for split, one in {**splits, **_without_copies(splits, alone or {})}.items()
             },
             classes=per_class.class_tables(
                 splits, class_names, rules, "test" if "test" in splits else "val"
@@ -78,6 +82,14 @@ def evaluate(
             judgement=judged[name],
         )
         for name, splits in predictions.items()
+    }
+
+
+def _without_copies(splits: Splits, alone: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
+    return {
+        f"{split}_without_copies": splits[split].take(mask)
+        for split, mask in alone.items()
+        if split in splits and mask.any() and not mask.all()
     }
 
 

@@ -87,6 +87,7 @@ class Preprocess(Record):
     label_noise: Rate = 0.0
     imbalance: Annotated[float, Field(ge=1, le=10_000)] = 1.0
     on_bad_image: Literal["fail", "skip"] = "fail"
+    duplicates: Literal["keep", "drop_from_train"] = "drop_from_train"
 
 
 class Regularised(Record):
@@ -264,6 +265,19 @@ class Compare(Record):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=2)] = (0, 1, 2, 3, 4)
 
 
+class OfImages(Record):
+    """The study of many small fits on random parts of train; the rest is as in `train`."""
+
+    model: Literal["dense", "cnn", "efficientnet"] = "dense"
+    width: Annotated[int, Field(ge=0, le=1_000_000)] = 128
+    fits: Annotated[int, Field(ge=20, le=100_000)] = 400
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    epochs: Count = 15
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 2e-3
+    suspicion: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
 THRESHOLDS = Rules()
 
 
@@ -306,6 +320,7 @@ class Params(Record):
     workers: Workers = Workers()
     tune: Tune = Tune()
     compare: Compare = Compare()
+    images: OfImages = OfImages()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import commands, images, processes, rows, setting, stopwatch, studies, table
+from benchmarks import commands, made, processes, rows, setting, stopwatch, studies, table
 from benchmarks.__main__ import parser
 from benchmarks.measured import Measured, ratios, same
 from benchmarks.processes import BenchmarkError, Side, finite, timed
@@ -136,7 +136,7 @@ def test_the_record_is_read_as_it_was_written(found, tmp_path):
 def test_images_are_real_and_of_the_size_asked_for(tmp_path):
     from pipeline.data import prepared
 
-    data = prepared.read(images.write(tmp_path / "data", 40, 20, (32, 32, 3)))
+    data = prepared.read(made.write(tmp_path / "data", 40, 20, (32, 32, 3)))
     assert data.train.images.shape == (40, 32, 32, 3)
     assert len(data.val) == len(data.probe) == 20
     assert not data.train.images[:, :2].any()  # the margin
@@ -148,7 +148,7 @@ def test_both_sides_train_the_same_net(tmp_path):
     from benchmarks import ours
     from pipeline import models
 
-    folder = str(images.write(tmp_path / "data", 96, 32, (28, 28, 1)))
+    folder = str(made.write(tmp_path / "data", 96, 32, (28, 28, 1)))
     for model, width in (("dense", 5), ("cnn", 3)):
         task = ours.task(folder, model, width, 1, 0, 0.5)
         built = models.build(model, task.section, (28, 28, 1), 10, 0)

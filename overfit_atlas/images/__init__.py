@@ -1,1 +1,1 @@
-"""What single images say: which were learned and forgotten again."""
+"""What single images say: learned and forgotten, memorised, mislabelled, copied."""

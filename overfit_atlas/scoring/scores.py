@@ -3,7 +3,8 @@
 One set of functions for every split, every epoch and every model, so that scores can be compared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,16 @@ class Predictions:
     logits: NDArray[np.floating] | None = None
     calibrated: NDArray[np.floating] | None = None
     temperatures: NDArray[np.floating] | None = None
+
+    def take(self, images: NDArray[np.bool_]) -> "Predictions":
+        """The same of the images chosen by a mask `(num_images,)`."""
+        labels = {name: getattr(self, name) for name in ("labels", "true_labels")}
+        scores = {name: getattr(self, name) for name in ("probabilities", "logits", "calibrated")}
+        kept: dict[str, Any] = {
+            **{name: None if one is None else one[images] for name, one in labels.items()},
+            **{name: None if one is None else one[:, images] for name, one in scores.items()},
+        }
+        return replace(self, **kept)
 
     @property
     def num_seeds(self) -> int:

@@ -17,6 +17,7 @@ from pipeline.params import ParamsError, Record, Seed
 FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
+LISTS = ("drop", "relabel")
 Overrides = dict[str, Any]
 BEST_BY_LOSS: Overrides = {"train.best_by": "loss"}
 """Comparisons look at the raw loss, so "the best epoch" is that of the loss unless they say so."""
@@ -32,7 +33,7 @@ class Comparison(Record):
 
     Attributes:
         title: one line that says the question.
-        data: the data set, a file in `experiments/data/`.
+        data: the data set, a file in `experiments/data/`, or `prepared` for that of params.yaml.
         model: dense, cnn or efficientnet.
         seeds: of each variant; None takes `compare.seeds` of params.yaml.
         baseline_name: what the baseline is called in tables and figures.
@@ -40,7 +41,8 @@ class Comparison(Record):
         draw: where less than all training images are used, whether `once` the same ones are drawn
             for all seeds, or `each_seed` draws its own, so that intervals cover that choice too.
         variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds,
-            `temperature: true` divides the logits of the baseline's own fits by one number.
+            `temperature: true` divides the logits of the baseline's own fits by one number;
+            `drop` and `relabel` name a CSV of train images (see `comparing.lists`).
         fit: `data_size` fits the gap as a power law of the number of training images.
         needs: a file its settings name that another stage makes, such as pretrained weights.
         small: overrides of the baseline with which the default pipeline runs it, to stay short.
@@ -107,10 +109,12 @@ class Comparison(Record):
         overrides = {**BEST_BY_LOSS, **self.baseline, **changes}
         members = overrides.pop("ensemble", None)
         temperature = overrides.pop("temperature", False)
-        for key in ("ensemble", "temperature"):
+        lists = tuple((key, overrides.pop(key)) for key in LISTS if key in overrides)
+        for key in ("ensemble", "temperature", *LISTS):
             if key in self.baseline:
                 raise ComparisonError(f"baseline.{key}: the baseline is a single, plain model.")
         _require_temperature(temperature, members, where)
+        _require_paths(lists, where)
         for key in overrides:
             _require_allowed(key, self.model, where)
         try:
@@ -123,7 +127,7 @@ class Comparison(Record):
                 "more images than the baseline."
             )
         own_draws = self.draw == "each_seed"
-        return Variant(name, self.model, settings, members, changes, own_draws, temperature)
+        return Variant(name, self.model, settings, members, changes, own_draws, temperature, lists)
 
 
 def _require_allowed(key: str, model: str, where: str) -> None:
@@ -133,11 +137,12 @@ def _require_allowed(key: str, model: str, where: str) -> None:
         raise ComparisonError(f"{where}.{key}: {_INSTEAD.get(key, _ONE_KEY)}")
     if (key.startswith(("train.", f"models.{model}.")) and ".train." not in key) or key in spoiling:
         return
-    near = difflib.get_close_matches(key, [*spoiling, "ensemble", "temperature"], n=1)
+    near = difflib.get_close_matches(key, [*spoiling, "ensemble", "temperature", *LISTS], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise ComparisonError(
         f"{where}.{key}: not a setting of one fit.{hint} Allowed: models.{model}.*, train.*, "
-        f"{', '.join(spoiling)}, ensemble, temperature. The data set is chosen by `data:`."
+        f"{', '.join(spoiling)}, ensemble, temperature, drop, relabel. The data set is chosen by "
+        "`data:`."
     )
 
 
@@ -150,6 +155,12 @@ def _require_temperature(temperature: Any, members: Any, where: str) -> None:
         raise ComparisonError(f"{where}.temperature: got {temperature!r}, expected true or false.")
     if temperature and members is not None:
         raise ComparisonError(f"{where}.temperature: not with ensemble; compare them one by one.")
+
+
+def _require_paths(lists: tuple[tuple[str, Any], ...], where: str) -> None:
+    for key, path in lists:
+        if not isinstance(path, str) or not path.endswith(".csv"):
+            raise ComparisonError(f"{where}.{key}: got {path!r}, expected the path of a .csv file.")
 
 
 def _require_members(variant: Variant, num_seeds: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.params import Params, Regularised, Train
-from pipeline.training.task import FitTask, Vary
+from pipeline.training.task import Corrections, FitTask, Vary
 
 SPOILING = ("train_fraction", "label_noise", "imbalance")
 
@@ -36,6 +36,8 @@ class Variant:
         temperature: whether the logits of the fits are divided by one number fitted on val.
         changes: what it overrides of the baseline, as written.
         own_draws: whether each seed draws its own part of the training images, or all the same.
+        lists: `drop` or `relabel`, and the CSV that names the images; `corrections` what it says,
+            once it is read.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     own_draws: bool = False
     temperature: bool = False
+    lists: tuple[tuple[str, str], ...] = ()
+    corrections: Corrections = ()
 
     @property
     def section(self) -> Regularised:
@@ -59,13 +63,18 @@ class Variant:
 
     def same_fits(self, other: "Variant") -> bool:
         """Whether this variant's fits are those of `other`, so that none has to run twice."""
-        mine = self.model, self.section, self.train, self.vary(0)
-        return mine == (other.model, other.section, other.train, other.vary(0))
+        mine = self.model, self.section, self.train, self.lists, self.vary(0)
+        return mine == (other.model, other.section, other.train, other.lists, other.vary(0))
 
     def vary(self, seed: int) -> Vary:
         """What is left out of, or spoiled in, the training images of `seed`."""
         asked = self.settings.preprocess
-        spoil = Vary(asked.train_fraction, asked.label_noise or None, asked.imbalance)
+        spoil = Vary(
+            asked.train_fraction,
+            asked.label_noise or None,
+            asked.imbalance,
+            corrections=self.corrections,
+        )
         return replace(spoil, seed=seed) if self.own_draws and spoil != Vary() else spoil
 
     def task(self, seed: int, where: Where, keep_weights: bool = False) -> FitTask:

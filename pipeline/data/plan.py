@@ -1,13 +1,15 @@
 """Which image ends up in which split, with which label: everything preprocess decides."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import DataError, doubts, splits, spoil
+from overfit_atlas.images.near_duplicates import Pair
+from pipeline.data import DataError, copies, doubts, splits, spoil
+from pipeline.data.copies import Copies, Duplicate
 from pipeline.data.decoding import Decoded, Skipped
 from pipeline.data.doubts import Contradiction
 from pipeline.data.prepared import SPLITS, Labels, count
@@ -15,21 +17,6 @@ from pipeline.data.splits import Indices
 from pipeline.params import Preprocess
 
 TRAIN, VAL, TEST = range(3)
-MUCH_COPIED = 0.05
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """An image that was removed because an earlier split has it as well."""
-
-    id: int
-    split: str
-    class_name: str
-    duplicate_of: int
-    duplicate_of_split: str
-    duplicate_of_class: str
-    path: str = ""
-    duplicate_of_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +24,9 @@ class Plan:
     """The rows of each split (ascending places in Decoded), and what was left out.
 
     labels: of train, as trained on, one for each of its rows. true_labels: of all images, in the
-    numbering of `class_names`. probe: places in train.
+    numbering of `class_names`. probe: places in train. duplicates: every pair of copies.
+    copied: of val and test, the ids with a copy in an earlier part that is used. left_out: how many
+    train images left for a copy in val or test. counts: of copies, see `copies.counted`.
     """
 
     class_names: tuple[str, ...]
@@ -51,26 +40,36 @@ class Plan:
     dropped_classes: Sequence[str]
     contradictions: Sequence[Contradiction] = ()
     notes: Sequence[str] = ()
+    copied: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    left_out: int = 0
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, seed: int) -> Plan:
-    """The splits of `decoded`: cut, freed of duplicates, checked, spoiled if asked for, probed.
+def plan(
+    decoded: Decoded,
+    class_names: Sequence[str],
+    settings: Preprocess,
+    seed: int,
+    near: Sequence[Pair] = (),
+) -> Plan:
+    """The splits of `decoded`: cut, freed of copies, checked, spoiled if asked for, probed.
+
+    Args:
+        near: pairs of images that are nearly one (`copies.near`), in rows of `decoded`.
 
     Raises:
         DataError: a class has too few images for every split, and `on_bad_image` is not skip; or
             fewer than two classes are left; or a part is a copy of an earlier one; or `imbalance`
             asks for more images than there are.
     """
-    ranks = assigned(decoded, settings, seed)
-    later, earlier = splits.duplicates(decoded.digests, ranks)
-    duplicates = [
-        _duplicate(decoded, ranks, class_names, pair)
-        for pair in zip(later.tolist(), earlier.tolist(), strict=True)
-    ]
-    copied = list(_copied(decoded))
+    same = copies.copies(decoded.digests, near)
+    ranks = assigned(decoded, settings, seed, same)
+    _refuse_copied_parts(decoded)
     repeated = splits.num_repeated(decoded.digests, ranks)
-    usable = np.ones(len(ranks), bool)
-    usable[later] = False
+    leaving = same.left_out(ranks) & (settings.duplicates == "drop_from_train")
+    usable = ~leaving
+    copied = _copied(same, ranks, usable, decoded)
+    counts = copies.counted(same, ranks, copied, int(leaving.sum()))
     scarce = _scarce(decoded.labels[usable], ranks[usable], class_names)
     if scarce and settings.on_bad_image != "skip":
         raise DataError(
@@ -90,21 +89,31 @@ def plan(decoded: Decoded, class_names: Sequence[str], settings: Preprocess, see
         labels=true_labels[rows["train"]],
         true_labels=true_labels,
         probe=np.zeros(0, np.int64),
-        duplicates=duplicates,
+        duplicates=copies.named(same, decoded, ranks, class_names, leaving),
         repeated={split: repeated[i] for i, split in enumerate(SPLITS)},
         skipped=[*decoded.skipped, *_left_out(decoded, ranks, class_names, scarce)],
         dropped_classes=[class_names[label] for label in scarce],
         contradictions=doubts.contradictions(decoded, ranks, class_names),
-        notes=(*copied, *left, *doubts.notes(decoded, rows, true_labels, names)),
+        notes=(
+            *copies.notes(counts, len(ranks)),
+            *left,
+            *doubts.notes(decoded, rows, true_labels, names),
+        ),
+        copied=copied,
+        left_out=int(leaving.sum()),
+        counts=counts,
     )
     return _probed(_spoiled(made, decoded, settings, seed), decoded, seed)
 
 
-def assigned(decoded: Decoded, settings: Preprocess, seed: int) -> NDArray[np.int8]:
+def assigned(decoded: Decoded, settings: Preprocess, seed: int, same: Copies) -> NDArray[np.int8]:
     """The split of each image as its place in SPLITS: the official one, or cut from train.
 
     val is cut from the official train part; where there is no test part, test is cut before it.
+    Copies of one image draw one number, and so go to the same side of a cut, but for those at its
+    very edge.
     """
+    drawn = decoded.ids[same.group]
     ranks = decoded.official.copy()
     cuts: tuple[tuple[int, Literal["test", "val"], float], ...] = (
         (TEST, "test", settings.test_fraction),
@@ -113,17 +122,13 @@ def assigned(decoded: Decoded, settings: Preprocess, seed: int) -> NDArray[np.in
     for rank, purpose, fraction in cuts:
         if not np.any(decoded.official == rank):
             pool = np.flatnonzero(ranks == TRAIN)
-            chosen = splits.cut(decoded.labels[pool], decoded.ids[pool], fraction, seed, purpose)
+            chosen = splits.cut(decoded.labels[pool], drawn[pool], fraction, seed, purpose)
             ranks[pool[chosen]] = rank
     return ranks
 
 
-def _copied(decoded: Decoded) -> Iterator[str]:
-    """Sentences on parts of the source of which much is in an earlier part too.
-
-    Raises:
-        DataError: all of a part is.
-    """
+def _refuse_copied_parts(decoded: Decoded) -> None:
+    """Raise DataError where all images of a part of the source are in an earlier part too."""
     official = decoded.official
     later, earlier = splits.duplicates(decoded.digests, official)
     for rank in (VAL, TEST):
@@ -136,8 +141,16 @@ def _copied(decoded: Decoded) -> Iterator[str]:
                 f"copy, and no score on it says anything. Take {name} away (it is then cut from "
                 "train), or put images there that are nowhere else."
             )
-        if num > MUCH_COPIED * size:
-            yield f"{num} of {size} images of {name} are copies from {' and '.join(where)}: removed"
+
+
+def _copied(
+    same: Copies, ranks: NDArray[np.int8], usable: NDArray[np.bool_], decoded: Decoded
+) -> dict[str, tuple[int, ...]]:
+    """Of val and test, the ids of images that have a copy in an earlier part that is used."""
+    found = same.in_both(ranks, usable)
+    return {
+        SPLITS[rank]: tuple(decoded.ids[found & (ranks == rank)].tolist()) for rank in (VAL, TEST)
+    }
 
 
 def _spoiled(plan: Plan, decoded: Decoded, settings: Preprocess, seed: int) -> Plan:
@@ -188,19 +201,3 @@ def _left_out(
 
 def _path(decoded: Decoded, row: int) -> str:
     return decoded.names[row] if decoded.names else f"image {decoded.ids[row]}"
-
-
-def _duplicate(
-    decoded: Decoded, ranks: NDArray[np.int8], names: Sequence[str], pair: tuple[int, int]
-) -> Duplicate:
-    later, earlier = pair
-    return Duplicate(
-        id=int(decoded.ids[later]),
-        split=SPLITS[ranks[later]],
-        class_name=names[decoded.labels[later]],
-        duplicate_of=int(decoded.ids[earlier]),
-        duplicate_of_split=SPLITS[ranks[earlier]],
-        duplicate_of_class=names[decoded.labels[earlier]],
-        path=decoded.names[later] if decoded.names else "",
-        duplicate_of_path=decoded.names[earlier] if decoded.names else "",
-    )

@@ -7,7 +7,7 @@ probe.npy, the indices of the probe in train.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ class Manifest:
     mean, std: of each channel over train, in units of full scale (0 to 1). content_hash: SHA-256
     over all arrays and class names. label_noise: share of train labels that are not the true ones.
     imbalance: largest over smallest class of train, by true labels. bits: how many the grey values
-    of wide files have; the upper 8 are kept, in `predict` as well.
+    of wide files have; the upper 8 are kept, in `predict` as well. copied: of val and test, the ids
+    of images that have a copy in an earlier part.
     """
 
     dataset: str
@@ -77,6 +78,7 @@ class Manifest:
     licence: str = ""
     citation: str = ""
     bits: int = 16
+    copied: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -113,6 +115,11 @@ class Prepared:
             raise DataError(f"split {name=} is unknown. Known: {', '.join(SPLITS)}, probe.")
         found: Split = getattr(self, name)
         return found
+
+    def alone(self, name: str) -> NDArray[np.bool_]:
+        """Which images of `val` or `test` have no copy in an earlier part."""
+        copied = np.array(self.manifest.copied.get(name, ()), np.int64)
+        return ~np.isin(np.asarray(self.split(name).ids), copied)
 
     @property
     def probe_indices(self) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ imbalance, and the labels changed by less noise, are among those of the milder o
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,8 @@ from pipeline.data.prepared import (
     spoiled,
 )
 from pipeline.data.splits import Indices, draws, first_of_each_class, probe
+
+LEFT_OUT, NOTHING = -1, -2
 
 
 def kept(
@@ -85,9 +88,11 @@ def vary(
     label_noise: float | None = None,
     imbalance: float = 1.0,
     seed: int = 0,
+    corrections: Sequence[tuple[int, int]] = (),
 ) -> Prepared:
     """`prepared` with its train part spoiled further, in memory; val and test are the same objects.
 
+    corrections come first: of single images the id, and the label to learn, or `LEFT_OUT`.
     train_fraction and imbalance act on the train part as prepared. label_noise replaces whatever
     noise is in its labels; None leaves them as they are. The probe is chosen anew from the images
     that remain. With nothing to change, `prepared` itself comes back.
@@ -95,16 +100,16 @@ def vary(
     Raises:
         DataError: a class is too small for `imbalance`.
     """
-    if train_fraction >= 1 and label_noise is None and imbalance <= 1:
+    if train_fraction >= 1 and label_noise is None and imbalance <= 1 and not corrections:
         return prepared
-    train = prepared.train
+    train = _corrected(prepared.train, dict(corrections)) if corrections else prepared.train
     if train_fraction < 1 or imbalance > 1:
         train = train.take(kept(train.true_labels, train.ids, train_fraction, imbalance, seed))
     if label_noise is not None:
         num_classes = prepared.manifest.num_classes
         labels = noisy(train.true_labels, train.ids, label_noise, num_classes, seed)
         train = replace(train, labels=labels)
-    dose = f"{train_fraction} {label_noise} {imbalance} {seed}"
+    dose = f"{train_fraction} {label_noise} {imbalance} {seed} {tuple(corrections)}"
     return with_parts(prepared, train, prepared.val, dose, seed)
 
 
@@ -118,6 +123,21 @@ def with_parts(prepared: Prepared, train: Split, val: Split, dose: str, seed: in
     chosen = train.take(probe(train.true_labels, train.ids, like, seed), "probe")
     manifest = _described(prepared.manifest, train, chosen, dose)
     return replace(prepared, manifest=manifest, train=train, val=val, probe=chosen)
+
+
+def _corrected(train: Split, corrections: Mapping[int, int]) -> Split:
+    """`train` without the images that are dropped, and with the labels that are replaced.
+
+    Raises:
+        DataError: no image of a class is left.
+    """
+    given = [corrections.get(number, NOTHING) for number in np.asarray(train.ids).tolist()]
+    labels = np.where(np.array(given) >= 0, given, train.labels).astype(np.int32)
+    left = replace(train, labels=labels).take(np.flatnonzero(np.array(given) != LEFT_OUT))
+    gone = np.setdiff1d(train.labels, left.labels)
+    if len(gone):
+        raise DataError(f"corrections leave no image of class {gone[0]}: keep some of them.")
+    return left
 
 
 def _described(manifest: Manifest, train: Split, chosen: Split, dose: str) -> Manifest:

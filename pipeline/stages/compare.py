@@ -8,6 +8,7 @@ import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.scores import softmax
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.comparing import judged, record, tables
+from pipeline.comparing import judged, lists, record, tables
 from pipeline.comparing.judged import Probabilities, Setting
 from pipeline.comparing.outcome import Outcome, Plan, plan
 from pipeline.comparing.record import Comparison
@@ -52,8 +53,8 @@ def main(arguments: argparse.Namespace) -> None:
     overrides |= dict(parameters.assignment(text) for text in arguments.set)
     comparison = written.with_baseline(overrides)
     seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
-    variants = [_with_weights(variant) for variant in comparison.resolved(seeds)]
     data = prepared.read(arguments.data)
+    variants = [_with_files(variant, data) for variant in comparison.resolved(seeds)]
     num_train = checked(variants, seeds, data)
     workers.prepare(params.workers)
     smoothing = params.evaluate.smoothing
@@ -77,8 +78,11 @@ def main(arguments: argparse.Namespace) -> None:
     print("\n".join(tables.told(result.effects)))
 
 
-def _with_weights(variant: Variant) -> Variant:
-    return replace(variant, settings=registered.fetched(variant.settings, variant.model))
+def _with_files(variant: Variant, data: Prepared) -> Variant:
+    """`variant` with what other stages wrote for it: registered weights, lists of images."""
+    settings = registered.fetched(variant.settings, variant.model)
+    read = [lists.read(kind, Path(path), data) for kind, path in variant.lists]
+    return replace(variant, settings=settings, corrections=tuple(chain.from_iterable(read)))
 
 
 def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:
@@ -102,8 +106,7 @@ def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -
 
 
 def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
-    vary = variant.vary(seed)
-    return spoil.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
+    return spoil.vary(data, **vars(variant.vary(seed)))
 
 
 def _fitted(params: Params, planned: Plan, name: str) -> list[FitResult]:

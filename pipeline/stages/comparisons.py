@@ -16,6 +16,8 @@ from pipeline.files import write_text
 from pipeline.stages import cli
 
 DATA = Path("experiments/data")
+OWN = "prepared"
+"""What a comparison says as `data` for the images of params.yaml."""
 LIST = Path("experiments/list.yaml")
 HEADER = "# Written by `python -m pipeline.stages.comparisons`; experiments/dvc.yaml reads it.\n"
 
@@ -27,10 +29,10 @@ def main(arguments: argparse.Namespace) -> None:
     for name in chosen:
         comparison = record.load(name)
         comparison.resolved(comparison.seeds or params.compare.seeds)
-        if comparison.data not in datasets():
+        if comparison.data not in (OWN, *datasets()):
             raise ComparisonError(
                 f"{name}: data: {comparison.data!r} is no file in {DATA}/. "
-                f"Known: {', '.join(datasets())}."
+                f"Known: {', '.join(datasets())}, and {OWN} for the images of params.yaml."
             )
         print(f"{name}: {comparison.title}")
     text = listed(_sound())
@@ -60,8 +62,8 @@ def listed(comparisons: dict[str, Comparison]) -> str:
     for name, one in comparisons.items():
         # The default pipeline writes the small form of it under the plain name.
         out = f"results/compare/{name}" + ("_full" if one.small else "")
-        needs = one.needs or f"data/sets/{one.data}/prepared"
-        lines.append(f"  {name}: {{data: {one.data}, needs: {needs}, out: {out}}}")
+        data = "data/prepared" if one.data == OWN else f"data/sets/{one.data}/prepared"
+        lines.append(f"  {name}: {{data: {data}, needs: {one.needs or data}, out: {out}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -57,7 +57,11 @@ def main(arguments: argparse.Namespace) -> None:
             if name != "ensemble"
         }
         models = evaluation.evaluate(
-            predictions, fits, data.manifest.class_names, params.evaluate.rules
+            predictions,
+            fits,
+            data.manifest.class_names,
+            params.evaluate.rules,
+            {name: data.alone(name) for name in ("val", "test")},
         )
         if params.evaluate.read_test:
             _note_reading(data, digests)

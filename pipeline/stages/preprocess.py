@@ -1,22 +1,22 @@
 """Split, resize and describe a data set: `python -m pipeline.stages.preprocess`."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.data import arrays, doubts, prepared, raw
+from pipeline.data import arrays, copies, doubts, prepared, raw
 from pipeline.data.arrays import Images
+from pipeline.data.copies import Duplicate
 from pipeline.data.decoding import Decoded, Odd, Skipped, decode
 from pipeline.data.doubts import Contradiction
-from pipeline.data.plan import Duplicate, Plan, plan
+from pipeline.data.plan import Plan, plan
 from pipeline.data.prepared import SPLITS, Labels, Manifest, Split
 from pipeline.files import replacing, write_json, write_text
 from pipeline.params import Params, Preprocess
@@ -38,6 +38,7 @@ class Outcome:
     skipped: Sequence[Skipped]
     duplicates: Sequence[Duplicate]
     repeated: dict[str, int]
+    copies: Mapping[str, Any]
     dropped_classes: Sequence[str]
     contradictions: Sequence[Contradiction]
     odd_sizes: Sequence[Odd]
@@ -79,13 +80,15 @@ def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome
         temporary.mkdir()
         with TemporaryDirectory(dir=temporary) as work:
             decoded = decode(found, settings, Path(work))
-            planned = plan(decoded, found.origin.class_names, settings, seed)
+            near = copies.near(decoded)
+            planned = plan(decoded, found.origin.class_names, settings, seed, near)
             manifest, notes = _write(temporary, found.origin, decoded, planned)
     return Outcome(
         manifest=manifest,
         skipped=planned.skipped,
         duplicates=planned.duplicates,
         repeated=planned.repeated,
+        copies=planned.counts,
         dropped_classes=planned.dropped_classes,
         contradictions=planned.contradictions,
         odd_sizes=decoded.odd,
@@ -115,11 +118,12 @@ def _write(
         mean=(),
         std=(),
         content_hash="",
-        duplicates_removed=len(planned.duplicates),
+        duplicates_removed=planned.left_out,
         skipped=len(planned.skipped),
         licence=origin.licence,
         citation=origin.citation,
         bits=decoded.bits,
+        copied=planned.copied,
     )
     written = []
     for name in SPLITS:
@@ -154,13 +158,13 @@ def class_counts(manifest: Manifest) -> Iterator[tuple[str, int, str, int]]:
 def summary(outcome: Outcome) -> dict[str, object]:
     """What there is to say of the data in a few numbers, as plain JSON."""
     manifest = outcome.manifest
-    removed = Counter(duplicate.split for duplicate in outcome.duplicates)
     return {
         "dataset": manifest.dataset,
         "num_classes": manifest.num_classes,
         "image_shape": list(manifest.image_shape),
         "num_images": {split: manifest.num_images(split) for split in manifest.counts},
-        "duplicates_removed": {split: removed[split] for split in SPLITS},
+        "duplicates_removed": {"train": manifest.duplicates_removed},
+        "copies": dict(outcome.copies),
         "repeated_within": outcome.repeated,
         "skipped": manifest.skipped,
         "dropped_classes": list(outcome.dropped_classes),
@@ -182,7 +186,8 @@ def summary_line(outcome: Outcome) -> str:
     height, width, channels = manifest.image_shape
     return (
         f"{manifest.dataset}: {manifest.num_classes} classes of {width} x {height} x {channels}; "
-        f"{sizes}; {manifest.duplicates_removed} duplicates removed, {manifest.skipped} skipped"
+        f"{sizes}; {len(outcome.duplicates)} copies, "
+        f"{manifest.duplicates_removed} left out of train, {manifest.skipped} skipped"
     )
 
 

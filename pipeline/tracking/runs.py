@@ -51,6 +51,8 @@ NOTES = {
     "tune": "Where a model overfits (map), and which fit of it is best (search): below, a run a "
     "trial.",
     "compare": "Remedies against a baseline with the same seeds: a run a remedy below.",
+    "images": "Which images are memorised, mislabelled or harmful, from many fits on parts of "
+    "train; tables are artifacts.",
     "report": "The page that explains the results, as an artifact.",
 }
 """What MLflow's page of a run says, by the first part of its stage's name."""

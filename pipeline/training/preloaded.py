@@ -45,6 +45,7 @@ try:
 
         from pipeline.training import fitting as fitting
         from pipeline.training import session as session
+        from pipeline.training import subset as subset
     gc.freeze()  # what is imported is no garbage, and workers go on to share its memory
 finally:  # workers have these as this process leaves them
     gc.enable()

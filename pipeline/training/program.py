@@ -132,16 +132,25 @@ class Program:
         return int(self.model.count_params())
 
     def train_epoch(
-        self, resident: Resident, epoch: int, seed: int, rate: float
+        self,
+        resident: Resident,
+        epoch: int,
+        seed: int,
+        rate: float,
+        rows: np.ndarray | None = None,
     ) -> dict[str, float]:
         """Train one epoch; the running loss (with penalty) and accuracy as Keras would show them.
 
         The order of the images and every random layer are seeded from `seed` and `epoch`, so an
         epoch does not depend on how the process came to it.
+
+        Args:
+            rows: int32, the train images there are to learn from; all of them by default.
         """
         generator = np.random.default_rng([seed, epoch])
-        labels = resident.data.train.labels
+        labels = resident.data.train.labels if rows is None else resident.data.train.labels[rows]
         order = balancing.order(labels, self.num_classes, self._train.balance, generator)
+        order = order if rows is None else rows[order]
         order = resident.rows(order, epoch)
         self._reseed(generator)
         self.optimizer.learning_rate.assign(rate)

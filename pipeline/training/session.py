@@ -30,16 +30,18 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
         told: told how many images have their features, where these are computed first.
     """
     quiet.tensorflow(threads=1)
+    from pipeline.training import subset
     from pipeline.training.fitting import fit
 
     resident = _resident(task, told)
-    data = resident.data
+    if task.share < 1:
+        return subset.fit(task, resident, _program(task, resident))
     result = fit(task, resident, _program(task, resident), watch)
     if not task.on_features:
         return result
     from pipeline.training import features
 
-    return features.delivered(task, result, data.manifest)
+    return features.delivered(task, result, resident.data.manifest)
 
 
 def assist(task: FitTask, told: Any = None) -> None:
@@ -53,8 +55,9 @@ def assist(task: FitTask, told: Any = None) -> None:
 def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
     from pipeline.data import folds, prepared, spoil
 
-    data = folds.turned(prepared.read(folder), vary.fold)
-    return spoil.vary(data, vary.train_fraction, vary.label_noise, vary.imbalance, vary.seed)
+    options = vars(vary).copy()
+    data = folds.turned(prepared.read(folder), options.pop("fold"))
+    return spoil.vary(data, **options)
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()

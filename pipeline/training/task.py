@@ -17,6 +17,10 @@ class FitError(AtlasError):
     """A fit cannot start, or went wrong while it ran; the message names the epoch or the key."""
 
 
+Corrections = tuple[tuple[int, int], ...]
+"""Of single train images: the id, and the label to learn, or -1 to leave the image out."""
+
+
 @dataclass(frozen=True)
 class Vary:
     """How a fit's data differ from the prepared ones; the defaults change nothing.
@@ -29,6 +33,7 @@ class Vary:
     imbalance: float = 1.0
     seed: int = 0
     fold: int = 0
+    corrections: Corrections = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class FitTask:
         smoothing: trailing window, in epochs, of the validation score that chooses the best epoch.
         keep_weights: whether the result carries the best and last model as `.keras` files.
         checkpoints: where the state after each epoch is kept, or None for no resuming.
+        share: of the train images that the fit learns from, drawn from its seed. Below 1 it is a
+            fit of a study of subsets, and its result has `of_train` in place of curves.
     """
 
     model: str
@@ -53,6 +60,7 @@ class FitTask:
     smoothing: int = 3
     keep_weights: bool = False
     checkpoints: Path | None = None
+    share: float = 1.0
 
     def key(self) -> str:
         """A hash of all that decides the numbers: the task, its data and the training code."""
@@ -72,6 +80,22 @@ class FitTask:
 
 
 @dataclass(frozen=True)
+class OfTrain:
+    """What a fit that learnt from a part of train says, at its end, of all of train and of val.
+
+    Attributes:
+        inside: whether it learnt from the image (num_train,).
+        probabilities: float16 (num_train, num_classes); val_probabilities the same of val.
+        loss: cross-entropy of each train image, nats, float32 (num_train,).
+    """
+
+    inside: np.ndarray
+    probabilities: np.ndarray
+    loss: np.ndarray
+    val_probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
 class FitResult:
     """One finished fit.
 
@@ -85,6 +109,7 @@ class FitResult:
         probabilities: of the validation images at the best epoch `(num_val, num_classes)`.
         best, last: the model of that epoch as the bytes of a `.keras` file, where asked for.
         num_traces: how often the training epoch was traced for this fit (0 when reused).
+        of_train: of a fit with a `share` of train alone; its history is the last epoch.
     """
 
     seed: int
@@ -98,6 +123,7 @@ class FitResult:
     best: bytes | None = None
     last: bytes | None = None
     num_traces: int = 0
+    of_train: OfTrain | None = None
 
 
 @dataclass(frozen=True)

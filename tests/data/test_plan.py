@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from overfit_atlas.images.near_duplicates import Pair
 from pipeline.data import DataError, arrays
 from pipeline.data.decoding import Decoded
 from pipeline.data.plan import plan
@@ -86,7 +87,7 @@ def test_a_tail_has_the_stated_factor_and_the_probe_follows():
     assert np.bincount(made.true_labels[made.rows["train"]][made.probe]).tolist() == [8, 8, 8, 4]
 
 
-def test_duplicates_are_removed_from_the_later_split_and_listed():
+def test_copies_are_listed_and_those_in_train_leave_it():
     labels = [0, 1] * 20
     official = [TRAIN] * 20 + [VAL] * 10 + [TEST] * 10
     digests = [bytes([i]) for i in range(40)]
@@ -98,14 +99,47 @@ def test_duplicates_are_removed_from_the_later_split_and_listed():
     )
     files = [f"{i}.png" for i in range(40)]
     made = planned(labels, official=official, digests=digests, files=files)
-    assert len(made.rows["train"]) == 20 and 25 not in made.rows["val"]
-    assert 31 not in made.rows["test"] and 32 not in made.rows["test"]
-    found = {(d.id, d.split, d.duplicate_of, d.duplicate_of_split) for d in made.duplicates}
-    assert found == {(25, "val", 4, "train"), (31, "test", 5, "train"), (32, "test", 26, "val")}
+    assert sorted(set(range(20)) - set(made.rows["train"].tolist())) == [4, 5]
+    assert made.rows["val"].tolist() == list(range(20, 30))
+    assert made.rows["test"].tolist() == list(range(30, 40))
+    found = {(d.id, d.split, d.duplicate_of, d.left_out) for d in made.duplicates}
+    assert found == {
+        (25, "val", 4, "4"), (31, "test", 5, "5"), (32, "test", 26, ""), (3, "train", 2, ""),
+    }  # fmt: skip
+    assert made.left_out == 2 and made.copied == {"val": (), "test": (32,)}
+    assert made.counts["within"] == {"train": 1, "val": 0, "test": 0}
+    assert made.counts["pairs"] == {"exact": 4, "altered": 0, "shifted": 0, "mirrored": 0}
     first = next(d for d in made.duplicates if d.id == 25)
     assert (first.class_name, first.duplicate_of_class) == ("class 1", "class 0")
     assert (first.path, first.duplicate_of_path) == ("25.png", "4.png")
     assert made.repeated == {"train": 1, "val": 0, "test": 0}
+
+
+def test_copies_may_be_kept_and_are_then_known_in_val_and_test():
+    official = [TRAIN] * 20 + [VAL] * 10 + [TEST] * 10
+    near = [Pair(4, 25, "mirrored", 0.001), Pair(25, 33, "altered", 0.002)]
+    found = decoded([0, 1] * 20, official)
+    kept = plan(found, ("a", "b"), Preprocess(duplicates="keep"), 0, near)
+    assert len(kept.rows["train"]) == 20 and kept.left_out == 0
+    assert kept.copied == {"val": (25,), "test": (33,)}
+    assert any("1 images of test have a copy in train or val" in note for note in kept.notes)
+    dropped = plan(found, ("a", "b"), Preprocess(), 0, near)
+    assert 4 not in dropped.rows["train"] and len(dropped.rows["train"]) == 19
+    assert dropped.copied == {"val": (), "test": (33,)}
+    assert [(d.id, d.kind, d.left_out) for d in dropped.duplicates] == [
+        (25, "mirrored", "4"),
+        (33, "altered", ""),
+    ]
+
+
+def test_copies_go_to_the_same_side_of_a_cut():
+    near = [Pair(i, i + 100, "shifted", 0.0) for i in range(100)]
+    made = plan(decoded(BALANCED), names(BALANCED), Preprocess(duplicates="keep"), 0, near)
+    side = np.zeros(200, int)
+    for number, rows in enumerate(made.rows.values()):
+        side[rows] = number
+    assert np.mean(side[:100] == side[100:]) > 0.9  # but for those at the edge of a cut
+    assert sum(len(ids) for ids in made.copied.values()) < 10
 
 
 def test_a_class_of_one_image_is_named():
@@ -132,12 +166,12 @@ def test_scarce_classes_are_left_out_and_listed_if_asked_for():
     assert set(made.true_labels[rows].tolist()) == {0, 1}
 
 
-def test_a_class_emptied_by_duplicates_is_scarce():
-    labels = [0, 1] * 10 + [0, 1, 0, 1]
-    official = [TRAIN] * 20 + [TEST] * 4
-    digests = [bytes([i]) for i in range(24)]
-    digests[21], digests[23] = digests[1], digests[3]
-    with pytest.raises(DataError, match="class 'class 1' has 10 usable images .* 0 in test"):
+def test_a_class_whose_train_images_are_all_copies_is_scarce():
+    labels = [0] * 10 + [1, 1] + [0, 1] * 4
+    official = [TRAIN] * 12 + [VAL] * 4 + [TEST] * 4
+    digests = [bytes([i]) for i in range(20)]
+    digests[15], digests[19] = digests[10], digests[11]
+    with pytest.raises(DataError, match="class 'class 1' has 4 usable images .0 in train"):
         planned(labels, official=official, digests=digests)
 
 
@@ -160,8 +194,8 @@ def test_a_part_that_is_a_copy_of_train_is_refused_and_much_of_one_is_said():
         planned([0, 1] * 35, official=official, digests=digests, on_bad_image="skip")
     digests[50:60] = [bytes([i]) for i in range(50, 60)]
     made = planned([0, 1] * 35, official=official, digests=digests)
-    assert "10 of 20 images of val are copies from train: removed" in made.notes
-    assert len(made.rows["val"]) == 10
+    assert made.notes[0].startswith("10 train images have a copy in val or test")
+    assert len(made.rows["val"]) == 20 and len(made.rows["train"]) == 30
 
 
 def test_a_class_that_is_left_out_is_said_with_the_number_needed():

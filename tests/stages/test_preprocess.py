@@ -125,15 +125,20 @@ def test_photos_with_faults_fail_by_name_or_are_listed(photos):
     assert set(skipped) == {"dog/99.png", "cow/0.png"}
     assert "1 usable image" in skipped["cow/0.png"]
     listed = rows(photos / "results" / "duplicates.csv")
-    assert len(listed) == outcome.manifest.duplicates_removed > 0
+    assert len(listed) == 8 and {row["kind"] for row in listed} == {"exact"}
     order = ("train", "val", "test")
     for row in listed:
-        assert order.index(row["split"]) > order.index(row["duplicate_of_split"])
+        assert order.index(row["split"]) >= order.index(row["duplicate_of_split"])
+        crosses = row["split"] != row["duplicate_of_split"] == "train"
+        assert row["left_out"] == (row["duplicate_of"] if crosses else "")
         names = sorted((row["path"], row["duplicate_of_path"]))
         assert names[1] == names[0].replace("cat/", "cat/copy").replace(".png", ".bmp")
     summary = json.loads((photos / "results" / "summary.json").read_text())
     assert summary["dropped_classes"] == ["cow"] and summary["skipped"] == 2
-    assert sum(summary["duplicates_removed"].values()) == len(listed)
+    left_out = sum(bool(row["left_out"]) for row in listed)
+    assert summary["duplicates_removed"] == {"train": left_out}
+    assert summary["copies"]["left_out_of_train"] == left_out
+    assert sum(summary["copies"]["within"].values()) == 8 - left_out
 
 
 def test_main_writes_tables_and_figures(mini, tmp_path, capsys, monkeypatch):

@@ -1,0 +1,108 @@
+"""Find which images are memorised or mislabelled: `python -m pipeline.stages.images`.
+
+Many small fits on random parts of train; train and val alone are looked at. A killed study goes on
+with the fits that are missing.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.data import prepared, raw
+from pipeline.data.prepared import Prepared
+from pipeline.files import replacing, write_json
+from pipeline.params import Params
+from pipeline.stages import cli, registered
+from pipeline.studies import subsets
+from pipeline.studies.subsets import Found
+from pipeline.training import checks, finished, workers
+from pipeline.training.task import FitResult, FitTask
+
+SHOWN = 60
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Fit, count, write and log the tables."""
+    given = parameters.load(arguments.params)
+    params = registered.fetched(given, given.images.model)
+    data = prepared.read(arguments.data)
+    manifest = data.manifest
+    kept = cli.root() / ".checkpoints" / "images"
+    tasks = subsets.tasks(params, arguments.data.resolve(), manifest, kept)
+    checks.check(
+        _sized(params, tasks[0]), tasks[0].model, manifest.image_shape, manifest.num_classes
+    )
+    paths = [entry.path for entry in raw.read(arguments.raw).entries]
+    workers.prepare(params.workers)
+    sections = ("seed", "train", f"models.{tasks[0].model}", "images")
+    with tracking.stage_run(given, "images", manifest.dataset, sections) as run:
+        run.log_dataset(manifest)
+        found = subsets.found(subsets.tallied(data, _fitted(params, tasks)), params, paths)
+        _write(arguments.out, found)
+        _log(run, data, found)
+    finished.discard_checkpoints(tasks)
+    print(told(found))
+
+
+def _sized(params: Params, task: FitTask) -> Params:
+    models = params.models.model_copy(update={task.model: task.section})
+    return params.model_copy(update={"models": models})
+
+
+def _fitted(params: Params, tasks: list[FitTask]) -> Iterator[tuple[int, FitResult]]:
+    with workers.pool(params.workers) as pool:
+        yield from pool.run(tasks, "images")
+
+
+def _write(folder: Path, found: Found) -> None:
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, table in found.tables.items():
+            table.to_csv(temporary / f"{name}.csv", index=False, float_format="%.9g")
+        write_json(temporary / "summary.json", found.summary)
+
+
+def _log(run: tracking.Run, data: Prepared, found: Found) -> None:
+    for name, table in found.tables.items():
+        run.log_table(table, f"{name}.csv")
+    summary = found.summary
+    run.log_metrics(
+        {
+            "images/gap_accuracy": summary["gap_accuracy"]["value"],
+            "images/memorised": summary["memorised"],
+            "images/membership_auc": summary["membership_auc"]["value"],
+            "images/wrong_labels_expected": summary["wrong_labels_expected"],
+        }
+    )
+
+
+def told(found: Found) -> str:
+    """The answers in a few lines."""
+    one = found.summary
+    gap, leak = one["gap_accuracy"], one["membership_auc"]
+    return (
+        f"{one['dataset']}: {one['num_fits']} fits, each on {one['study']['share']:.0%} of "
+        f"{one['num_train']:,} train images\n"
+        f"  memorised: {one['memorised']} images; gap in accuracy between images trained on and "
+        f"not {gap['value']:.3f} ({gap['low']:.3f} to {gap['high']:.3f})\n"
+        f"  labels: {one['dropped']} to look at (drop.csv), {one['relabelled']} of them with a "
+        f"suggestion (relabel.csv)\n"
+        f"  influence: {one['influence_pairs']} pairs of a train image that makes a val image "
+        f"wrong\n"
+        f"  membership: the loss tells train images with an AUC of {leak['value']:.3f} "
+        f"({leak['low']:.3f} to {leak['high']:.3f})"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = cli.parser("Find which images are memorised or mislabelled.")
+    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
+    made.add_argument("--raw", type=Path, default=Path("data/raw"), help="what download wrote")
+    made.add_argument("--out", type=Path, default=Path("results/images"), help="folder for tables")
+    return made
+
+
+if __name__ == "__main__":
+    cli.run(main, _parser())
