@@ -190,7 +190,8 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     def _keep(self, epoch: int, split: str, scored: tuple[Array, Array, Array]) -> None:
         loss, logits, calibrated = scored
         labels, probabilities = self._labels[split], scores.softmax(logits)
-        confidence, correct = probabilities.max(-1), probabilities.argmax(-1) == labels
+        confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)
+        correct = predicted == labels
         brier = scores.brier(probabilities, labels)
         row = {"epoch": epoch, "split": split, "loss": loss.mean(), "accuracy": correct.mean()}
         if np.isfinite(confidence).all():
@@ -200,7 +201,9 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         arrays = {"loss": loss, "confidence": confidence, "brier": brier, "calibrated": calibrated}
         for name, values in arrays.items():
             self._per_image.setdefault(f"{split}_{name}", []).append(scores.half(values))
+        small = predicted.astype(np.min_scalar_type(logits.shape[1] - 1))
         self._per_image.setdefault(f"{split}_correct", []).append(correct)
+        self._per_image.setdefault(f"{split}_predicted", []).append(small)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Keep the fit, and log it to MLflow where asked for."""

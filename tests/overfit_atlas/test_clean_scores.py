@@ -78,6 +78,7 @@ def test_the_scores_are_those_of_the_weights_after_the_epoch(dropped):
     probabilities = model.predict(X_VAL, verbose=0)
     losses = -np.log(probabilities[np.arange(400), Y_VAL])
     assert clean.fit.per_image.val_loss[-1] == pytest.approx(losses, rel=2e-3, abs=1e-3)
+    assert (clean.fit.per_image.val_predicted[-1] == probabilities.argmax(-1)).all()
 
 
 def test_the_probe_is_as_large_and_as_mixed_as_validation():
