@@ -15,6 +15,7 @@ import itertools
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -283,6 +284,18 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     def report(self, language: str = "en") -> str:
         """The judgement of the latest model in words, English ("en") or Japanese ("ja")."""
         return sentences.report(self.judge(), language)
+
+    def save_page(self, path: str | Path, language: str = "en") -> None:
+        """Write the interactive page of all models so far to `path` (needs the extra `page`).
+
+        Images are on it where the model takes arrays of them, `(n, height, width, 1 or 3)`.
+        """
+        from overfit_atlas.page import saved
+
+        judged = [self.judge(name) for name in self.models] or [self.judge()]
+        val = self._labels["val"]
+        pictures = saved.pictures_of(self._images, self._labels["probe"], val)
+        saved.write(Path(path), saved.of_judgements(judged, language, pictures, val))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: verdicts of all models in a small table."""

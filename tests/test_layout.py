@@ -38,6 +38,7 @@ CORE = (
     "reliability",
     "gap_map",
     "images",
+    "page",
     "active_run",
     "logged",
     "keras_inputs",
@@ -80,6 +81,8 @@ ON_REQUEST = {
     "overfit_atlas.active_run": {"mlflow"},
     "overfit_atlas.clean_scores": {"keras"},
     "overfit_atlas.keras_inputs": {"keras"},
+    "overfit_atlas.page.gallery": {"PIL"},
+    "overfit_atlas.page.render": {"jinja2", "markupsafe", "vl_convert"},
     "overfit_atlas.readers.mlflow": {"mlflow"},
     "overfit_atlas.readers.tensorboard": {"tensorboard"},
 }

@@ -7,6 +7,7 @@ import argparse
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
