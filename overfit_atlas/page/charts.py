@@ -63,11 +63,7 @@ def _theme(ink: str, muted: str, faint: str) -> Spec:
         "header": {"labelColor": ink, "titleColor": ink},
         "text": {"fill": ink, "fontSize": 12},
         "rule": {"stroke": ink},
-        "style": {
-            "ink": {"stroke": ink},
-            "muted": {"stroke": muted},
-            "band": {"fill": ink, "fillOpacity": 0.16},
-        },
+        "style": {"muted": {"stroke": muted}},
     }
 
 
@@ -96,7 +92,9 @@ def _curves(language: str) -> Spec:
     axis["tickOpacity"] = {"condition": {"test": "datum.value > last", "value": 0}, "value": 1}
     scale = {"domain": {"expr": "[1, reach]"}, "nice": False}
     x = _quantity("epoch", None, scale=scale, axis=axis)
-    y = _quantity("value", None, scale={"domain": {"expr": "[floor, top]"}, "nice": False})
+    y = _quantity(
+        "value", None, scale={"domain": {"expr": "[floor, top]"}, "nice": False, "zero": False}
+    )
     y |= {"axis": {"tickCount": 5}}
     signals = [_param("reach", 10), _param("last", 10), _param("floor", 0), _param("top", 1)]
     layers = [*_onset(), *_lines(x, y), *_moment(x), _ends(x, y)]
@@ -156,7 +154,10 @@ def _confusion(language: str) -> Spec:
     y["title"] = text("page.axis.true", language)
     scale = {"domain": [0, 0.35], "range": ["#fbe3d1", "#b03a10"], "clamp": True}
     shade = {
-        "condition": {"test": "datum.right", "value": "#8a929c55"},
+        "condition": [
+            {"test": "datum.right", "value": "#8a929c55"},
+            {"test": "datum.share < 0.005", "value": "#8a929c14"},
+        ],
         **_quantity("share", scale=scale, legend=None),
     }
     cells = {"mark": {"type": "rect", "cornerRadius": 2}, "encoding": {"color": shade}}
@@ -240,11 +241,16 @@ def _plane(language: str, shade: str) -> Spec:
     y_scale = {"nice": False, "domain": {"expr": "[bottom, ceiling]"}}
     x = _quantity("x", text("page.axis.width", language), scale=x_scale)
     x["axis"] = {"grid": False, "format": "~d"}
-    y = _quantity("y", text("page.axis.dropout", language), scale=y_scale, axis={"grid": False})
+    y = _quantity(
+        "y",
+        text("page.axis.dropout", language),
+        scale=y_scale,
+        axis={"grid": False, "labelExpr": "datum.value >= 0 ? datum.label : ''"},
+    )
     cells = {"x": x, "x2": {"field": "x2"}, "y": y, "y2": {"field": "y2"}}
     along = {"x": _quantity("width"), "y": _quantity("dropout")}
     band = {"x": _quantity("width"), "y": _quantity("low"), "y2": {"field": "high"}}
-    frontier = {"name": "frontier"}
+    frontier, ink = {"name": "frontier"}, "#14171a"  # cells are light on every ground
     return _chart(
         width="container",
         height=320,
@@ -257,17 +263,17 @@ def _plane(language: str, shade: str) -> Spec:
             },
             {
                 "data": frontier,
-                "mark": {"type": "area", "style": "band", "clip": True},
+                "mark": {"type": "area", "color": ink, "opacity": 0.16, "clip": True},
                 "encoding": band,
             },
             {
                 "data": frontier,
-                "mark": {"type": "line", "style": "ink", "strokeWidth": 2.5, "clip": True},
+                "mark": {"type": "line", "color": ink, "strokeWidth": 2.5, "clip": True},
                 "encoding": along,
             },
             {
                 "data": {"name": "chosen"},
-                "mark": {"type": "rect", "style": "ink", "strokeWidth": 3, "fillOpacity": 0},
+                "mark": {"type": "rect", "stroke": ink, "strokeWidth": 3, "fillOpacity": 0},
                 "encoding": {key: cells[key] for key in ("x", "x2", "y", "y2")},
             },
         ],
@@ -282,7 +288,11 @@ def _shade(language: str, shade: str) -> Spec:
         scale: Spec = {"domain": names, "range": list(KINDS.values())}
         return {"field": "kind", "type": "nominal", "scale": scale, "legend": legend}
     if shade == "gap":
-        scale = {"domain": {"expr": "[0, threshold, 2 * threshold]"}, "clamp": True}
+        scale = {
+            "domain": {"expr": "[0, threshold, 2 * threshold]"},
+            "clamp": True,
+            "interpolate": "rgb",
+        }
         scale["range"] = ["#4f94dd", "#f3efe6", "#dd6b20"]
     elif shade == "onset":
         scale = {"range": ["#dd6b20", "#f6ddc3"]}

@@ -249,7 +249,8 @@ function feedPoint() {
   $("point-said").textContent = `${say("js.point", { ...at, title })}. ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;
   if (!point.val) return null;
   const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
-  const all = data.plane.points.filter((x) => x.val);
+  const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);
+  const top = Math.max(limits[Math.floor(limits.length / 2)], limit([one]));
   const last = point.epochs.at(-1);
   const ends = [
     { epoch: last, value: one.val.at(-1), text: say("js.val") },
@@ -257,7 +258,7 @@ function feedPoint() {
   ];
   const confirmed = point.onset === "confirmed" && known(point.onset_epoch);
   const marks = confirmed ? [{ best: point.onset_epoch, low: point.onset_epoch, high: point.onset_epoch, confirmed }] : [];
-  const fed = lines("point", [one], { moment: momentOf(one, now.place), onset: marks, ends, last, floor: 0, top: limit(all) });
+  const fed = lines("point", [one], { moment: momentOf(one, now.place), onset: marks, ends, last, floor: 0, top });
   const said = { ...at, epoch: point.epochs[now.place], probe: nats(one.probe[now.place]), val: nats(one.val[now.place]) };
   fed.alt = say("js.point_alt", { ...said, gap: signed(now.gap) });
   fed.height = 320;
