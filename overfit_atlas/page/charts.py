@@ -248,8 +248,10 @@ def _plane(language: str, shade: str) -> Spec:
         axis={"grid": False, "labelExpr": "datum.value >= 0 ? datum.label : ''"},
     )
     cells = {"x": x, "x2": {"field": "x2"}, "y": y, "y2": {"field": "y2"}}
-    along = {"x": _quantity("width"), "y": _quantity("dropout")}
-    band = {"x": _quantity("width"), "y": _quantity("low"), "y2": {"field": "high"}}
+    titles = x["title"], y["title"]
+    across, up = _quantity("width", titles[0]), _quantity("dropout", titles[1])
+    along: Spec = {"x": across, "y": up}
+    band = {"x": across, "y": _quantity("low", titles[1]), "y2": {"field": "high"}}
     frontier, ink = {"name": "frontier"}, "#14171a"  # cells are light on every ground
     return _chart(
         width="container",

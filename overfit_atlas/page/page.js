@@ -44,6 +44,8 @@ async function draw(id) {
   one.view = made.view;
   describe(id, fed);
   if (one.ready) one.ready(made.view);
+  if (one.stale) await refresh(id);
+  one.stale = false;
 }
 
 function redraw(id) {
@@ -59,7 +61,10 @@ function redraw(id) {
 
 async function refresh(id) {
   const one = charts.get(id);
-  if (!one?.view) return;
+  if (!one?.view) {
+    if (one) one.stale = true; // it is being drawn from what was so before
+    return;
+  }
   const fed = one.feed();
   if (!fed) return;
   for (const [name, value] of Object.entries(fed.signals ?? {})) one.view.signal(name, value);
@@ -246,7 +251,7 @@ function feedPoint() {
   const title = kindSaid(now) + " (" + (now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: point.epochs[now.place] })) + ")";
   const onset = point.onset === "confirmed" && known(point.onset_epoch)
     ? say("js.onset_at", { epoch: point.onset_epoch }) : say(point.onset === "censored" ? "js.onset_censored" : "js.onset_none");
-  $("point-said").textContent = `${say("js.point", { ...at, title })}. ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;
+  $("point-said").textContent = `${say("js.point", { ...at, title })}; ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;
   if (!point.val) return null;
   const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
   const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);
