@@ -156,7 +156,7 @@ def test_images_are_filtered_and_the_chosen_one_is_explained(english: Opened) ->
     names = page.locator(".tile").evaluate_all(
         "all => all.map((e) => e.getAttribute('aria-label'))"
     )
-    assert names and all(name.startswith("3, said ") and "wrong in" in name for name in names)
+    assert names and all(name.startswith("3, said ") and "seeds wrong: " in name for name in names)
     page.select_option("#true-class", "")
     page.select_option("#shown-set", "all")
     page.locator(".tile[data-image='0']").click()

@@ -26,7 +26,7 @@ def course(
         labels: classes of the validation images `(num_images,)`, where they are known.
 
     Returns: name, verdict, kind, title, why, notes, probability, onset, gap, num_seeds,
-        num_images; epochs; curves: by metric and split a value an epoch, with the least and
+        num_images; epochs; fitted: what the curves "probe" are of, probe or running; curves: by metric and split a value an epoch, with the least and
         greatest of the seeds for val; calibration: an epoch, bins of (claimed, right); mistakes:
         an epoch, (true, predicted, times), most frequent first; totals: images of each class,
         seeds together.
@@ -59,6 +59,7 @@ def _over_epochs(fits: Sequence[Fit], labels: NDArray[np.integer] | None) -> Jso
     longest = max(fits, key=lambda fit: fit.num_epochs)
     found: Json = {
         "epochs": [int(epoch) for epoch in longest.epochs],
+        "fitted": longest.fitted,
         "curves": {metric: curves(fits, metric) for metric in METRICS},
     }
     if all(fit.per_image is not None for fit in fits):

@@ -93,16 +93,17 @@ function lines(id, all, { moment, onset, ends, last, floor = 0, top }) {
   const width = Math.max($(id).clientWidth - 40, 160);
   const beside = Math.min(8 + 7 * Math.max(0, ...ends.flatMap((end) => end.text.split("\n").map(lengthOf))), 0.5 * width);
   const signals = { reach: 1 + ((last - 1) * width) / (width - beside), last, floor, top };
-  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, top - floor), moment: moment ?? [] } };
+  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: moment ?? [] } };
 }
 
 /** How long a text is, in letters; those of Japanese are twice as wide. */
 const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (letter > "\u2e80" ? 1.8 : 1), 0);
 
-/** Labels at the lines' ends, moved apart until none lies on another. */
-function apart(ends, span) {
+/** Labels at the lines' ends, moved apart until none lies on another or on the axis. */
+function apart(ends, floor, span) {
   const lines = (one) => one.text.split("\n").length;
   const sorted = [...ends].sort((a, b) => a.value - b.value);
+  if (sorted.length) sorted[0].value = Math.max(sorted[0].value, floor + span * 0.037 * lines(sorted[0]));
   for (let i = 1; i < sorted.length; i += 1) {
     const least = span * 0.037 * (lines(sorted[i]) + lines(sorted[i - 1]));
     sorted[i].value = Math.max(sorted[i].value, sorted[i - 1].value + least);
@@ -146,7 +147,7 @@ function feedCourse(index) {
     const all = trained.map(curves).filter((x) => x.val.some(known));
     const ends = [
       { epoch: course.epochs[end], value: one.val[end], text: `${say("js.val")}:\n${folded(course.title)}` },
-      { epoch: course.epochs[end], value: one.probe[end], text: say("js.probe") },
+      { epoch: course.epochs[end], value: one.probe[end], text: folded(say(`js.${course.fitted}`)) },
     ].filter((x) => known(x.value));
     const said = state.metric === "accuracy" ? percent(gap) : signed(gap);
     one.gapSaid = say("js.gap", { gap: said });
@@ -562,6 +563,9 @@ function startEpoch() {
     for (const table of document.querySelectorAll(".classes")) table.hidden = table.dataset.model !== $("model").value;
     moved();
   });
+  for (const radio of $("metric").querySelectorAll("input")) {
+    radio.parentElement.hidden = !trained.some((one) => one.curves[radio.value].val.some(known));
+  }
   $("metric").addEventListener("change", (event) => { state.metric = event.target.value; moved(); });
   let timer = null;
   const stop = () => { clearInterval(timer); timer = null; $("play").textContent = $("play").dataset.play; };
