@@ -42,6 +42,7 @@ def main(report: Path) -> None:
         for width, name in ((1200, "report"), (390, "report_phone")):
             page = chromium.new_page(viewport={"width": width, "height": 900})
             page.goto(report.resolve().as_uri())
+            page.wait_for_selector("html[data-drawn=all]", state="attached")
             page.screenshot(path=IMAGES / f"{name}.png")
             page.close()
         database = ROOT / "mlruns" / "mlflow.db"
