@@ -26,10 +26,11 @@ def course(
         labels: classes of the validation images `(num_images,)`, where they are known.
 
     Returns: name, verdict, kind, title, why, notes, probability, onset, gap, num_seeds,
-        num_images; epochs; fitted: what the curves "probe" are of, probe or running; curves: by metric and split a value an epoch, with the least and
-        greatest of the seeds for val; calibration: an epoch, bins of (claimed, right); mistakes:
-        an epoch, (true, predicted, times), most frequent first; totals: images of each class,
-        seeds together.
+        num_images; epochs; fitted: what the curves "probe" are of, probe or running; curves: by
+        metric and split a value an epoch, with the least and greatest of the seeds for val;
+        calibration: an epoch, bins of (claimed, right); mistakes: an epoch, (true, predicted,
+        times), most frequent first; right: an epoch, right answers by class; totals: images of
+        each class; both over all seeds.
     """
     whole = [fit for fit in fits if fit.failed is None]
     made = {
@@ -67,6 +68,7 @@ def _over_epochs(fits: Sequence[Fit], labels: NDArray[np.integer] | None) -> Jso
     if labels is not None and _has_classes(fits):
         counted = np.bincount(labels)
         found["mistakes"] = mistakes(fits, labels)
+        found["right"] = right(fits, labels)
         found["totals"] = [int(one) * len(fits) for one in counted]
     return found
 
@@ -129,3 +131,12 @@ def mistakes(fits: Sequence[Fit], labels: NDArray[np.integer]) -> list[list[tupl
         order = np.argsort(-times, kind="stable")[:MOST_CELLS]
         found.append([(int(pairs[i, 0]), int(pairs[i, 1]), int(times[i])) for i in order])
     return found
+
+
+def right(fits: Sequence[Fit], labels: NDArray[np.integer]) -> list[list[int]]:
+    """At each epoch, right answers on val by class, over all seeds."""
+    epochs = range(min(fit.num_epochs for fit in fits))
+    kept = [fit.per_image.val_correct for fit in fits if fit.per_image is not None]
+    size = int(labels.max()) + 1
+    counts = [sum(np.bincount(labels[one[t]], minlength=size) for one in kept) for t in epochs]
+    return [[int(one) for one in np.atleast_1d(of_epoch)] for of_epoch in counts]

@@ -4,13 +4,12 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.scoring.fits import Fit
+from overfit_atlas.scoring.fits import Fit, PerImage
 
 MOST_IMAGES, LARGEST_SIDE, QUALITY = 400, 64, 80
 
@@ -40,10 +39,10 @@ def gallery(pictures: Pictures, fits: Mapping[str, Sequence[Fit]]) -> Json | Non
     epoch-major, by image, as base64 of bytes: `wrong`, how many seeds are wrong; `said`, the class
     said most; `sure`, the mean confidence, 255 for 1.
     """
-    answers = {name: found for name, seeds in fits.items() if (found := _answers(seeds))}
-    if not answers or len(pictures.class_names) > 256:
+    kept = {name: found for name, seeds in fits.items() if (found := _kept(seeds))}
+    if not kept or len(pictures.class_names) > 256:
         return None
-    rows = _chosen(answers)
+    rows = _chosen(kept)
     place = {int(row): index for index, row in enumerate(rows)}
     tiles = thumbnails(np.asarray(pictures.images[rows]))
     return {
@@ -51,6 +50,7 @@ def gallery(pictures: Pictures, fits: Mapping[str, Sequence[Fit]]) -> Json | Non
         "columns": _columns(len(tiles)),
         "height": tiles.shape[1],
         "width": tiles.shape[2],
+        "of": len(pictures.labels),
         "true": [int(one) for one in pictures.labels[rows]],
         "classes": list(pictures.class_names),
         "marks": {
@@ -58,39 +58,32 @@ def gallery(pictures: Pictures, fits: Mapping[str, Sequence[Fit]]) -> Json | Non
             for name, marked in pictures.marks.items()
         },
         "models": {
-            name: {
-                "seeds": int(found["seeds"]),
-                **{key: _base64(found[key][:, rows]) for key in ("wrong", "said", "sure")},
-            }
-            for name, found in answers.items()
+            name: {"seeds": len(found), **_answers(found, rows)} for name, found in kept.items()
         },
         "maps": {name: _maps(*of_model, place) for name, of_model in pictures.maps.items()},
     }
 
 
-def _answers(fits: Sequence[Fit]) -> dict[str, Any]:
-    """Of one model, `(num_epochs, num_images)` each: wrong, said, sure; empty where not kept."""
-    kept = [fit.per_image for fit in fits if fit.failed is None and fit.per_image is not None]
-    kept = [one for one in kept if one.val_predicted is not None]
-    if not kept:
-        return {}
+def _kept(fits: Sequence[Fit]) -> list[PerImage]:
+    """The scores of single images of the seeds of which the class said was kept."""
+    found = [fit.per_image for fit in fits if fit.failed is None and fit.per_image is not None]
+    return [one for one in found if one.val_predicted is not None]
+
+
+def _answers(kept: Sequence[PerImage], rows: NDArray[np.intp]) -> Json:
+    """Of one model, `(num_epochs, num_rows)` each, as text: wrong, said, sure."""
     epochs = min(len(one.val_loss) for one in kept)
-    said = np.stack([np.asarray(one.val_predicted)[:epochs] for one in kept])
-    wrong = np.stack([~one.val_correct[:epochs] for one in kept]).sum(0)
-    sure = np.stack([one.val_confidence[:epochs].astype(np.float32) for one in kept]).mean(0)
-    classes = np.arange(int(said.max()) + 1)
-    votes = np.stack([(said == one).sum(0) for one in classes])
-    return {
-        "seeds": len(kept),
-        "wrong": wrong.astype(np.uint8),
-        "said": votes.argmax(0).astype(np.uint8),
-        "sure": np.round(255 * sure).astype(np.uint8),
-    }
+    said = np.stack([np.asarray(one.val_predicted)[:epochs, rows] for one in kept])
+    wrong = np.stack([~one.val_correct[:epochs, rows] for one in kept]).sum(0)
+    sure = np.stack([one.val_confidence[:epochs, rows].astype(np.float32) for one in kept]).mean(0)
+    votes = np.stack([(said == one).sum(0, dtype=np.uint8) for one in range(int(said.max()) + 1)])
+    found = {"wrong": wrong, "said": votes.argmax(0), "sure": np.round(255 * sure)}
+    return {name: _base64(values.astype(np.uint8)) for name, values in found.items()}
 
 
-def _chosen(answers: Mapping[str, dict[str, Any]]) -> NDArray[np.intp]:
+def _chosen(kept: Mapping[str, Sequence[PerImage]]) -> NDArray[np.intp]:
     """Rows of the images that are shown, ascending."""
-    totals = sum(found["wrong"].sum(0) for found in answers.values())
+    totals = sum((~one.val_correct).sum(0) for seeds in kept.values() for one in seeds)
     order = np.argsort(-np.asarray(totals, dtype=int), kind="stable")[:MOST_IMAGES]
     return np.sort(order)
 

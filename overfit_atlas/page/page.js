@@ -101,12 +101,13 @@ const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (letter > "\u
 
 /** Labels at the lines' ends, moved apart until none lies on another or on the axis. */
 function apart(ends, floor, span) {
-  const lines = (one) => one.text.split("\n").length;
-  const sorted = [...ends].sort((a, b) => a.value - b.value);
-  if (sorted.length) sorted[0].value = Math.max(sorted[0].value, floor + span * 0.037 * lines(sorted[0]));
+  const line = 0.066 * span;
+  const below = (one) => (one.text.split("\n").length - 1) * line; // a text hangs from its first line
+  const sorted = ends.map((one) => ({ ...one, value: one.value + below(one) / 2 })).sort((a, b) => a.value - b.value);
+  for (const one of sorted) one.value = Math.min(one.value, floor + span - line / 2);
+  if (sorted.length) sorted[0].value = Math.max(sorted[0].value, floor + line / 2 + below(sorted[0]));
   for (let i = 1; i < sorted.length; i += 1) {
-    const least = span * 0.037 * (lines(sorted[i]) + lines(sorted[i - 1]));
-    sorted[i].value = Math.max(sorted[i].value, sorted[i - 1].value + least);
+    sorted[i].value = Math.max(sorted[i].value, sorted[i - 1].value + line + below(sorted[i]));
   }
   return sorted;
 }
@@ -174,19 +175,18 @@ function feedConfusion() {
   const place = Math.min(placeOf(course.epochs, state.epoch), course.mistakes.length - 1);
   const cells = course.mistakes[place];
   const shown = shownClasses(course);
-  const missed = names.map(() => 0);
-  const times = new Map();
-  for (const [t, p, n] of cells) { missed[t] += n; times.set(`${t},${p}`, n); }
+  const right = course.right[place];
+  const times = new Map(cells.map(([t, p, n]) => [`${t},${p}`, n]));
   const rows = [];
   for (const t of shown) for (const p of shown) {
     const total = course.totals[t] || 1;
-    const share = t === p ? 1 - missed[t] / total : (times.get(`${t},${p}`) ?? 0) / total;
+    const share = t === p ? right[t] / total : (times.get(`${t},${p}`) ?? 0) / total;
     const label = share >= 0.015 ? String(Math.round(100 * share)) : "";
     rows.push({ true: names[t], predicted: names[p], share, right: t === p, label });
   }
   $("confusion-part").textContent = shown.length < names.length ? say("js.confusion_part", { shown: shown.length, total: names.length }) : "";
   const all = course.totals.reduce((a, b) => a + b, 0);
-  const values = { model: course.name, epoch: course.epochs[place], right: percent(1 - missed.reduce((a, b) => a + b, 0) / all) };
+  const values = { model: course.name, epoch: course.epochs[place], right: percent(right.reduce((a, b) => a + b, 0) / all) };
   const most = cells[0];
   const alt = most
     ? say("js.confusion_alt", { ...values, true: names[most[0]], said: names[most[1]], times: most[2] })
@@ -420,6 +420,7 @@ function showGallery() {
   if (focused !== undefined) $("gallery").querySelector(`[data-image="${focused}"]`)?.focus();
   const epoch = trained[state.model].epochs[all[0].place];
   $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => 2 * one.wrong >= one.seeds).length, epoch });
+  if (data.gallery.of > all.length) $("shown").textContent += ` ${say("js.of_all", { total: all.length, of: data.gallery.of })}`;
   showChosen(all);
 }
 

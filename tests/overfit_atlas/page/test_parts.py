@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from overfit_atlas.page import answer, numbers, quiz
-from overfit_atlas.page.courses import calibration, course, curves, mistakes
+from overfit_atlas.page.courses import calibration, course, curves, mistakes, right
 from overfit_atlas.page.effects import effects
 from overfit_atlas.page.gallery import Pictures, gallery
 from overfit_atlas.page.plane import plane
@@ -35,6 +35,7 @@ FITS = [fit([[1, 1, 0], [0, 1, 1]]), fit([[1, 1, 1], [0, 1, 0]], 1)]
 
 def test_mistakes_are_counted_over_seeds_most_frequent_first() -> None:
     assert mistakes(FITS, LABELS) == [[(0, 1, 2), (1, 0, 1)], [(1, 0, 1)]]
+    assert right(FITS, LABELS) == [[0, 3], [2, 3]]
 
 
 def test_curves_are_means_over_seeds_with_the_ends_of_val() -> None:
