@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 
 from benchmarks import made, processes
 from benchmarks.measured import Measured, load_average
-from benchmarks.processes import ROOT, Side, timed
+from benchmarks.processes import ROOT, BenchmarkError, Side, timed
 from benchmarks.setting import Setting
 from benchmarks.stopwatch import PARTS, RECORD
+from scripts import make_images
 
 NUM_PREDICTED = 10_000
 CIFAR = 50_000, 10_000, (32, 32, 3)
@@ -133,6 +134,28 @@ def light_stage(name: str, setting: Setting) -> Measured:
 
     download(-1)
     return _repeated(name, download, "`download` of the shipped images, start to end", setting)
+
+
+def first_picture(name: str, setting: Setting) -> Measured:
+    """How long Chromium takes from the opened report of this checkout to its first drawn chart."""
+    page = ROOT / "results" / "report" / "index.html"
+    if not page.exists():
+        raise BenchmarkError(f"{page}: not found. Run `dvc repro report`.")
+    with make_images.browser() as chromium:
+
+        def opened(number: int) -> float:
+            tab = chromium.new_page(viewport={"width": 1280, "height": 900})
+            tab.goto(page.as_uri())
+            tab.wait_for_selector("html[data-drawn=all]", state="attached")
+            drawn: float = tab.evaluate("performance.getEntriesByName('course-0')[0].startTime")
+            tab.close()
+            return drawn / 1000
+
+        opened(-1)
+        load = load_average()
+        seconds = [opened(number) for number in setting.each_round(name)]
+        remark = f"{page.stat().st_size / 1e6:.2f} MB, the default results, a warm browser"
+        return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
 
 
 def fixed_cost(name: str, setting: Setting) -> Measured:

@@ -82,6 +82,10 @@ ROWS = (
         partial(commands.light_stage, "light-stage"),
     ),
     Row(
+        "first-picture", "the page's first picture, from the file to the eye", "s", 1, 0.6,
+        partial(commands.first_picture, "first-picture"),
+    ),
+    Row(
         "fixed-cost", "fixed cost of the default pipeline", "s", 20, 12,
         partial(commands.fixed_cost, "fixed-cost"),
     ),

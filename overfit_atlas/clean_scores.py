@@ -15,6 +15,7 @@ import itertools
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -190,7 +191,8 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     def _keep(self, epoch: int, split: str, scored: tuple[Array, Array, Array]) -> None:
         loss, logits, calibrated = scored
         labels, probabilities = self._labels[split], scores.softmax(logits)
-        confidence, correct = probabilities.max(-1), probabilities.argmax(-1) == labels
+        confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)
+        correct = predicted == labels
         brier = scores.brier(probabilities, labels)
         row = {"epoch": epoch, "split": split, "loss": loss.mean(), "accuracy": correct.mean()}
         if np.isfinite(confidence).all():
@@ -200,7 +202,9 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         arrays = {"loss": loss, "confidence": confidence, "brier": brier, "calibrated": calibrated}
         for name, values in arrays.items():
             self._per_image.setdefault(f"{split}_{name}", []).append(scores.half(values))
+        small = predicted.astype(np.min_scalar_type(logits.shape[1] - 1))
         self._per_image.setdefault(f"{split}_correct", []).append(correct)
+        self._per_image.setdefault(f"{split}_predicted", []).append(small)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Keep the fit, and log it to MLflow where asked for."""
@@ -280,6 +284,18 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     def report(self, language: str = "en") -> str:
         """The judgement of the latest model in words, English ("en") or Japanese ("ja")."""
         return sentences.report(self.judge(), language)
+
+    def save_page(self, path: str | Path, language: str = "en") -> None:
+        """Write the interactive page of all models so far to `path` (needs the extra `page`).
+
+        Images are on it where the model takes arrays of them, `(n, height, width, 1 or 3)`.
+        """
+        from overfit_atlas.page import saved
+
+        judged = [self.judge(name) for name in self.models] or [self.judge()]
+        val = self._labels["val"]
+        pictures = saved.pictures_of(self._images, self._labels["probe"], val)
+        saved.write(Path(path), saved.of_judgements(judged, language, pictures, val))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: verdicts of all models in a small table."""

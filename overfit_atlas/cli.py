@@ -1,4 +1,4 @@
-"""The command `overfit-atlas`: judge what any training logged, and list the formats it reads.
+"""The command `overfit-atlas`: judge what any training logged, draw its page, list the formats.
 
 Exit status: 0 judged; 1 judged, and `--fail-on` holds; 2 refused, with one line on stderr; 64 the
 command line is wrong.
@@ -61,6 +61,16 @@ def _diagnose(parsed: argparse.Namespace) -> int:
     return FAILED if any(_fails(made, parsed) for made in judged) else JUDGED
 
 
+def _page(parsed: argparse.Namespace) -> int:
+    from overfit_atlas.page import saved
+
+    found = readers.read(*parsed.source, seeds=parsed.seeds)
+    judged = logged.judge_read(found, Rules(), Facts(), parsed.seeds)
+    saved.write(parsed.out, saved.of_judgements(judged, parsed.language))
+    print(parsed.out)
+    return JUDGED
+
+
 def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:
     """Whether the gate closes: by the probability of the verdict, or because none could be said."""
     if parsed.fail_on is None:
@@ -113,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--fail-on", choices=FAILABLE, help="exit with status 1 where this verdict is probable ...")
     add("--at", type=_share, default=0.9, metavar="P", help="... at least so much (default 0.9)")
     add("--language", choices=LANGUAGES, default="en", help="of what is printed")
+    page = commands.add_parser("page", help="write the interactive page of logs, side by side")
+    page.set_defaults(run=_page)
+    page.add_argument("source", nargs="+", help="files, folders, or ids of MLflow runs")
+    page.add_argument("--out", type=Path, default=Path("page.html"), help="default: %(default)s")
+    page.add_argument("--seeds", action="store_true", help="all fits are seeds of one model")
+    page.add_argument("--language", choices=LANGUAGES, default="en", help="of the page")
     formats = commands.add_parser("formats", help="list what can be read")
     formats.set_defaults(run=_formats)
     return parser

@@ -306,7 +306,6 @@ class Report(Record):
     """The page people read."""
 
     language: Literal["en", "ja"] = "en"
-    num_examples: Annotated[int, Field(ge=1, le=200)] = 20
 
 
 class Params(Record):

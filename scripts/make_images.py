@@ -54,7 +54,7 @@ def _page(chromium: Any, report: Path) -> None:
     for width, name in ((1200, "report"), (390, "report_phone")):
         page = chromium.new_page(viewport={"width": width, "height": 900})
         page.goto(report.resolve().as_uri())
-        page.wait_for_load_state("networkidle")
+        page.wait_for_selector("html[data-drawn=all]", state="attached")
         _keep(page, name)
 
 

@@ -1,5 +1,6 @@
-"""The page in a real browser: it loads, sorts, enlarges, fits, and asks nobody for anything."""
+"""The page in a real browser: touched, moved, answered by keyboard, printed, and asked nobody."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,34 +9,22 @@ import pytest
 
 from tests.reporting import pages
 
-WIDTHS = (390, 1440)
-SCORES = "#answer > .scroll table"
+WIDTHS = (390, 1280)
+MOST_WORDS, MOST_BYTES, MOST_SHEETS = 900, 2_500_000, 12
 OVERFLOWING = """() => [...document.querySelectorAll("main *, header *, nav *")].filter((e) => {
-    if (e.closest(".scroll, .hidden, dialog, svg, pre") || !e.getClientRects().length) return false;
+    if (e.closest(".scroll, svg, #gallery, #slider label")) return false;
+    if (!e.getClientRects().length) return false;
     const box = e.getBoundingClientRect();
     return box.right > document.documentElement.clientWidth + 0.5 || box.left < -0.5;
 }).map((e) => e.tagName + " " + e.textContent.slice(0, 60))"""
-CLIPPED = """() => [...document.querySelectorAll("p, h1, h2, h3, dd, dt, td, th, button, .chip")]
-    .filter((e) => e.getClientRects().length && !e.closest(".hidden, .skip, dialog"))
-    .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow != "visible")
-    .map((e) => e.textContent.slice(0, 60))"""
-
-
-@pytest.fixture(scope="module")
-def addresses(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("pages")
-    found = {}
-    for language in ("en", "ja"):
-        path = folder / f"{language}.html"
-        path.write_text(pages.html(language, digits_folder, folder / "results"), encoding="utf-8")
-        found[language] = path.as_uri()
-    return found
+ALT = """() => Object.fromEntries([...document.querySelectorAll(".chart[aria-label]")]
+    .map((e) => [e.id, e.getAttribute("aria-label")]))"""
 
 
 class Opened:
-    """A page in the browser, and all it said and asked for."""
+    """A page in the browser, drawn to its end, and all it said and asked for."""
 
-    def __init__(self, browser: Any, address: str, width: int, **context: Any) -> None:
+    def __init__(self, browser: Any, path: Path, width: int, **context: Any) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, **context)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
@@ -43,140 +32,186 @@ class Opened:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-drawn=all]", state="attached")
+
+    def alt(self) -> dict[str, str]:
+        """What each chart says of itself."""
+        said: dict[str, str] = self.page.evaluate(ALT)
+        return said
 
 
-@pytest.fixture
-def opened(browser: Any, addresses: dict[str, str]) -> Iterator[Any]:
-    made: list[Opened] = []
-
-    def open_page(language: str = "en", width: int = 1440, **context: Any) -> Opened:
-        made.append(Opened(browser, addresses[language], width, **context))
-        return made[-1]
-
-    yield open_page
-    for one in made:
-        one.context.close()
+@pytest.fixture(scope="module")
+def written(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    found = {}
+    for language in ("en", "ja"):
+        found[language] = folder / f"{language}.html"
+        text = pages.html(language, digits_folder, folder / "results")
+        found[language].write_text(text, encoding="utf-8")
+    return found
 
 
-def column(page: Any, table: str, index: int) -> list[str]:
-    cells = f"{table} tbody tr > :nth-child({index})"
-    return [text.strip() for text in page.locator(cells).all_inner_texts()]
+@pytest.fixture(scope="module")
+def english(browser: Any, written: dict[str, Path]) -> Iterator[Opened]:
+    one = Opened(browser, written["en"], 1280)
+    yield one
+    one.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_it_loads_and_fits(opened: Any, language: str, width: int, scheme: str) -> None:
-    one = opened(language, width, color_scheme=scheme)
+def set_epoch(page: Any, epoch: int) -> None:
+    page.locator("#epoch").fill(str(epoch))
+
+
+@pytest.mark.parametrize(
+    ("language", "width", "scheme"), [("ja", 390, "dark"), ("en", 390, "light")]
+)
+def test_it_draws_fits_and_asks_nobody(
+    browser: Any, written: dict[str, Path], language: str, width: int, scheme: str
+) -> None:
+    one = Opened(browser, written[language], width, color_scheme=scheme)
     one.page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    outside = [url for url in one.requests if not url.startswith(("file:", "data:"))]
     assert one.complaints == []
-    assert outside == []
+    assert [url for url in one.requests if not url.startswith(("file:", "data:"))] == []
     assert one.page.evaluate("document.documentElement.lang") == language
     assert one.page.evaluate("document.documentElement.scrollWidth") == width
     assert one.page.evaluate(OVERFLOWING) == []
-    assert one.page.evaluate(CLIPPED) == []
-    assert one.page.evaluate("[...document.images].every((i) => !i.src || i.naturalWidth > 0)")
-    ground = one.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 23, 26)"}[scheme]
+    shown = one.page.locator(".chart svg").count()
+    assert shown == 2 + 2 + 2 + 3 + 1  # courses, now, map and point, effects, compared
+    if language == "ja":
+        said = " ".join(one.page.locator("#main > section:not(#more)").all_inner_texts())
+        assert re.findall(r"\b(?:epoch|gap|loss|validation|probe)\b", said, re.I) == []
+    one.context.close()
 
 
-def test_tables_sort_by_number_and_by_name(opened: Any) -> None:
-    page = opened().page
-    before = column(page, SCORES, 3)
-    heading = page.locator(f"{SCORES} thead th").nth(2)
-    heading.get_by_role("button").click()
-    assert heading.get_attribute("aria-sort") == "descending"
-    shown = column(page, SCORES, 3)
-    assert sorted(shown) == sorted(before)
-    assert shown == sorted(shown, key=lambda text: -float(text.split("%")[0]))
-    heading.get_by_role("button").click()
-    assert heading.get_attribute("aria-sort") == "ascending"
-    assert column(page, SCORES, 3)[0] == min(before, key=lambda t: float(t.split("%")[0]))
-    page.locator(f"{SCORES} thead th").first.get_by_role("button").click()
-    assert heading.get_attribute("aria-sort") is None
-    assert column(page, SCORES, 1) == ["cnn"] * 3 + ["dense"] * 3
+def test_it_is_short_and_small(english: Opened, written: dict[str, Path]) -> None:
+    assert len(english.page.inner_text("body").split()) <= MOST_WORDS
+    assert written["en"].stat().st_size <= MOST_BYTES
 
 
-def test_what_has_no_number_sorts_last_both_ways(opened: Any) -> None:
-    page = opened().page
-    cells = ["3", "–", "20", "−1"]
-    page.evaluate(
-        """(cells) => {
-        const rows = document.querySelectorAll("#answer > .scroll tbody tr");
-        rows.forEach((row, i) => {
-            const text = cells[i] ?? "–";
-            row.cells[3].textContent = text;
-            row.cells[3].dataset.value = text === "–" ? "" : text.replace("−", "-");
-        });
-    }""",
-        cells,
+def test_the_slider_moves_every_view(english: Opened) -> None:
+    page = english.page
+    set_epoch(page, 40)
+    before, wrong = english.alt(), page.inner_text("#shown")
+    tiles = page.locator(".tile.wrong").count()
+    set_epoch(page, 2)
+    after = english.alt()
+    moving = {"course-0", "course-1", "confusion", "calibration", "map", "point"}
+    assert {name for name in moving if before[name] == after[name]} == set()
+    assert "epoch 2:" in after["course-0"]
+    assert page.inner_text("#shown") != wrong and "at epoch 2" in page.inner_text("#shown")
+    assert page.locator(".tile.wrong").count() > tiles
+    assert page.locator("#course-0 svg .mark-rule line").count() >= 2
+
+
+def test_the_other_model_is_shown_where_it_is_chosen(english: Opened) -> None:
+    page = english.page
+    page.select_option("#model", "cnn")
+    assert english.alt()["confusion"].startswith("cnn,")
+    assert page.locator(".classes[data-model=cnn]").is_visible()
+    assert page.locator(".classes[data-model=dense]").is_hidden()
+    page.select_option("#model", "dense")
+
+
+def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
+    page = english.page
+    set_epoch(page, 5)
+    page.evaluate("document.getElementById('plane').scrollIntoView()")
+    cells = page.locator("#map svg .mark-rect path")
+    first = cells.first.bounding_box()
+    page.mouse.click(first["x"] + 5, first["y"] + first["height"] / 2)
+    small, curve = page.inner_text("#point-said"), english.alt()["point"]
+    assert "Width 4, dropout" in small and "good fit" in small
+    page.select_option("#width", "256")
+    page.select_option("#dropout", "0")
+    assert page.inner_text("#point-said").startswith("Width 256, dropout 0: by heart")
+    assert english.alt()["point"] != curve
+    page.mouse.move(first["x"] + 5, first["y"] + first["height"] / 2)
+    page.mouse.down()
+    assert page.inner_text("#point-said") == small
+    last = cells.nth(11).bounding_box()
+    page.mouse.move(last["x"] + 5, last["y"] + last["height"] / 2)
+    page.mouse.up()
+    assert page.inner_text("#point-said").startswith("Width 256, dropout 0.8")
+
+
+def test_the_map_changes_its_colour(english: Opened) -> None:
+    page = english.page
+    page.check("#shade input[value=kind]")
+    page.wait_for_selector("#map svg text:has-text('too sure')", state="attached")
+    page.check("#shade input[value=gap]")
+
+
+def test_two_remedies_are_held_side_by_side(english: Opened) -> None:
+    english.page.select_option("#second", "half width")
+    assert english.alt()["compared"].startswith("baseline and half width over epochs")
+    assert "dropout 0.5 +2.00 (+1.00, +3.00)" in english.alt()["effect-val_accuracy"]
+
+
+def test_images_are_filtered_and_the_chosen_one_is_explained(english: Opened) -> None:
+    page = english.page
+    set_epoch(page, 5)
+    page.select_option("#shown-set", "wrong")
+    page.select_option("#true-class", "3")
+    names = page.locator(".tile").evaluate_all(
+        "all => all.map((e) => e.getAttribute('aria-label'))"
     )
-    button = page.locator(f"{SCORES} thead th").nth(3).get_by_role("button")
-    button.click()
-    assert column(page, SCORES, 4) == ["20", "3", "−1", "–", "–", "–"]
-    button.click()
-    assert column(page, SCORES, 4) == ["−1", "3", "20", "–", "–", "–"]
+    assert names and all(name.startswith("3, said ") and "seeds wrong: " in name for name in names)
+    page.select_option("#true-class", "")
+    page.select_option("#shown-set", "all")
+    page.locator(".tile[data-image='0']").click()
+    assert page.locator("#chosen canvas").count() == 1
+    assert "Grad-CAM" in page.inner_text("#chosen")
+    page.locator("#sure").fill("95")
+    assert page.locator(".tile").count() == 0
+    page.locator("#sure").fill("0")
 
 
-def test_the_keyboard_reaches_sorting_and_figures(opened: Any) -> None:
-    page = opened().page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
+def test_the_quiz_is_played_by_keyboard(english: Opened) -> None:
+    page = english.page
+    page.locator("#quiz-start").focus()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
-    page.locator(f"{SCORES} thead button").nth(2).focus()
-    page.keyboard.press("Enter")
-    assert page.locator(f"{SCORES} thead th").nth(2).get_attribute("aria-sort") == "descending"
-    page.locator("#curves .enlarge").first.focus()
-    page.keyboard.press("Enter")
-    assert page.locator("#lightbox").is_visible()
-    page.keyboard.press("Escape")
-    assert not page.locator("#lightbox").is_visible()
-    assert "enlarge" in page.evaluate("document.activeElement.className")
+    said = []
+    for number in range(10):
+        assert page.inner_text("#quiz-number") == f"Question {number + 1} of 10"
+        page.keyboard.press("3")
+        said.append(page.inner_text("#quiz-said"))
+        page.keyboard.press("Enter")
+    right = sum(text.startswith("Right.") for text in said)
+    assert 1 <= right < 10
+    assert said[-1].endswith(f"{right} of 10 right.")
+    assert page.inner_text("#quiz-number") == "Question 1 of 10"
 
 
-def test_figures_enlarge_and_close(opened: Any) -> None:
-    page = opened().page
-    figure = page.locator("#curves figure").first
-    small = figure.locator("img").bounding_box()["width"]
-    figure.locator("img").click()
-    large = page.locator("#lightbox img")
-    assert large.bounding_box()["width"] > small
-    assert large.get_attribute("alt") == figure.locator("img").get_attribute("alt")
-    page.get_by_role("button", name="Close").click()
-    assert not page.locator("#lightbox").is_visible()
+def test_the_print_is_short(english: Opened) -> None:
+    paper = english.page.pdf(format="A4")
+    sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", paper))
+    assert 2 <= sheets <= MOST_SHEETS
 
 
-def test_on_a_phone_the_enlarged_figure_can_be_moved_about(opened: Any) -> None:
-    page = opened(width=390).page
-    page.locator("#curves .enlarge").first.click()
-    stage = page.locator("#lightbox .stage")
-    assert stage.evaluate("(e) => e.scrollWidth > 1.5 * e.clientWidth")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_has_no_serious_fault_of_accessibility(
+    browser: Any, written: dict[str, Path], scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    one = Opened(browser, written["en"], 1280, color_scheme=scheme, bypass_csp=True)
+    one.page.locator("#quiz-start").click()
+    found = axe.Axe().run(one.page).response["violations"]
+    serious = [
+        (fault["id"], fault["nodes"][0]["html"][:120])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    one.context.close()
 
 
-def test_a_link_opens_what_is_folded_around_its_target(opened: Any) -> None:
-    page = opened().page
-    page.evaluate("document.querySelector('#curves details .folded').id = 'inside'")
-    assert not page.locator("#inside").is_visible()
-    page.evaluate("location.hash = 'inside'")
-    page.wait_for_function("document.querySelector('#curves details').open")
-
-
-def test_paper_shows_everything_and_no_controls(opened: Any) -> None:
-    page = opened().page
-    page.emulate_media(media="print")
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open])").count() == 0
-    assert page.locator("nav").is_hidden() and page.locator(".enlarge").first.is_hidden()
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert page.locator("details:not([open])").count() > 0
-
-
-def test_without_scripts_all_is_there_to_read(opened: Any) -> None:
-    page = opened(java_script_enabled=False).page
-    assert page.locator(".enlarge").first.is_hidden()
-    assert page.locator(f"{SCORES} tbody tr").count() == 6
-    page.locator("#curves summary").first.click()
-    assert page.locator("#curves details img").first.is_visible()
+def test_without_scripts_the_words_and_tables_are_there(
+    browser: Any, written: dict[str, Path]
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(written["en"].as_uri())
+    assert page.locator("h1").is_visible() and page.locator("noscript p").is_visible()
+    assert page.locator("#answers tbody tr").count() == 2
+    context.close()

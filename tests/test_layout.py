@@ -39,6 +39,7 @@ CORE = (
     "reliability",
     "gap_map",
     "images",
+    "page",
     "active_run",
     "logged",
     "keras_inputs",
@@ -82,6 +83,8 @@ ON_REQUEST = {
     "overfit_atlas.active_run": {"mlflow"},
     "overfit_atlas.clean_scores": {"keras"},
     "overfit_atlas.keras_inputs": {"keras"},
+    "overfit_atlas.page.gallery": {"PIL"},
+    "overfit_atlas.page.render": {"jinja2", "markupsafe", "vl_convert"},
     "overfit_atlas.readers.mlflow": {"mlflow"},
     "overfit_atlas.readers.tensorboard": {"tensorboard"},
 }

@@ -39,6 +39,7 @@ class PerImage:
         val_brier, probe_brier: squared probability error, 0..2, where it was kept.
         val_calibrated, probe_calibrated: loss after one temperature (`scoring.calibration`), for
             val cross-fitted, where it is known.
+        val_predicted, probe_predicted: the predicted class, where it was kept.
     """
 
     val_loss: NDArray[np.floating]
@@ -51,6 +52,8 @@ class PerImage:
     probe_brier: NDArray[np.floating] | None = None
     val_calibrated: NDArray[np.floating] | None = None
     probe_calibrated: NDArray[np.floating] | None = None
+    val_predicted: NDArray[np.unsignedinteger] | None = None
+    probe_predicted: NDArray[np.unsignedinteger] | None = None
 
     def head(self, num_epochs: int) -> "PerImage":
         """The same without the epochs after the first `num_epochs`."""

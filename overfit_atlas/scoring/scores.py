@@ -166,3 +166,24 @@ def half(values: ArrayLike) -> NDArray[np.float16]:
 def _picked(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.floating]:
     index = np.broadcast_to(labels, values.shape[:-1])[..., None]
     return np.take_along_axis(values, index, axis=-1)[..., 0]
+
+
+def areas(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
+    """The area under the ROC curve of each class against the rest, `(num_seeds, num_classes)`.
+
+    By ranks (Mann and Whitney 1947); NaN for a class that no image, or every image, belongs to.
+
+    Args:
+        probabilities: `(num_seeds, num_images, num_classes)`.
+        labels: `(num_images,)`.
+    """
+    from scipy import stats
+
+    values, given = np.asarray(probabilities), np.asarray(labels)
+    of_class = given[:, None] == np.arange(values.shape[-1])
+    inside, outside = of_class.sum(0), (~of_class).sum(0)
+    ranks = stats.rankdata(values, axis=1)
+    sums = (ranks * of_class).sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = (sums - inside * (inside + 1) / 2) / (inside * outside)
+    return found

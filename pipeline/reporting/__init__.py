@@ -1,4 +1,4 @@
-"""The page people read: what it says (`sections`), what it is made of (`blocks`), how it looks.
+"""From the results of a run to the page: `results` reads them, `report` hands them to the core.
 
-Start at `report.report`: results in, `Page` out; `page.render` turns that into one HTML text.
+The page itself, its charts and its words are `overfit_atlas.page`.
 """

@@ -1,50 +1,182 @@
 """The whole report: results in, page out."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from overfit_atlas.estimates import Json
+from overfit_atlas.page import answer, quiz
+from overfit_atlas.page.courses import course
+from overfit_atlas.page.document import Page, Table
+from overfit_atlas.page.effects import effects
+from overfit_atlas.page.gallery import Pictures, gallery
+from overfit_atlas.page.numbers import number, percent, with_span
+from overfit_atlas.page.plane import plane
+from overfit_atlas.scoring.scores import areas
+from overfit_atlas.words import table, text
 from pipeline.params import Params
-from pipeline.reporting import provenance
-from pipeline.reporting.blocks import Page
-from pipeline.reporting.context import Context
-from pipeline.reporting.results import Results
-from pipeline.reporting.sections import (
-    answer,
-    calibration,
-    classes,
-    curves,
-    data,
-    method,
-    mistakes,
-    overfit_map,
-    remedies,
-)
-
-SECTIONS = (
-    answer,
-    curves,
-    overfit_map,
-    classes,
-    mistakes,
-    remedies,
-    calibration,
-    data,
-    method,
-)
-"""In the order of the page: the answer first, how it was measured last."""
+from pipeline.reporting import more
+from pipeline.reporting.results import MAIN_COMPARISON, Results
 
 
 def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
     """The page of `results` in the language of `params`; `origin` is versions and commit."""
-    context = Context(results, params, origin)
-    say, manifest = context.words, results.manifest
-    counts = {split: sum(manifest.counts[split]) for split in ("train", "val", "test")}
+    language, val = params.report.language, results.prepared.val
+    fits = {name: results.fits(name) for name in results.models}
+    courses = [
+        course({**results.judged(name), "name": name}, fits[name], language, val.labels)
+        for name in results.models
+    ]
+    the_plane, remedies = _plane(results, params), _remedies(results, language)
+    tested = {name: dict(results.metrics[name].get("test", {})) for name in results.models}
     return Page(
-        language=context.language,
-        title=say("page.title"),
-        subject=say(
-            "page.subject", dataset=manifest.dataset, classes=manifest.num_classes, **counts
-        ),
-        headline=answer.headline(context),
-        sections=[module.section(context) for module in SECTIONS],
-        colophon=say("page.colophon", version=provenance.own_version()).replace("  ", " "),
+        language=language,
+        headline=headline(results, courses, language),
+        subject=_subject(results, language),
+        courses=courses,
+        advice=answer.advice(remedies, courses, language) or _usual(results, language),
+        scores=answer.side_by_side(courses, tested if any(tested.values()) else {}, language),
+        plane=the_plane,
+        remedies=remedies,
+        gallery=gallery(_pictures(results), fits),
+        classes=_classes(results, language),
+        quiz=quiz.questions(courses, the_plane, remedies, language),
+        more=more.folds(results, params, origin),
+        colophon=text("page.colophon", language),
     )
+
+
+def headline(results: Results, courses: list[Json], language: str) -> str:
+    """The verdicts and the model that validation chose, in one sentence."""
+    best = results.best
+    scores = results.metrics[best].get("test", {})
+    ends = scores.get("accuracy_interval") or ()
+    accuracy = with_span(scores.get("accuracy"), ends, percent, language)
+    verdicts = answer.verdict_sentence(courses, language)
+    if not scores or not verdicts:
+        return verdicts or text("page.only_best", language, model=best, accuracy=accuracy)
+    return text("page.headline", language, verdicts=verdicts, model=best, accuracy=accuracy)
+
+
+def _usual(results: Results, language: str) -> list[str]:
+    """What is usually tried first where a model overfits and no remedy was measured."""
+    overfit = [
+        found
+        for name in results.models
+        if (found := results.judged(name)).get("verdict") == "overfit"
+    ]
+    measured = MAIN_COMPARISON in results.compare
+    remedies = overfit[0].get("remedies", ()) if overfit and not measured else ()
+    return [str(one.get(language) or one.get("en")) for one in remedies][:3]
+
+
+def _subject(results: Results, language: str) -> str:
+    manifest = results.manifest
+    counts = {split: sum(manifest.counts[split]) for split in ("train", "val", "test")}
+    values = {"dataset": manifest.dataset, "classes": manifest.num_classes}
+    return text("page.subject", language, **values, **counts)
+
+
+def _plane(results: Results, params: Params) -> Json | None:
+    tune = results.tune
+    summary: Mapping[str, Any] = tune.get("summary") or {}
+    threshold = float(summary.get("threshold") or params.tune.threshold)
+    names = ("points", "map_curves", "frontier", "epochs")
+    tables = {name: tune[name] for name in names if name in tune}
+    return plane(tables, threshold, str(summary.get("model") or params.tune.model))
+
+
+def _remedies(results: Results, language: str) -> Json | None:
+    found = results.compare.get(MAIN_COMPARISON) or {}
+    if "effects" not in found:
+        return None
+    record = {**(found.get("summary") or {}), "variants": found.get("variants") or {}}
+    return effects(found["effects"], found.get("curves"), record, language)
+
+
+def _pictures(results: Results) -> Pictures:
+    """The validation images, with the filters that `results/images` gives them."""
+    val = results.prepared.val
+    maps = {}
+    for name in results.models:
+        arrays = results.arrays("gradcam", name) or {}
+        if "val_maps" in arrays:
+            maps[name] = arrays["val_rows"], arrays["val_maps"]
+    return Pictures(
+        images=np.asarray(val.images),
+        labels=np.asarray(val.labels),
+        class_names=results.manifest.class_names,
+        marks=_marks(results),
+        maps=maps,
+    )
+
+
+def _marks(results: Results) -> dict[str, list[int]]:
+    """Rows of val by filter: those whose id stands in the table of that name, with split val."""
+    place = {int(one): row for row, one in enumerate(results.prepared.val.ids)}
+    known = {
+        name: found
+        for name, found in results.tables.get("images", {}).items()
+        if f"page.mark.{name}" in table("en") and {"id", "split"} <= set(found)
+    }
+    rows = {
+        name: [place[int(one)] for one in found["id"][found["split"] == "val"] if int(one) in place]
+        for name, found in known.items()
+    }
+    return {name: of_name for name, of_name in rows.items() if of_name}
+
+
+def _classes(results: Results, language: str) -> dict[str, Table]:
+    """Of each model its classes, the weakest on test first."""
+    found = {name: _of_classes(results, name, language) for name in results.models}
+    return {name: made for name, made in found.items() if made is not None}
+
+
+def _of_classes(results: Results, model: str, language: str) -> Table | None:
+    scores = results.table("per_class", model)
+    if scores is None:
+        return None
+    held = scores[scores["split"] == "test"].sort_values(["f1", "class"])
+    probe = scores[scores["split"] == "probe"].set_index("class")["f1"]
+    auc, confused = _auc(results, model), _confused(results, model, language)
+    rows = [
+        [
+            str(row["class_name"]),
+            number(probe.get(row["class"])),
+            with_span(row["f1"], (row["f1_low"], row["f1_high"]), number, language),
+            number(auc.get(int(row["class"])), 3),
+            confused.get(str(row["class_name"]), ""),
+        ]
+        for row in held.to_dict("records")
+    ]
+    if not rows:
+        return None
+    columns = ("class", "f1_probe", "f1_test", "auc", "confused")
+    values = {"seeds": int(held["num_seeds"].max()), "images": f"{int(held['support'].sum()):,}"}
+    heads = [text(f"page.images.class.{name}", language) for name in columns]
+    caption = text("page.images.class.caption", language, model=model, **values)
+    return Table(caption, heads, rows)
+
+
+def _auc(results: Results, model: str) -> dict[int, float]:
+    """By class, one against the rest on test, mean over seeds."""
+    arrays = results.arrays("predictions", model) or {}
+    if "test_probabilities" not in arrays:
+        return {}
+    found: NDArray[np.float64] = areas(arrays["test_probabilities"], arrays["test_labels"])
+    return {label: float(one) for label, one in enumerate(found.mean(0))}
+
+
+def _confused(results: Results, model: str, language: str) -> dict[str, str]:
+    """By class, what it is taken for most often on test, with its share."""
+    pairs = results.table("confused_pairs", model)
+    if pairs is None or "true_name" not in pairs:
+        return {}
+    pairs = pairs[pairs["split"] == "test"] if "split" in pairs else pairs
+    first = pairs.sort_values("rate", ascending=False).drop_duplicates("true_name")
+    return {
+        str(row["true_name"]): f"{row['predicted_name']} ({percent(row['rate'], 0)})"
+        for row in first.to_dict("records")
+    }

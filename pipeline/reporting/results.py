@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overfit_atlas.errors import AtlasError
+from overfit_atlas.scoring.fits import Fit, PerImage, from_table
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.params import Models
@@ -32,9 +33,10 @@ class Results:
     """All there is to report; `read` makes it.
 
     metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
-    ("per_class", "confusions", ...) and model. curves: by model. tune: tables and records of the
-    map, by file name. compare: the same by comparison. paths: predictions and Grad-CAM, by kind
-    and model, and per_image: scores of single images, a file a seed; read when they are asked for.
+    ("per_class", ...) and model; of kind "images", single images by filter. curves: by model.
+    tune: tables and records of the map, by file name. compare: the same by comparison. paths:
+    predictions and Grad-CAM, by kind and model, and per_image: scores of single images, a file a
+    seed; read when they are asked for.
     """
 
     prepared: Prepared
@@ -84,9 +86,18 @@ class Results:
         path = self.paths.get(kind, {}).get(model)
         return None if path is None else _arrays(path)
 
-    def fits(self, model: str) -> list[Arrays]:
-        """The scores of single images over epochs, one a seed; empty where they were not kept."""
-        return [_arrays(path) for path in self.per_image.get(model, ())]
+    def judged(self, model: str) -> Mapping[str, Any]:
+        """The record of a model's judgement; one that says nothing where it was not judged."""
+        return self.diagnosis.get(model) or {"verdict": "undetermined"}
+
+    def fits(self, model: str) -> list[Fit]:
+        """One fit a seed with its per-image scores; none for a model without epochs."""
+        table = self.table("curves", model)
+        if table is None or table["epoch"].nunique() < 2:
+            return []
+        arrays = {int(path.name.split(".")[0][5:]): path for path in self.per_image.get(model, ())}
+        kept = {seed: _per_image_of(path) for seed, path in arrays.items()}
+        return from_table(table, {seed: one for seed, one in kept.items() if one is not None})
 
 
 def read(
@@ -105,7 +116,7 @@ def read(
     metrics = _json(results / "metrics.json")
     if not metrics:
         raise ResultsError(f"{results / 'metrics.json'}: not found. Run `dvc repro evaluate`.")
-    kinds = ("curves", "per_class", "confusions", "confused_pairs", "calibration")
+    kinds = ("curves", "per_class", "confused_pairs", "images")
     return Results(
         prepared=prepared.read(data),
         metrics=metrics,
@@ -120,6 +131,15 @@ def read(
         },
         per_image={} if models is None else _per_image(models),
     )
+
+
+def _per_image_of(path: Path) -> PerImage | None:
+    """The scores of single images of one fit; None for a file that lacks those that must be."""
+    arrays = _arrays(path)
+    try:
+        return PerImage(**arrays)
+    except TypeError:
+        return None
 
 
 def _per_image(models: Path) -> dict[str, list[Path]]:

@@ -7,6 +7,7 @@ import argparse
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipeline.stages import cli
 from pipeline.tracking import told
 
 NUM_EXAMPLES = 12
+NUM_EXPLAINED = 80  # val images of which the page can show where the model looked
 
 Splits = dict[str, Predictions]
 
@@ -216,7 +218,7 @@ def _explain(
         folder.mkdir()
         for name, model in models.items():
             earlier = arguments.results / "gradcam" / f"{name}.npz"
-            key = f"{keys[name]} {model.held_out}"
+            key = f"{keys[name]} {model.held_out} and val"
             if _same_key(earlier, key):
                 shutil.copy(earlier, folder)
                 continue
@@ -257,6 +259,7 @@ def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, 
     }
     sure = held_out.probabilities[seed][chosen]
     rows = np.arange(len(labels))
+    maps |= _val_maps(keras_model, data, model.splits["val"], seed, layer.name)
     return maps | {
         "images": images,
         "labels": labels,
@@ -265,6 +268,16 @@ def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, 
         "p_predicted": sure[rows, predicted],
         "layer": np.array(str(layer)),
     }
+
+
+def _val_maps(
+    keras_model: Any, data: Prepared, val: Predictions, seed: int, layer: str
+) -> dict[str, np.ndarray]:
+    """Rows of val worth a look, and the maps of their predicted classes, 0..255, as coarse."""
+    rows = np.sort(evaluation.shown_examples(val, seed, NUM_EXPLAINED))
+    images = np.asarray(data.val.images[rows])
+    maps = explain.grad_cam(keras_model, images, val.predicted[seed][rows], layer)
+    return {"val_rows": rows, "val_maps": np.round(255 * maps).astype(np.uint8)}
 
 
 def _log(

@@ -3,21 +3,22 @@
 import argparse
 from pathlib import Path
 
+from overfit_atlas.page import render
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.files import replacing
-from pipeline.reporting import page, provenance, report, results
+from pipeline.reporting import provenance, report, results
 from pipeline.stages import cli
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read what the other stages wrote, draw the figures, write index.html, log it."""
+    """Read what the other stages wrote, write index.html, log it."""
     params = parameters.load(arguments.params)
     found = results.read(arguments.results, arguments.data, arguments.models, arguments.comparisons)
     dataset = found.manifest.dataset
     with tracking.stage_run(params, "report", dataset, ("report",), last=True) as run:
         run.log_dataset(found.manifest)
-        text = page.render(report.report(found, params, provenance.origin()))
+        text = render.html(report.report(found, params, provenance.origin()))
         with replacing(arguments.out) as folder:
             folder.mkdir()
             (folder / "index.html").write_text(text, encoding="utf-8")

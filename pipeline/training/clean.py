@@ -29,6 +29,7 @@ def clean(logits: np.ndarray, split: Split) -> tuple[Row, PerImage]:
     }
     small = {"loss": loss, "confidence": confidence, "brier": brier}
     per_image = {name: scores.half(values) for name, values in small.items()}
+    per_image["predicted"] = predicted.astype(np.min_scalar_type(logits.shape[1] - 1))
     return row, per_image | {"correct": correct, "probabilities": probabilities}
 
 

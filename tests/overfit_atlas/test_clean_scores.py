@@ -78,6 +78,14 @@ def test_the_scores_are_those_of_the_weights_after_the_epoch(dropped):
     probabilities = model.predict(X_VAL, verbose=0)
     losses = -np.log(probabilities[np.arange(400), Y_VAL])
     assert clean.fit.per_image.val_loss[-1] == pytest.approx(losses, rel=2e-3, abs=1e-3)
+    assert (clean.fit.per_image.val_predicted[-1] == probabilities.argmax(-1)).all()
+
+
+def test_the_page_of_a_fit_is_saved(dropped, tmp_path):
+    dropped[1].save_page(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '"mistakes":[[[' in page  # the classes said at each epoch, as the slider shows them
+    assert '"gallery":null' in page  # what this net takes is no image
 
 
 def test_the_probe_is_as_large_and_as_mixed_as_validation():

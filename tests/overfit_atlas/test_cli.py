@@ -74,6 +74,13 @@ def test_a_wrong_command_line_has_a_status_of_its_own(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
+def test_the_page_of_a_log_is_written(log, tmp_path, capsys):
+    out = tmp_path / "new" / "page.html"
+    assert cli.main(["page", str(log), "--out", str(out), "--language", "ja"]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert "過学習している</h1>" in out.read_text(encoding="utf-8")
+
+
 def test_formats_are_listed(capsys):
     assert cli.main(["formats"]) == 0
     assert "keras" in capsys.readouterr().out.lower()

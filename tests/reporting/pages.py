@@ -1,20 +1,13 @@
-"""Whole pages from made-up results. Figures are laid out but not painted: each is a blank sheet of
-its own size, which is all that the page around it depends on."""
+"""Whole pages from made-up results."""
 
-import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from matplotlib.figure import Figure
-from PIL import Image
-
+from overfit_atlas.page import render
 from pipeline import params
 from pipeline.data import prepared
-from pipeline.plots import style
-from pipeline.reporting import page, report, results
+from pipeline.reporting import report, results
 from pipeline.reporting.results import Results
 from tests.reporting import studies, synthetic
 
@@ -31,31 +24,14 @@ def html(language: str, data: Path, folder: Path) -> str:
 
 
 def everything(data: Path, folder: Path) -> Results:
-    """Results of two models, a map, a search and two comparisons."""
+    """Results of two models, a map and a comparison."""
     if not (folder / "metrics.json").exists():
         synthetic.write(folder, prepared.read(data), MODELS)
         studies.write_tune(folder / "tune")
         studies.write_compare(folder / "compare" / "remedies")
-        studies.write_compare(folder / "compare" / "units", "How many units?")
-    return results.read(folder, data, folder / "models", ("remedies", "units"))
+    return results.read(folder, data, folder / "models")
 
 
 def rendered(found: Results, origin: Mapping[str, str], **asked: Any) -> str:
     """The page of `found`, with `asked` as parameters of the report."""
-    with unpainted():
-        return page.render(report.report(found, params.parse({"report": asked}), origin))
-
-
-@contextmanager
-def unpainted() -> Iterator[None]:
-    """No figure is painted meanwhile: pictures are blank."""
-    paint = mock.patch.object(Figure, "draw_without_rendering", lambda figure: None)
-    with paint, mock.patch.object(style, "png", blank):
-        yield
-
-
-def blank(figure: Figure, dpi: float = 144) -> bytes:
-    width, height = (round(dpi * inches) for inches in figure.get_size_inches())
-    buffer = io.BytesIO()
-    Image.new("1", (width, height), 1).save(buffer, "png")
-    return buffer.getvalue()
+    return render.html(report.report(found, params.parse({"report": asked}), origin))

@@ -30,27 +30,41 @@ def write_tune(folder: Path) -> None:
     fits = scored(fits).assign(epochs=40, train_fraction=1.0, label_noise=0.0)
     fits["gap_loss"] += rng.normal(0, 0.01, len(fits))
     fits["onset_epoch"] = (30 - 40 * fits["gap_loss"]).round().where(fits["gap_loss"] > 0.1)
-    surface = pd.DataFrame(itertools.product(LADDER, np.linspace(0, 0.8, 9), [0]), columns=POINT)
-    surface = scored(surface.drop(columns="seed"))
-    surface["gap_loss_low"], surface["gap_loss_high"] = (
-        surface["gap_loss"] + d for d in (-0.02, 0.02)
-    )
-    surface["underfit"] = surface["probe_accuracy"] < 0.65
-    below = surface[surface["gap_loss"] < 0.1].groupby("width", as_index=False)["dropout"].min()
-    frontier = below.assign(
-        dropout_low=below["dropout"] - 0.05,
-        dropout_high=below["dropout"] + 0.05,
-        need=np.where(below["dropout"] > 0, "some", "none"),
-        examined=below["width"].isin(WIDTHS),
-        underfit=below["width"] < 8,
-    )
+    frontier = pd.DataFrame({"width": LADDER, "dropout": np.linspace(0, 0.6, len(LADDER))})
+    frontier["dropout_low"] = (frontier["dropout"] - 0.05).clip(0)
+    frontier["dropout_high"] = frontier["dropout"] + 0.05
+    frontier["need"] = np.where(frontier["dropout"] > 0, "some", "none")
     folder.mkdir(parents=True)
-    named = {"map": fits, "surface": surface, "frontier": frontier, "search": _search()}
+    points, courses = _points(fits), _map_curves(fits)
+    named = {"points": points, "map_curves": courses, "frontier": frontier}
     for name, table in named.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     start = {"reach": "from a width", "width": 9.2, "low": 8.1, "high": 10.4}
     one = {"overfits_from": start, "leave_one_out": {"error": 0.021, "agreement": 0.95}}
     (folder / "summary.json").write_text(json.dumps({"slices": [one]}))
+
+
+def _points(fits: pd.DataFrame) -> pd.DataFrame:
+    """The means of the seeds, and a verdict by them."""
+    means = fits.groupby(["width", "dropout", "epochs"], as_index=False)[["gap_loss"]].mean()
+    wide = means["gap_loss"] > 0.3
+    said = {
+        "verdict": np.where(wide, "overfit", "good fit"),
+        "kind": np.where(wide, "by heart", ""),
+    }
+    return means.assign(**said, num_seeds=SEEDS, onset=np.where(wide, "confirmed", "none"))
+
+
+def _map_curves(fits: pd.DataFrame) -> pd.DataFrame:
+    """Curves that part, by five epochs, to the gap of each fit."""
+    rows = []
+    for fit in fits.to_dict("records"):
+        for epoch in range(1, 6):
+            gap = fit["gap_loss"] * epoch / 5
+            for split, loss in (("probe", 1 / epoch), ("val", 1 / epoch + gap)):
+                at = {name: fit[name] for name in POINT}
+                rows.append({**at, "epoch": epoch, "split": split, "loss": loss, "accuracy": 0.8})
+    return pd.DataFrame(rows)
 
 
 def scored(at: pd.DataFrame) -> pd.DataFrame:
@@ -62,24 +76,6 @@ def scored(at: pd.DataFrame) -> pd.DataFrame:
         probe_accuracy=0.6 + 0.05 * size,
         val_loss=1 - 0.1 * size + gap,
         val_accuracy=0.6 + 0.03 * size,
-    )
-
-
-def _search() -> pd.DataFrame:
-    rng = np.random.default_rng(1)
-    num = 8
-    return pd.DataFrame(
-        {
-            "order": range(num),
-            "state": "complete",
-            "width": rng.choice(WIDTHS, num),
-            "dropout": rng.uniform(0, 0.8, num),
-            "learning_rate": 10.0 ** rng.uniform(-4, -2, num),
-            "val_loss": rng.uniform(0.5, 0.9, num),
-            "val_accuracy": rng.uniform(0.7, 0.9, num),
-            "gap_loss": rng.uniform(0, 0.4, num),
-            "verdict": "good fit",
-        }
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from overfit_atlas.page import render
 from pipeline import tracking
-from pipeline.reporting import page
 from pipeline.reporting.results import ResultsError
 from pipeline.stages import report
 
@@ -75,7 +75,7 @@ def test_a_failure_leaves_the_page_that_was_there(
     def fails(_: Any) -> str:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(page, "render", fails)
+    monkeypatch.setattr(render, "html", fails)
     with pytest.raises(RuntimeError, match="disk full"):
         report.main(report.arguments().parse_args(asked))
     assert (tmp_path / "report" / "index.html").read_text() == "before"

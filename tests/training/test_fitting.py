@@ -47,6 +47,12 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_images(whole):
     assert means == pytest.approx(whole.history.series("val", "loss"), rel=1e-3)
 
 
+def test_the_class_said_is_kept_of_every_image_and_epoch(whole, digits):
+    kept = whole.history.per_image
+    assert kept.val_predicted.dtype == np.uint8
+    assert ((kept.val_predicted == digits.val.labels) == kept.val_correct).all()
+
+
 def test_it_learns(whole):
     losses = whole.history.series("probe", "loss")
     assert losses[-1] < losses[0] < 4

@@ -87,3 +87,15 @@ def test_softmax_keeps_the_precision_it_is_given():
     found = scores.softmax(np.array([[1000.0, 0.0]], np.float32))
     assert found.dtype == np.float32
     assert found.tolist() == [[1.0, 0.0]]
+
+
+def test_areas_are_those_of_scikit_learn_for_each_class_and_seed():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(3), (2, 40)).round(1)  # with ties
+    labels = rng.integers(0, 2, 40)
+    found = scores.areas(shares, labels)
+    expected = [[roc_auc_score(labels == k, one[:, k]) for k in (0, 1)] for one in shares]
+    assert found[:, :2] == pytest.approx(np.array(expected))
+    assert np.isnan(found[:, 2]).all()  # a class that no image belongs to

@@ -1,0 +1,112 @@
+"""The answer in one sentence, the advice, and the models side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from overfit_atlas.estimates import Json
+from overfit_atlas.page import numbers
+from overfit_atlas.page.document import Table
+from overfit_atlas.words import text
+
+WORST_FIRST = ("data", "overfit", "underfit", "good_fit", "undetermined")
+SCORES = ("accuracy", "loss", "macro_f1")
+
+
+def verdict_sentence(courses: Sequence[Json], language: str) -> str:
+    """Which models overfit, which not: one clause a verdict; empty without a judged training."""
+    clauses = []
+    for verdict in WORST_FIRST:
+        names = [
+            str(one["name"])
+            for one in courses
+            if str(one["verdict"]).replace(" ", "_") == verdict and one["epochs"]
+        ]
+        if names:
+            key = f"page.these_{verdict}" if len(names) > 1 else f"page.this_{verdict}"
+            clauses.append(text(key, language, models=numbers.listed(names, language)))
+    said = clauses[0] if clauses else ""
+    for clause in clauses[1:]:
+        said = text("page.semicolon", language, first=said, last=clause)
+    return said
+
+
+def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> list[str]:
+    """What this run measured to help; where nothing was measured, what is usually tried first."""
+    if not any(one["verdict"] == "overfit" for one in courses):
+        return []
+    if remedies is None:
+        return []
+    said = []
+    for moment in ("best", "last"):
+        for kind in ("cures", "improves"):
+            names = [
+                name
+                for name in remedies["order"]
+                if any(
+                    (row["name"], row["at"], row["kind"]) == (name, moment, kind)
+                    for row in remedies["rows"]
+                )
+            ]
+            if names:
+                listed = numbers.listed(names, language)
+                key = f"page.{kind}_{moment}"
+                said.append(text(key, language, names=listed, model=remedies["model"]))
+    return said or [text("page.nothing_helps", language, model=remedies["model"])]
+
+
+def side_by_side(
+    courses: Sequence[Json], metrics: Mapping[str, Mapping[str, Any]], language: str
+) -> Table:
+    """One row a model: verdict with its probability, gap, onset, and scores on test where known.
+
+    Args:
+        metrics: by model, the scores of test with their intervals; empty where test was not read.
+    """
+    scored = [name for name in SCORES if any(name in one for one in metrics.values())]
+    columns = ["model", "verdict", "gap", "onset", *(f"test_{name}" for name in scored)]
+    rows = [
+        [
+            str(one["name"]),
+            _verdict(one, language),
+            _span(one["gap"], language),
+            onset(one["onset"], language),
+            *(_score(metrics.get(one["name"], {}), name, language) for name in scored),
+        ]
+        for one in courses
+    ]
+    heads = [text(f"page.column.{name}", language) for name in columns]
+    seeds = max((int(one["num_seeds"] or 1) for one in courses), default=1)
+    images = max((int(one["num_images"] or 0) for one in courses), default=0)
+    counted = {"seeds": seeds, "images": f"{images:,}"}
+    key = "page.scores_note_test" if scored else "page.scores_note"
+    tested = max((int(one.get("num_images") or 0) for one in metrics.values()), default=0)
+    return Table(text(key, language, **counted, tested=f"{tested:,}"), heads, rows)
+
+
+def _verdict(one: Json, language: str) -> str:
+    if not numbers.known(one["probability"]):
+        return str(one["title"])
+    return f"{one['title']} ({numbers.percent(one['probability'], 0)})"
+
+
+def _span(found: Any, language: str) -> str:
+    one = found or {}
+    ends = one.get("low"), one.get("high")
+    return numbers.with_span(one.get("value"), ends, numbers.signed, language)
+
+
+def _score(scores: Mapping[str, Any], name: str, language: str) -> str:
+    form = numbers.percent if name == "accuracy" else numbers.number
+    ends = scores.get(f"{name}_interval") or ()
+    return numbers.with_span(scores.get(name), ends, form, language)
+
+
+def onset(found: Any, language: str) -> str:
+    """The onset of overfitting with its interval, or why there is none."""
+    if not found:
+        return numbers.NONE
+    if found.get("epoch") is None:
+        return text(f"page.onset_{found.get('status', 'none')}", language)
+    ends = found.get("low"), found.get("high")
+    span = numbers.with_span(found["epoch"], ends, numbers.whole, language)
+    return text("page.onset_epoch", language, epoch=span)

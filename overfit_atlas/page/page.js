@@ -1,0 +1,615 @@
+"use strict";
+// Moves the charts: one state, and every view is fed from it. Nothing is asked of anybody.
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const trained = data.courses.filter((one) => one.epochs.length);
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const state = { epoch: 1, metric: "loss", shade: "gap", model: 0, point: 0, pair: [], image: null };
+
+const say = (key, values = {}) =>
+  data.words[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "–");
+const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.replace(/^[-+]/, ""));
+const known = (x) => x !== null && x !== undefined;
+const nats = (x) => (known(x) ? minus(x.toFixed(2)) : "–");
+const signed = (x) => (known(x) ? minus((x > 0 ? "+" : "") + x.toFixed(2)) : "–");
+const percent = (x, digits = 1) => (known(x) ? (100 * x).toFixed(digits) + "%" : "–");
+const score = (x) => (state.metric === "accuracy" ? percent(x) : nats(x));
+const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+const theme = () => (dark.matches && !window.matchMedia("print").matches ? "dark" : "light");
+const colour = (place) => data.colours[theme()][place % data.colours.light.length];
+const colourOf = (name) => colour(data.courses.findIndex((one) => one.name === name));
+/** Where `epoch` stands among a model's own epochs; its last where it stopped earlier. */
+const placeOf = (epochs, epoch) => {
+  let place = 0;
+  while (place + 1 < epochs.length && epochs[place + 1] <= epoch) place += 1;
+  return place;
+};
+
+// --- charts: name of the specification and what it is fed, by the id of its element
+const charts = new Map();
+
+function chart(id, name, feed) {
+  if ($(id)) charts.set(id, { name, feed, view: null, busy: null });
+}
+
+async function draw(id) {
+  const one = charts.get(id);
+  const fed = one.feed();
+  if (!fed) return;
+  const spec = structuredClone(data.charts[typeof one.name === "function" ? one.name() : one.name]);
+  spec.datasets = fed.data;
+  for (const param of spec.params ?? []) if (param.name in fed.signals) param.value = fed.signals[param.name];
+  if (fed.height) spec.height = fed.height;
+  const made = await window.vegaEmbed($(id), spec, { actions: false, renderer: "svg", ast: true, config: data.themes[theme()], logLevel: 1 });
+  one.view = made.view;
+  describe(id, fed);
+  if (one.ready) one.ready(made.view);
+  if (one.stale) await refresh(id);
+  one.stale = false;
+}
+
+function redraw(id) {
+  const one = charts.get(id);
+  if (!one) return Promise.resolve();
+  one.busy = (one.busy ?? Promise.resolve()).then(() => {
+    one.view?.finalize();
+    one.view = null;
+    return draw(id);
+  });
+  return one.busy;
+}
+
+async function refresh(id) {
+  const one = charts.get(id);
+  if (!one?.view) {
+    if (one) one.stale = true; // it is being drawn from what was so before
+    return;
+  }
+  const fed = one.feed();
+  if (!fed) return;
+  for (const [name, value] of Object.entries(fed.signals ?? {})) one.view.signal(name, value);
+  for (const [name, rows] of Object.entries(fed.data)) one.view.data(name, structuredClone(rows));
+  describe(id, fed);
+  await one.view.runAsync();
+}
+
+function describe(id, fed) {
+  $(id).setAttribute("role", "img");
+  $(id).setAttribute("aria-label", fed.alt);
+  $(id).querySelector("svg")?.setAttribute("aria-hidden", "true");
+}
+
+// --- curves: what the chart "curves" needs for one or more series
+function lines(id, all, { moment, onset, ends, last, floor = 0, top }) {
+  const rows = [], range = [];
+  for (const { epochs, probe, val, low, high, colour, name } of all) {
+    for (const [split, values] of [["probe", probe], ["val", val]]) {
+      epochs.forEach((epoch, i) => {
+        if (known(values[i])) rows.push({ epoch, value: values[i], split, series: `${name} ${split}`, colour });
+      });
+    }
+    if (low) epochs.forEach((epoch, i) => known(low[i]) && range.push({ epoch, low: low[i], high: high[i], colour }));
+  }
+  const width = Math.max($(id).clientWidth - 40, 160);
+  const beside = Math.min(8 + 7 * Math.max(0, ...ends.flatMap((end) => end.text.split("\n").map(lengthOf))), 0.5 * width);
+  const signals = { reach: 1 + ((last - 1) * width) / (width - beside), last, floor, top };
+  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: moment ?? [] } };
+}
+
+/** How long a text is, in letters; those of Japanese are twice as wide. */
+const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (letter > "\u2e80" ? 1.8 : 1), 0);
+
+/** Labels at the lines' ends, moved apart until none lies on another or on the axis. */
+function apart(ends, floor, span) {
+  const line = 0.066 * span;
+  const below = (one) => (one.text.split("\n").length - 1) * line; // a text hangs from its first line
+  const sorted = ends.map((one) => ({ ...one, value: one.value + below(one) / 2 })).sort((a, b) => a.value - b.value);
+  for (const one of sorted) one.value = Math.min(one.value, floor + span - line / 2);
+  if (sorted.length) sorted[0].value = Math.max(sorted[0].value, floor + line / 2 + below(sorted[0]));
+  for (let i = 1; i < sorted.length; i += 1) {
+    sorted[i].value = Math.max(sorted[i].value, sorted[i - 1].value + line + below(sorted[i]));
+  }
+  return sorted;
+}
+
+const folded = (title) => title.split(/, |（|: /).map((part) => part.replace("）", "")).join("\n");
+const limit = (all) => {
+  const values = all.flatMap((one) => [...one.val, ...one.probe].filter(known));
+  const settled = all.flatMap((one) => [...one.val.slice(2), ...one.probe.slice(2)].filter(known));
+  return Math.min(Math.max(...values), 1.6 * Math.max(...(settled.length ? settled : values))) * 1.04;
+};
+const least = (all) => Math.min(...all.flatMap((one) => [...one.val, ...one.probe].filter(known)));
+const bounds = (all, accuracy) => (accuracy ? { floor: Math.max(0, least(all) - 0.03), top: 1 } : { floor: 0, top: limit(all) });
+
+function momentOf(one, place) {
+  const [probe, val] = [one.probe[place], one.val[place]];
+  return known(probe) && known(val) ? [{ epoch: one.epochs[place], probe, val, middle: (probe + val) / 2, gap: one.gapSaid ?? "" }] : [];
+}
+
+function onsetOf(onset) {
+  return onset ? [{ best: onset.best_epoch, low: onset.low, high: onset.high, confirmed: onset.status === "confirmed" }] : [];
+}
+
+function onsetSaid(onset) {
+  if (!onset) return say("js.no_onset");
+  if (onset.status === "confirmed") return say("js.onset", { epoch: onset.best_epoch, low: onset.low, high: onset.high });
+  return say(onset.status === "censored" ? "js.censored" : "js.no_onset");
+}
+
+function feedCourse(index) {
+  return () => {
+    const course = trained[index];
+    const curves = (one) => ({ ...one.curves[state.metric], epochs: one.epochs, name: one.name, colour: colourOf(one.name) });
+    const one = curves(course);
+    const place = placeOf(course.epochs, state.epoch);
+    const end = one.val.findLastIndex(known);
+    if (end < 0) return { signals: {}, data: { rows: [], range: [], onset: [], ends: [], moment: [] }, alt: course.name };
+    const gap = known(one.probe[place]) ? (one.val[place] - one.probe[place]) * (state.metric === "accuracy" ? -1 : 1) : null;
+    const all = trained.map(curves).filter((x) => x.val.some(known));
+    const ends = [
+      { epoch: course.epochs[end], value: one.val[end], text: `${say("js.val")}:\n${folded(course.title)}` },
+      { epoch: course.epochs[end], value: one.probe[end], text: folded(say(`js.${course.fitted}`)) },
+    ].filter((x) => known(x.value));
+    const said = state.metric === "accuracy" ? percent(gap) : signed(gap);
+    one.gapSaid = say("js.gap", { gap: said });
+    const fed = lines(`course-${index}`, [one], {
+      moment: momentOf(one, place), onset: state.metric === "loss" ? onsetOf(course.onset) : [],
+      ends, last: course.epochs.at(-1), ...bounds(all, state.metric === "accuracy"),
+    });
+    const values = { model: course.name, epoch: course.epochs[place], probe: score(one.probe[place]), val: score(one.val[place]) };
+    fed.alt = say("js.course_alt", { ...values, gap: said, onset: onsetSaid(course.onset), title: course.title });
+    return fed;
+  };
+}
+
+// --- what is confused, and how sure it is
+const SHOWN_CLASSES = 20;
+function classNames(course) {
+  return data.gallery?.classes ?? course.totals.map((_, i) => String(i));
+}
+
+function feedConfusion() {
+  const course = trained[state.model];
+  if (!course.mistakes) return null;
+  const names = classNames(course);
+  const place = Math.min(placeOf(course.epochs, state.epoch), course.mistakes.length - 1);
+  const cells = course.mistakes[place];
+  const shown = shownClasses(course);
+  const right = course.right[place];
+  const times = new Map(cells.map(([t, p, n]) => [`${t},${p}`, n]));
+  const rows = [];
+  for (const t of shown) for (const p of shown) {
+    const total = course.totals[t] || 1;
+    const share = t === p ? right[t] / total : (times.get(`${t},${p}`) ?? 0) / total;
+    const label = share >= 0.015 ? String(Math.round(100 * share)) : "";
+    rows.push({ true: names[t], predicted: names[p], share, right: t === p, label });
+  }
+  $("confusion-part").textContent = shown.length < names.length ? say("js.confusion_part", { shown: shown.length, total: names.length }) : "";
+  const all = course.totals.reduce((a, b) => a + b, 0);
+  const values = { model: course.name, epoch: course.epochs[place], right: percent(right.reduce((a, b) => a + b, 0) / all) };
+  const most = cells[0];
+  const alt = most
+    ? say("js.confusion_alt", { ...values, true: names[most[0]], said: names[most[1]], times: most[2] })
+    : say("js.confusion_alt_none", values);
+  return { signals: {}, data: { rows }, alt };
+}
+
+function shownClasses(course) {
+  const names = classNames(course).map((_, i) => i);
+  if (names.length <= SHOWN_CLASSES) return names;
+  const counts = names.map(() => 0);
+  for (const [t, p, n] of course.mistakes.at(-1)) { counts[t] += n; counts[p] += n; }
+  return names.sort((a, b) => counts[b] - counts[a]).slice(0, SHOWN_CLASSES).sort((a, b) => a - b);
+}
+
+function feedCalibration() {
+  const course = trained[state.model];
+  if (!course.calibration) return null;
+  const place = Math.min(placeOf(course.epochs, state.epoch), course.calibration.length - 1);
+  const rows = course.calibration[place].map(([claimed, right]) => ({ claimed, right }));
+  const mean = (name) => rows.reduce((sum, row) => sum + row[name], 0) / rows.length;
+  const values = { model: course.name, epoch: course.epochs[place] };
+  const alt = say("js.calibration_alt", { ...values, claimed: percent(mean("claimed")), right: percent(mean("right")) });
+  return { signals: {}, data: { rows }, alt };
+}
+
+// --- the map
+function pointNow(point) {
+  const place = point.epochs ? placeOf(point.epochs, state.epoch) : -1;
+  const atEnd = place < 0 || place === point.epochs.length - 1;
+  const judged = point.judged?.findLast(([epoch]) => epoch <= (point.epochs?.[place] ?? state.epoch));
+  const [verdict, kind] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind];
+  const gap = atEnd && known(point.gap_loss) ? point.gap_loss : point.gap?.[place];
+  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, onset: point.onset_epoch };
+}
+
+const KINDS = ["good fit", "underfit", "too sure", "wrong more often", "by heart"];
+function kindSaid({ verdict, kind }) {
+  const name = verdict === "overfit" ? kind : verdict;
+  return data.words[`kind.${(KINDS.includes(name) ? name : "other").replaceAll(" ", "_")}`];
+}
+
+function feedPlane() {
+  const { points, frontier, threshold } = data.plane;
+  const rows = points.map((point, index) => {
+    const now = pointNow(point);
+    const [x, x2, y, y2] = point.cell;
+    return { index, x, x2, y, y2, gap: now.gap ?? null, val_loss: now.val_loss ?? null, onset: now.onset ?? null, kind: kindSaid(now) };
+  });
+  const ends = (name) => points.flatMap((point) => point.cell.slice(...name));
+  const [xs, ys] = [ends([0, 2]), ends([2, 4])];
+  const signals = { left: Math.min(...xs), right: Math.max(...xs), bottom: Math.min(...ys), ceiling: Math.max(...ys), threshold };
+  const chosen = points[state.point];
+  const above = rows.filter((row) => row.gap > threshold).length;
+  const values = { epoch: state.epoch, threshold, above, total: rows.length, width: chosen.width, dropout: chosen.dropout };
+  return { signals, data: { points: rows, chosen: [rows[state.point]], frontier }, alt: say("js.plane_alt", values) };
+}
+
+function feedPoint() {
+  const point = data.plane.points[state.point];
+  const now = pointNow(point);
+  const at = { width: point.width, dropout: point.dropout };
+  const title = kindSaid(now) + " (" + (now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: point.epochs[now.place] })) + ")";
+  const onset = point.onset === "confirmed" && known(point.onset_epoch)
+    ? say("js.onset_at", { epoch: point.onset_epoch }) : say(point.onset === "censored" ? "js.onset_censored" : "js.onset_none");
+  $("point-said").textContent = `${say("js.point", { ...at, title })}; ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;
+  if (!point.val) return null;
+  const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
+  const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);
+  const top = Math.max(limits[Math.floor(limits.length / 2)], limit([one]));
+  const last = point.epochs.at(-1);
+  const ends = [
+    { epoch: last, value: one.val.at(-1), text: say("js.val") },
+    { epoch: last, value: one.probe.at(-1), text: say("js.probe") },
+  ];
+  const confirmed = point.onset === "confirmed" && known(point.onset_epoch);
+  const marks = confirmed ? [{ best: point.onset_epoch, low: point.onset_epoch, high: point.onset_epoch, confirmed }] : [];
+  const fed = lines("point", [one], { moment: momentOf(one, now.place), onset: marks, ends, last, floor: 0, top });
+  const said = { ...at, epoch: point.epochs[now.place], probe: nats(one.probe[now.place]), val: nats(one.val[now.place]) };
+  fed.alt = say("js.point_alt", { ...said, gap: signed(now.gap) });
+  fed.height = 320;
+  return fed;
+}
+
+function choosePoint(index) {
+  if (index === state.point || !(index >= 0)) return;
+  state.point = index;
+  const point = data.plane.points[index];
+  $("width").value = point.width;
+  $("dropout").value = point.dropout;
+  refresh("map");
+  refresh("point");
+}
+
+function startPlane() {
+  const { points } = data.plane;
+  const values = (name) => [...new Set(points.map((point) => point[name]))].sort((a, b) => a - b);
+  for (const name of ["width", "dropout"]) {
+    $(name).append(...values(name).map((value) => new Option(value)));
+    $(name).addEventListener("change", () => choosePoint(nearest(Number($("width").value), Number($("dropout").value), name)));
+  }
+  const gaps = points.map((point) => point.gap_loss ?? -Infinity);
+  state.point = gaps.indexOf(Math.max(...gaps));
+  $("width").value = points[state.point].width;
+  $("dropout").value = points[state.point].dropout;
+  chart("map", () => `plane_${state.shade}`, feedPlane);
+  chart("point", "curves", feedPoint);
+  charts.get("map").ready = (view) => {
+    const touched = (event, item) => known(item?.datum?.index) && choosePoint(item.datum.index);
+    view.addEventListener("pointerdown", touched);
+    view.addEventListener("pointermove", (event, item) => event.buttons && touched(event, item));
+    view.addEventListener("click", touched);
+  };
+  $("shade").addEventListener("change", (event) => { state.shade = event.target.value; redraw("map"); });
+}
+
+/** The point nearest to what was chosen; `fixed` is the axis that was touched. */
+function nearest(width, dropout, fixed) {
+  const far = ({ width: w, dropout: d }) =>
+    Math.abs(Math.log2(w / width)) * (fixed === "width" ? 1e3 : 1) + Math.abs(d - dropout) * (fixed === "dropout" ? 1e4 : 10);
+  const distances = data.plane.points.map(far);
+  return distances.indexOf(Math.min(...distances));
+}
+
+// --- remedies
+function feedEffects(metric) {
+  return () => {
+    const rows = data.remedies.order.flatMap((name) => data.remedies.rows.filter((row) => row.name === name && row.metric === metric));
+    const list = rows.filter((row) => row.at === "last").map((row) => `${row.name} ${signed(row.effect)} (${signed(row.low)}, ${signed(row.high)})`);
+    const named = $(`effect-${metric}`).previousElementSibling.textContent;
+    const alt = say("js.effects_alt", { metric: named, list: list.join("; ") });
+    return { signals: {}, data: { rows }, height: 30 * new Set(rows.map((row) => row.name)).size, alt };
+  };
+}
+
+function feedCompared() {
+  const { variants } = data.remedies;
+  const two = state.pair.map((name, i) => ({ ...variants[name], name, colour: colour(i) }));
+  const last = Math.max(...two.map((one) => one.epochs.at(-1)));
+  const ends = two.map((one) => ({ epoch: one.epochs.at(-1), value: one.val.at(-1), text: one.name }));
+  const place = placeOf(two[0].epochs, state.epoch);
+  const fed = lines("compared", two, { moment: momentOf(two[0], place), ends, last, floor: 0, top: limit(Object.values(variants)) });
+  fed.alt = say("js.compare_alt", { first: two[0].name, second: two[1].name, a: nats(two[0].val.at(-1)), b: nats(two[1].val.at(-1)) });
+  fed.height = 280;
+  return fed;
+}
+
+function startRemedies() {
+  for (const metric of ["val_accuracy", "val_loss", "gap_loss"]) chart(`effect-${metric}`, "effects", feedEffects(metric));
+  const scale = data.charts.effects.layer[1].encoding.color.scale;
+  const used = new Set(data.remedies.rows.map((row) => row.kind));
+  scale.domain.forEach((kind, i) => {
+    if (!used.has(kind)) return;
+    const item = document.createElement("li");
+    const swatch = document.createElement("i");
+    swatch.style.background = scale.range[i];
+    item.append(swatch, data.words[`effect.${kind.replace(" ", "_")}`]);
+    $("effect-legend").append(item);
+  });
+  const names = Object.keys(data.remedies.variants);
+  if (!names.length) return;
+  const first = names.includes(data.remedies.baseline) ? data.remedies.baseline : names[0];
+  const second = data.remedies.order.find((name) => names.includes(name) && name !== first) ?? names.at(-1);
+  state.pair = [first, second];
+  ["first", "second"].forEach((id, i) => {
+    $(id).append(...names.map((name) => new Option(name)));
+    $(id).value = state.pair[i];
+    $(id).addEventListener("change", () => { state.pair[i] = $(id).value; refresh("compared"); });
+  });
+  chart("compared", "curves", feedCompared);
+}
+
+// --- images
+let answers = null;
+function startGallery() {
+  const { gallery } = data;
+  answers = Object.fromEntries(Object.entries(gallery.models).map(([name, one]) =>
+    [name, { seeds: one.seeds, wrong: bytes(one.wrong), said: bytes(one.said), sure: bytes(one.sure) }]));
+  for (const id of ["true-class", "said-class"]) $(id).append(...gallery.classes.map((name, i) => new Option(name, i)));
+  for (const id of ["shown-set", "true-class", "said-class", "sure"]) $(id).addEventListener("input", showGallery);
+  $("gallery").addEventListener("click", (event) => {
+    const tile = event.target.closest(".tile");
+    if (tile) { state.image = Number(tile.dataset.image); showGallery(); }
+  });
+  $("gallery").addEventListener("keydown", (event) => {
+    const step = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
+    const next = step && document.activeElement[step];
+    if (next) { next.focus(); event.preventDefault(); }
+  });
+}
+
+function imagesNow() {
+  const count = data.gallery.true.length;
+  const course = trained[state.model];
+  const model = answers[course.name];
+  if (!model) return null;
+  const epochs = model.wrong.length / count;
+  const place = Math.min(placeOf(course.epochs, state.epoch), epochs - 1);
+  const at = (values, i, p = place) => values[p * count + i];
+  return Array.from({ length: count }, (_, i) => {
+    const course_ = Array.from({ length: epochs }, (_, p) => at(model.wrong, i, p));
+    const learned = course_.findIndex((wrong) => 2 * wrong < model.seeds);
+    const forgot = learned >= 0 && learned < place && 2 * course_[place] >= model.seeds;
+    return { i, true: data.gallery.true[i], said: at(model.said, i), sure: at(model.sure, i) / 255, wrong: at(model.wrong, i), seeds: model.seeds, forgot, course: course_, place };
+  });
+}
+
+function background(i, size) {
+  const { columns, width, height, sprite, true: labels } = data.gallery;
+  const rows = Math.ceil(labels.length / columns);
+  const factor = size / Math.max(width, height);
+  const [left, top] = [(i % columns) * width * factor, Math.floor(i / columns) * height * factor];
+  return {
+    width: `${width * factor}px`, height: `${height * factor}px`, backgroundImage: `url(${sprite})`,
+    backgroundSize: `${columns * width * factor}px ${rows * height * factor}px`, backgroundPosition: `-${left}px -${top}px`,
+  };
+}
+
+function showGallery() {
+  const all = imagesNow();
+  if (!all) { $("gallery").replaceChildren(); $("chosen").replaceChildren(); $("shown").textContent = ""; return; }
+  const [set, truth, said, sure] = ["shown-set", "true-class", "said-class", "sure"].map((id) => $(id).value);
+  $("sure-now").textContent = `${sure}%`;
+  const marked = set.startsWith("mark-") ? new Set(data.gallery.marks[set.slice(5)]) : null;
+  const shown = all.filter((one) =>
+    (set !== "wrong" || one.wrong) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) &&
+    (truth === "" || one.true === Number(truth)) && (said === "" || one.said === Number(said)) && 100 * one.sure >= Number(sure));
+  shown.sort((a, b) => b.wrong - a.wrong || b.sure - a.sure || a.i - b.i);
+  const focused = document.activeElement?.dataset?.image;
+  $("gallery").replaceChildren(...shown.map(tileOf));
+  if (focused !== undefined) $("gallery").querySelector(`[data-image="${focused}"]`)?.focus();
+  const epoch = trained[state.model].epochs[all[0].place];
+  $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => 2 * one.wrong >= one.seeds).length, epoch });
+  if (data.gallery.of > all.length) $("shown").textContent += ` ${say("js.of_all", { total: all.length, of: data.gallery.of })}`;
+  showChosen(all);
+}
+
+function imageSaid(one) {
+  const names = data.gallery.classes;
+  const values = { true: names[one.true], said: names[one.said], sure: percent(one.sure, 0), wrong: one.wrong, seeds: one.seeds };
+  return say(one.wrong ? "js.image" : "js.image_right", values);
+}
+
+function tileOf(one) {
+  const tile = document.createElement("button");
+  tile.type = "button";
+  tile.className = `tile${2 * one.wrong >= one.seeds ? " wrong" : ""}${one.forgot ? " forgot" : ""}`;
+  tile.dataset.image = one.i;
+  tile.setAttribute("aria-label", imageSaid(one));
+  tile.setAttribute("aria-pressed", String(one.i === state.image));
+  tile.title = imageSaid(one);
+  Object.assign(tile.style, background(one.i, 44), { boxSizing: "content-box" });
+  return tile;
+}
+
+function showChosen(all) {
+  const one = all[state.image ?? -1];
+  const part = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
+  if (!one) { $("chosen").replaceChildren(part("p", say("js.choose"), "note")); return; }
+  const large = part("div", "", "large");
+  Object.assign(large.style, background(one.i, 196));
+  const map = gradCam(one.i);
+  if (map) large.append(map);
+  const strip = part("div", "", "strip");
+  strip.append(...one.course.map((wrong, place) => {
+    const cell = document.createElement("span");
+    cell.style.background = `color-mix(in srgb, #d9722e ${(100 * wrong) / one.seeds}%, #3b82d6)`;
+    if (place === one.place) cell.style.outline = "2px solid currentColor";
+    return cell;
+  }));
+  strip.setAttribute("aria-hidden", "true");
+  $("chosen").replaceChildren(large, part("p", imageSaid(one)), part("p", say("js.image_course"), "note"), strip,
+    part("p", say(map ? "js.looked" : "js.not_looked"), "note"));
+}
+
+function gradCam(image) {
+  const found = data.gallery.maps[trained[state.model].name];
+  const row = found ? found.rows.indexOf(image) : -1;
+  if (row < 0) return null;
+  const size = found.height * found.width;
+  const values = bytes(found.maps).subarray(row * size, (row + 1) * size);
+  const canvas = Object.assign(document.createElement("canvas"), { width: found.width, height: found.height });
+  const pixels = new ImageData(found.width, found.height);
+  values.forEach((value, i) => pixels.data.set([255, 110, 20, value], 4 * i));
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  canvas.style.imageRendering = "auto";
+  return canvas;
+}
+
+// --- quiz
+const quiz = { at: -1, right: 0, answered: false };
+function feedQuiz(accuracy) {
+  return () => {
+    const one = data.quiz[quiz.at];
+    if (!one) return null;
+    const curves = accuracy ? { probe: one.probe_accuracy, val: one.val_accuracy } : { probe: one.probe, val: one.val };
+    const series = { ...curves, epochs: one.epochs, name: "quiz", colour: colour(0) };
+    const last = one.epochs.at(-1);
+    const ends = ["probe", "val"].map((split) => ({ epoch: last, value: curves[split].at(-1), text: say(`js.${split}`) })).filter((end) => known(end.value));
+    const fed = lines(accuracy ? "quiz-accuracy" : "quiz-loss", [series], { ends, last, ...bounds([series], accuracy) });
+    const lowest = Math.min(...one.val.filter(known));
+    const values = { lowest: nats(lowest), epoch: one.epochs[one.val.indexOf(lowest)], val: nats(one.val.at(-1)) };
+    fed.alt = say("js.quiz_alt", { ...values, probe: nats(one.probe.at(-1)), accuracy: percent(one.val_accuracy.at(-1)) });
+    return fed;
+  };
+}
+
+function ask(number) {
+  Object.assign(quiz, { at: number, answered: false });
+  $("quiz-play").hidden = false;
+  $("quiz-start").hidden = true;
+  $("quiz-number").textContent = say("js.question", { number: number + 1, total: data.quiz.length });
+  $("quiz-said").textContent = "";
+  $("quiz-next").hidden = true;
+  for (const button of $("quiz-answers").children) { button.disabled = false; button.className = ""; }
+  $("quiz-number").focus({ preventScroll: true });
+  for (const id of ["quiz-loss", "quiz-accuracy"]) redraw(id);
+}
+
+function answered(choice) {
+  if (quiz.at < 0 || quiz.answered) return;
+  quiz.answered = true;
+  const one = data.quiz[quiz.at];
+  const buttons = [...$("quiz-answers").children];
+  const right = choice === one.answer;
+  quiz.right += right ? 1 : 0;
+  for (const button of buttons) {
+    button.disabled = true;
+    button.className = button.dataset.answer === one.answer ? "right" : button.dataset.answer === choice ? "missed" : "";
+  }
+  const name = buttons.find((button) => button.dataset.answer === one.answer).lastChild.textContent.trim();
+  const said = [right ? say("js.correct") : say("js.wrong", { answer: name }), one.reason, say("js.from", { title: one.title })];
+  const last = quiz.at + 1 === data.quiz.length;
+  if (last) said.push(say("js.score", { right: quiz.right, total: data.quiz.length }));
+  $("quiz-said").textContent = said.join(" ");
+  $("quiz-next").textContent = say(last ? "js.again" : "js.next");
+  $("quiz-next").hidden = false;
+  $("quiz-next").focus({ preventScroll: true });
+}
+
+function startQuiz() {
+  chart("quiz-loss", "curves", feedQuiz(false));
+  chart("quiz-accuracy", "curves", feedQuiz(true));
+  $("quiz-start").addEventListener("click", () => { quiz.right = 0; ask(0); });
+  $("quiz-next").addEventListener("click", () => {
+    if (quiz.at + 1 === data.quiz.length) { quiz.right = 0; ask(0); } else ask(quiz.at + 1);
+  });
+  $("quiz-answers").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) answered(button.dataset.answer);
+  });
+  $("quiz").addEventListener("keydown", (event) => {
+    const button = /^[1-5]$/.test(event.key) && $("quiz-answers").children[Number(event.key) - 1];
+    if (button && quiz.at >= 0) { answered(button.dataset.answer); event.preventDefault(); }
+  });
+}
+
+// --- the epoch and the model move everything
+const MOVED = ["confusion", "calibration", "map", "point", "compared"];
+function moved() {
+  const last = Number($("epoch").max);
+  $("epoch-now").textContent = say("js.epoch_of", { epoch: state.epoch, last });
+  for (const id of [...trained.keys()].map((i) => `course-${i}`).concat(MOVED)) refresh(id);
+  if (answers) showGallery();
+}
+
+function startEpoch() {
+  const last = Math.max(...trained.map((one) => one.epochs.at(-1)), ...(data.plane?.epochs ?? []));
+  $("epoch").max = last;
+  state.epoch = last;
+  $("epoch").value = last;
+  $("epoch").addEventListener("input", () => { state.epoch = Number($("epoch").value); moved(); });
+  $("model").addEventListener("change", () => {
+    state.model = $("model").selectedIndex;
+    for (const table of document.querySelectorAll(".classes")) table.hidden = table.dataset.model !== $("model").value;
+    moved();
+  });
+  for (const radio of $("metric").querySelectorAll("input")) {
+    radio.parentElement.hidden = !trained.some((one) => one.curves[radio.value].val.some(known));
+  }
+  $("metric").addEventListener("change", (event) => { state.metric = event.target.value; moved(); });
+  let timer = null;
+  const stop = () => { clearInterval(timer); timer = null; $("play").textContent = $("play").dataset.play; };
+  $("play").addEventListener("click", () => {
+    if (timer) { stop(); return; }
+    if (state.epoch >= last) state.epoch = 0;
+    $("play").textContent = $("play").dataset.pause;
+    timer = setInterval(() => {
+      state.epoch += 1;
+      $("epoch").value = state.epoch;
+      moved();
+      if (state.epoch >= last) stop();
+    }, 250);
+  });
+}
+
+function swatches() {
+  for (const one of document.querySelectorAll("[data-swatch]")) one.style.background = colourOf(one.dataset.swatch);
+}
+
+async function start() {
+  swatches();
+  trained.forEach((_, index) => chart(`course-${index}`, "curves", feedCourse(index)));
+  if (trained.length) startEpoch();
+  if (trained.length && $("now")) {
+    chart("confusion", "confusion", feedConfusion);
+    chart("calibration", "calibration", feedCalibration);
+  }
+  if (data.plane) startPlane();
+  if (data.remedies) startRemedies();
+  if (data.gallery) startGallery();
+  if (data.quiz.length) startQuiz();
+  if (trained.length) moved();
+  for (const id of charts.keys()) {
+    await redraw(id);
+    performance.mark(id);
+    await new Promise((next) => setTimeout(next));
+  }
+  document.documentElement.dataset.drawn = "all";
+}
+
+window.addEventListener("beforeprint", () => {
+  for (const [id, one] of charts) if (one.view && $(id).offsetParent) one.view.resize().run();
+});
+dark.addEventListener("change", () => { swatches(); for (const id of charts.keys()) redraw(id); });
+start();

@@ -1,0 +1,115 @@
+"""The page as one HTML text that needs nothing else: styles, scripts, data and images are in it."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from overfit_atlas.errors import AtlasError
+from overfit_atlas.estimates import Json
+from overfit_atlas.page import charts
+from overfit_atlas.page.document import COLOURS, ON_DARK, Page
+from overfit_atlas.words import table, text
+
+FOLDER = Path(__file__).parent
+SPOKEN = "page."
+EXPOSED = "window.vegaEmbed = vegaEmbed;"
+
+
+class PageError(AtlasError):
+    """The page cannot be drawn: a package of the extra `page` is missing."""
+
+
+def html(page: Page) -> str:
+    """The page as HTML; equal pages give equal texts. All that is not a template is escaped.
+
+    Raises:
+        PageError: the extra `page` is not installed.
+    """
+    jinja, markup = _jinja()
+    environment = jinja.Environment(
+        loader=jinja.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scripts = (renderer(), _file("page.js"))
+
+    def say(key: str, **values: Any) -> str:
+        return text(SPOKEN + key, page.language, **values)
+
+    rendered: str = environment.get_template("page.html.j2").render(
+        page=page,
+        say=say,
+        style=markup(_file("page.css")),
+        scripts=[markup(script) for script in scripts],
+        policy=" ".join(f"'sha256-{_sha256(script)}'" for script in scripts),
+        data=markup(_embedded(_data(page))),
+    )
+    return rendered
+
+
+def _jinja() -> tuple[Any, Any]:
+    try:
+        import jinja2
+        from markupsafe import Markup
+    except ImportError:
+        raise PageError('A page needs jinja2: pip install "overfit-atlas[page]".') from None
+    return jinja2, Markup
+
+
+@cache
+def renderer() -> str:
+    """The script that draws Vega-Lite, as the installed vl-convert-python has it.
+
+    Raises:
+        PageError: it is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise PageError(
+            'A page needs vl-convert-python: pip install "overfit-atlas[page]".'
+        ) from None
+    bundle: str = vl_convert.javascript_bundle(snippet=EXPOSED)
+    return bundle.replace("</script", "<\\/script")
+
+
+def _data(page: Page) -> Json:
+    """All that the script needs: records, charts, themes, and its words."""
+    spoken = table(page.language)
+    names = ("courses", "plane", "remedies", "gallery", "quiz")
+    everything: Mapping[str, Any] = asdict(page)
+    return {
+        **{name: everything[name] for name in names},
+        "language": page.language,
+        "colours": {"light": COLOURS, "dark": ON_DARK},
+        "charts": charts.charts(page.language),
+        "themes": charts.themes(),
+        "words": {
+            key.removeprefix(SPOKEN): said
+            for key, said in spoken.items()
+            if key.startswith((f"{SPOKEN}js.", f"{SPOKEN}kind.", f"{SPOKEN}effect."))
+        },
+    }
+
+
+def _embedded(found: Json) -> str:
+    """JSON that cannot end the element it stands in."""
+    written = json.dumps(found, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@cache
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _sha256(script: str) -> str:
+    """What the page's security policy calls its own scripts: no other script runs in it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
