@@ -82,10 +82,12 @@ def _subject(results: Results, language: str) -> str:
 def _plane(results: Results, params: Params) -> Json | None:
     tune = results.tune
     summary: Mapping[str, Any] = tune.get("summary") or {}
-    threshold = float(summary.get("threshold") or params.tune.threshold)
+    if "threshold" not in summary:
+        return None
     names = ("points", "map_curves", "frontier", "epochs")
     tables = {name: tune[name] for name in names if name in tune}
-    return plane(tables, threshold, str(summary.get("model") or params.tune.model))
+    model = str(summary.get("model") or params.tune.model)
+    return plane(tables, float(summary["threshold"]), model)
 
 
 def _remedies(results: Results, language: str) -> Json | None:
