@@ -54,7 +54,7 @@ test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a sm
 	python -m ruff check .
 	python -m ruff format --check .
 	python -m mypy
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other port: PORT=...)
 	@python -m pipeline.stages.ui --port $(PORT)

@@ -41,7 +41,7 @@ def write_tune(folder: Path) -> None:
         table.to_csv(folder / f"{name}.csv", index=False)
     start = {"reach": "from a width", "width": 9.2, "low": 8.1, "high": 10.4}
     one = {"overfits_from": start, "leave_one_out": {"error": 0.021, "agreement": 0.95}}
-    (folder / "summary.json").write_text(json.dumps({"slices": [one]}))
+    (folder / "summary.json").write_text(json.dumps({"slices": [one], "threshold": 0.3}))
 
 
 def _points(fits: pd.DataFrame) -> pd.DataFrame:
