@@ -265,11 +265,10 @@ def dvc_plots() -> Iterator[Path]:
 
 
 def study(chromium: Any, address: str, number: int) -> Any:
-    """The page of one study in optuna-dashboard, its history drawn."""
+    """The note of one study in optuna-dashboard: where the model overfits, and how to read it."""
     page = chromium.new_page(viewport={"width": 1200, "height": 640})
-    page.goto(f"{address}/studies/{number}")
-    page.locator(".js-plotly-plot .scatterlayer .point").first.wait_for(timeout=APPEARS_WITHIN)
-    page.get_by_text("Hyperparameter Importance").first.wait_for(timeout=APPEARS_WITHIN)
+    page.goto(f"{address}/studies/{number}/note")
+    page.get_by_text("How to read this study").first.wait_for(timeout=APPEARS_WITHIN)
     return page
 
 
