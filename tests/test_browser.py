@@ -133,6 +133,8 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     page.mouse.move(last["x"] + 5, last["y"] + last["height"] / 2)
     page.mouse.up()
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0.8")
+    set_epoch(page, 3)
+    assert "underfit (at epoch 2)" in page.inner_text("#point-said")
 
 
 def test_the_map_changes_its_colour(english: Opened) -> None:

@@ -220,7 +220,7 @@ function pointNow(point) {
   const judged = point.judged?.findLast(([epoch]) => epoch <= (point.epochs?.[place] ?? state.epoch));
   const [verdict, kind] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind];
   const gap = atEnd && known(point.gap_loss) ? point.gap_loss : point.gap?.[place];
-  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, onset: point.onset_epoch };
+  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: point.onset_epoch };
 }
 
 const KINDS = ["good fit", "underfit", "too sure", "wrong more often", "by heart"];
@@ -249,7 +249,7 @@ function feedPoint() {
   const point = data.plane.points[state.point];
   const now = pointNow(point);
   const at = { width: point.width, dropout: point.dropout };
-  const title = kindSaid(now) + " (" + (now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: point.epochs[now.place] })) + ")";
+  const title = kindSaid(now) + " (" + (now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt })) + ")";
   const onset = point.onset === "confirmed" && known(point.onset_epoch)
     ? say("js.onset_at", { epoch: point.onset_epoch }) : say(point.onset === "censored" ? "js.onset_censored" : "js.onset_none");
   $("point-said").textContent = `${say("js.point", { ...at, title })}; ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;

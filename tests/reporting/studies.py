@@ -36,7 +36,8 @@ def write_tune(folder: Path) -> None:
     frontier["need"] = np.where(frontier["dropout"] > 0, "some", "none")
     folder.mkdir(parents=True)
     points, courses = _points(fits), _map_curves(fits)
-    named = {"points": points, "map_curves": courses, "frontier": frontier}
+    stages = points[["width", "dropout"]].assign(epoch=2, verdict="underfit", kind="too short")
+    named = {"points": points, "map_curves": courses, "frontier": frontier, "epochs": stages}
     for name, table in named.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     start = {"reach": "from a width", "width": 9.2, "low": 8.1, "high": 10.4}
