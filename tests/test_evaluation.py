@@ -58,3 +58,13 @@ def test_examples_are_the_surest_mistakes_then_the_surest_hits():
     predictions = Predictions(probabilities, np.array([1, 1, 0, 0]))
     assert evaluation.shown_examples(predictions, 0, 3).tolist() == [0, 2, 3]
     assert evaluation.shown_examples(predictions, 0, 40).tolist() == [0, 2, 3, 1]
+
+
+def test_scores_without_copies_stand_beside_those_of_all_images():
+    predictions = {"one": _splits(2, 0.9, range(6))}
+    alone = {"val": np.ones(60, bool), "test": np.arange(60) >= 6}
+    found = evaluation.evaluate(predictions, {}, ["a", "b", "c"], RULES, alone)["one"].metrics
+    assert list(found) == ["probe", "val", "test", "test_without_copies"]
+    assert found["test"]["accuracy"] == pytest.approx(0.9)
+    assert found["test_without_copies"]["accuracy"] == 1
+    assert found["test_without_copies"]["num_images"] == 54

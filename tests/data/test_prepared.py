@@ -116,3 +116,13 @@ def test_the_manifest_is_plain_json(tmp_path, data):
     document = json.loads((tmp_path / "p" / "manifest.json").read_text())
     assert Manifest.from_json(document) == manifest
     assert document["licence"] == "MIT"
+
+
+def test_copied_images_are_known_by_their_ids(tmp_path, data):
+    copied = {"val": (), "test": (201,)}
+    known = replace(data, manifest=replace(data.manifest, copied=copied))
+    prepared.write(tmp_path / "p", known)
+    found = prepared.read(tmp_path / "p")
+    assert found.manifest.copied == copied
+    assert found.alone("test").tolist() == [True, False]
+    assert found.alone("val").tolist() == [True] * 4 == data.alone("val").tolist()

@@ -99,3 +99,11 @@ def test_areas_are_those_of_scikit_learn_for_each_class_and_seed():
     expected = [[roc_auc_score(labels == k, one[:, k]) for k in (0, 1)] for one in shares]
     assert found[:, :2] == pytest.approx(np.array(expected))
     assert np.isnan(found[:, 2]).all()  # a class that no image belongs to
+
+
+def test_predictions_of_some_images():
+    both = Predictions(np.stack([PROBABILITIES] * 3), LABELS, temperatures=np.ones(3))
+    part = both.take(np.array([False, True]))
+    assert part.probabilities.tolist() == [[[0.1, 0.8, 0.1]]] * 3
+    assert part.labels.tolist() == [2] and part.num_images == 1 and part.num_seeds == 3
+    assert part.logits is None and part.temperatures is both.temperatures
