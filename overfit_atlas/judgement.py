@@ -113,17 +113,17 @@ def ruled(
         ruled = verdicts.through(found.drawn, known)
         made = _said(name, ruled, rules, facts)
         if made.kind == verdicts.BY_HEART.kind:
-            nothing = verdicts.learned_nothing_but_images(found.drawn, known)
-            made = replace(made, by_labels=_by_labels(ruled, nothing))
+            of_labels = verdicts.learned_nothing_but_images(found.drawn, known)
+            made = replace(made, by_labels=_by_labels(ruled, of_labels))
         if "probe/loss" not in found.values and made.verdict != "overfit":
             made = replace(nothing, kind="gap", probabilities=made.probabilities)
     return replace(made, known=known, sibling=known.sibling)
 
 
-def _by_labels(ruled: "np.ndarray", nothing: "np.ndarray | bool") -> bool:
-    """Whether most draws that are ruled `by heart` are so because nothing but images was learned."""
+def _by_labels(ruled: "np.ndarray", of_labels: "np.ndarray | bool") -> bool:
+    """Whether most draws that are ruled `by heart` learned nothing but images."""
     by_heart = ruled == RULINGS.index(verdicts.BY_HEART)
-    return bool(2 * (by_heart & nothing).sum() > by_heart.sum())
+    return bool(2 * (by_heart & of_labels).sum() > by_heart.sum())
 
 
 def fewest_epochs(found: Draws) -> int:

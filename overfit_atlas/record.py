@@ -72,8 +72,7 @@ class Judgement:
         probabilities: verdict -> probability, together 1. kinds: kind -> probability, given the
             likeliest verdict. likeliest: the two likeliest verdicts.
         damage, onset: by score (loss, calibrated_loss, accuracy).
-        by_labels: whether overfitting by heart is so because val is no better than chance: labels or
-            split are to blame.
+        by_labels: by heart because val is no better than chance: labels or split are to blame.
         sibling: the best other model, or "target"; None where there is nothing to compare with.
         sibling_accuracy: what it reaches on val, 0..1.
         fits: all that were given. num_failed: how many of them broke down.

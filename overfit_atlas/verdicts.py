@@ -126,7 +126,7 @@ def _no_better_than_chance(drawn: Drawn, known: Known) -> Mask:
 
 
 def learned_nothing_but_images(drawn: Drawn, known: Known) -> Mask | bool:
-    """Draws in which the probe is known and val no better than chance: labels or split are to blame."""
+    """Draws with a known probe and a val of chance: labels or split are to blame."""
     if "probe/accuracy" not in drawn or known.majority is None:
         return False
     clearly = max(0.1 * (1 - known.majority), 5 * known.rules.material_accuracy)

@@ -96,6 +96,8 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "kinds": ", ".join(sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]),
         "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
         "more": "",
+        "train_mean": made.facts.shifted[0] if made.facts.shifted else float("nan"),
+        "val_channel_mean": made.facts.shifted[1] if made.facts.shifted else float("nan"),
         "not_finite_from": made.facts.not_finite_from,
         "before": ", ".join(part for part in made.before or () if part),
     }
@@ -172,6 +174,7 @@ def notes(made: "Judgement") -> Iterator[Message]:
         "no_classes": judged and made.facts.entropy is None,
         "no_reference": judged and made.sibling is None,
         "penalty": made.facts.penalty,
+        "shifted": made.facts.shifted is not None,
         "not_comparable": not made.facts.comparable,
     }
     for key, is_so in told.items():
