@@ -4,17 +4,18 @@
     model.fit(x_train, y_train, epochs=30, callbacks=[clean])
     print(clean.report())
 
-It scores a fixed subset of the training images and the validation images after every epoch, with
-the weights of that moment and without dropout, augmentation or penalties, and keeps the loss of
-each image, on which the verdict rests. Every further fit with the same callback is kept too: fits
-of equal nets are seeds of one model, other nets are the siblings it is compared with. It uses
-nothing but Keras' own interface, so the backend may be TensorFlow, JAX or PyTorch.
+It scores a fixed part of the training images and the validation images after every epoch, with the
+weights of that moment and without dropout, augmentation or penalties, and keeps the loss of each
+image, on which the verdict rests. `fit` needs no `validation_data`: put CleanScores first among the
+callbacks, and `val_loss` and `val_accuracy` are in the logs of all others. Every further fit with
+the same callback is kept too: fits of equal nets are seeds of one model, other nets are the
+siblings it is compared with. It uses nothing but Keras' own interface, whatever the backend.
 """
 
 import itertools
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,22 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from overfit_atlas import judgement
+from overfit_atlas import clean_shown, judgement, live
+from overfit_atlas.clean_options import Options
 from overfit_atlas.facts import Facts
-from overfit_atlas.keras_inputs import (
+from overfit_atlas.held_out import ACCURACY
+from overfit_atlas.keras_inputs import held, share_of_copies, shifted_channel
+from overfit_atlas.keras_outputs import (
+    Head,
+    Reading,
+    Scored,
+    calibrated,
+    chosen,
     class_numbers,
-    gives_logits,
     running,
-    share_of_copies,
-    stratified,
-    taken,
-    two_columns,
+    validation_logs,
 )
 from overfit_atlas.record import Judgement
-from overfit_atlas.rules import Rules
-from overfit_atlas.scoring import calibration, scores
 from overfit_atlas.scoring.fits import Fit, InvalidFit, PerImage
 from overfit_atlas.words import sentences
 
@@ -43,84 +46,78 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[Any]
-LIVE_FROM = 10
-"""From which epoch on a line after each epoch says how validation goes."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may be set; the defaults suit a classifier compiled with any cross-entropy.
-
-    Attributes:
-        from_logits: whether the model gives logits; None: as its compiled loss says, else seen
-            from the outputs (probabilities are in 0..1 and add up to 1).
-        batch_size: images scored at a time.
-        probe_size: training images scored after each epoch; None: as many as validation images.
-        seed: of the choice of these images.
-        rules: thresholds of the verdict; `target_accuracy` says what the task is known to allow.
-        live: whether a line is printed after each epoch from the tenth on.
-    """
-
-    from_logits: bool | None = None
-    batch_size: int = 256
-    probe_size: int | None = None
-    seed: int = 0
-    rules: Rules = field(default_factory=Rules)
-    live: bool = False
 
 
 class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     """Clean scores after every epoch, and the judgement after the fit.
 
+    `CleanScores(train, val)` takes each side as `fit` would: `(x, y)`, `(x, y, sample_weight)`, a
+    `tf.data.Dataset`, a `PyDataset`, a torch `DataLoader`, an iterator (with `train_steps` and
+    `val_steps`), or a function that makes one. Give the training images without augmentation.
+    `CleanScores(x_train, y_train, x_val, y_val)` takes arrays, or lists or dicts of arrays.
+    Labels are class numbers `(n,)` or `(n, 1)`, one-hot, or several marks `(n, num_marks)`.
+
+    Attributes:
+        fits: the fits so far by the name of their model, one a seed.
+        stopped: that and why the latest fit was ended, or None.
+
     Args:
-        x_train, x_val: what the model takes: an array, or a list or dict of arrays.
-        y_train, y_val: class numbers `(n,)` or `(n, 1)`, or one-hot `(n, num_classes)`.
-        options: see `Options`.
-        log_to_mlflow: log curves, gap, best epochs and verdict to the MLflow run that is active
-            when the fit begins.
+        options: by name, those of `Options`: `stop_when="loss"`, `output="digit"`, ...
 
     Raises:
-        InvalidFit: inputs and labels differ in number, or are not arrays.
+        InvalidFit: the data are nothing that `fit` takes, or inputs and labels do not fit together.
     """
 
     def __init__(
         self,
         x_train: Any,
         y_train: Any,
-        x_val: Any,
-        y_val: Any,
-        *,
-        options: Options | None = None,
-        log_to_mlflow: bool = False,
+        x_val: Any = None,
+        y_val: Any = None,
+        **options: Any,
     ) -> None:
         super().__init__()
-        self.options = options or Options()
-        self._log_to_mlflow = log_to_mlflow
-        train_labels, val_labels = class_numbers(y_train), class_numbers(y_val)
-        size = self.options.probe_size or len(val_labels)
-        chosen = stratified(train_labels, size, self.options.seed)
-        self._labels = {"probe": train_labels[chosen], "val": val_labels}
-        probe, val = taken(x_train, len(train_labels), chosen), taken(x_val, len(val_labels))
-        self._images = keras.tree.map_structure(lambda *two: np.concatenate(two), probe, val)
-        self._copies = share_of_copies(x_train, x_val)
-        self._rows: list[dict[str, Any]] = []
-        self._per_image: dict[str, list[Array]] = {}
-        self._temperature = 1.0
-        self._num_classes = 0
-        self._name = ""
+        self.options = Options.named(options)
+        if (x_val is None) != (y_val is None):
+            raise InvalidFit("CleanScores: give train and val, or x_train, y_train, x_val, y_val.")
+        train, val = (x_train, y_train) if x_val is None else ((x_train, y_train), (x_val, y_val))
+        of_val = held(val, self.options.wanted())
+        of_train = held(train, self.options.wanted(len(of_val.labels)))
+        join = keras.tree.map_structure(
+            lambda *two: np.concatenate(two), of_train.images, of_val.images
+        )
+        self._images, self._weights = join, of_val.weights
+        self._labels = {"probe": of_train.labels, "val": of_val.labels}
+        self._known = Facts(
+            copies=share_of_copies(of_train.seen, of_val.seen),
+            shifted=shifted_channel(of_train.seen, of_val.seen),
+        )
+        stop, at, rules = self.options.stop_when, self.options.stop_at, self.options.rules
+        self._watch = live.Watch(stop, at, rules) if stop else None
+        self._begin("")
         self._fitted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
-        self.models: dict[str, list[Fit]] = {}
+        self.fits: dict[str, list[Fit]] = {}
 
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Begin a new fit; what was fitted before is kept in `models`."""
-        if self._log_to_mlflow:
+    def _begin(self, name: str) -> None:
+        """Forget the latest fit."""
+        self._name, self._temperature = name, 1.0
+        self._head: Head | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._per_image: dict[str, list[Array]] = {}
+        self._curves: dict[str, list[float]] = {"loss": [], ACCURACY: []}
+        self._num_classes, self._line = 0, ""
+        self._best: tuple[int, list[Array]] = 0, []
+        self.stopped: live.Stopped | None = None
+
+    def on_train_begin(self, logs: MutableMapping[str, float] | None = None) -> None:
+        """Begin a new fit; what was fitted before is kept in `fits`."""
+        if self.options.log_to_mlflow:
             from overfit_atlas import active_run
 
             active_run.require_run()
-        self._rows, self._per_image, self._temperature = [], {}, 1.0
-        self._name = self._named()
-        self.models.setdefault(self._name, [])
+        self._begin(self._named())
+        self.fits.setdefault(self._name, [])
 
     def _named(self) -> str:
         """The model's name; new nets with weights of the same shapes are seeds of one model.
@@ -142,25 +139,44 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
     def _free(self, name: str) -> str:
         """`name`, or the same with the first number that no model has."""
         numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
-        return next(one for one in numbered if one not in self.models)
+        return next(one for one in numbered if one not in self.fits)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: MutableMapping[str, float] | None = None) -> None:
+        """Print what the epoch before came to: only now has Keras ended its own line."""
+        if self._line:
+            print(self._line, flush=True)
+            self._line = ""
+
+    def on_epoch_end(self, epoch: int, logs: MutableMapping[str, float] | None = None) -> None:
         """Score probe and validation images with the weights of this moment."""
-        losses, logits = self._scored(self._outputs())
-        self._num_classes = logits.shape[1]
-        row = {"epoch": epoch + 1, "split": "running", **running(self.model, logs or {})}
+        logs = {} if logs is None else logs
+        output = self.options.output
+        found = self._scored(self._outputs())
+        row = {"epoch": epoch + 1, "split": "running", **running(self.model, logs, output)}
         self._rows.append(row)
-        cut = len(self._labels["probe"])
-        parts = {"probe": slice(cut), "val": slice(cut, None)}
-        by_split = {name: logits[part] for name, part in parts.items()}
-        calibrated, temperature = calibration.of_splits(by_split, self._labels, self._temperature)
-        if np.isfinite(temperature):
-            self._temperature = temperature
-        for split, part in parts.items():
-            own = losses[part], logits[part], calibrated[split]
-            self._keep(epoch + 1, split, own)
-        if self.options.live and epoch + 1 >= LIVE_FROM:
-            print(live(self.curves), flush=True)
+        for split, one in found.items():
+            means = one.means()
+            if "calibrated_loss" in means:
+                means["temperature"] = self._temperature
+            self._rows.append({"epoch": epoch + 1, "split": split, **means})
+            for name, values in one.arrays().items():
+                self._per_image.setdefault(f"{split}_{name}", []).append(values)
+        loss = float(np.average(found["val"].loss, weights=self._weights))
+        accuracy = float(np.average(found["val"].correct, weights=self._weights))
+        self._curves["loss"].append(loss)
+        self._curves[ACCURACY].append(accuracy)
+        if "val_loss" not in logs:  # `fit` had no validation of its own
+            logs.update(validation_logs(logs, output, loss, accuracy))
+        if self._watch is not None:
+            self._watched(self._watch, epoch + 1)
+        if self._is_live() and len(self._curves["loss"]) >= live.LIVE_FROM:
+            window, language = self.options.rules.smoothing, self.options.language
+            self._line = live.line(self._curves["loss"], self._curves[ACCURACY], window, language)
+
+    def _is_live(self) -> bool:
+        if self.options.live is None:
+            return bool((self.params or {}).get("verbose", 0))
+        return self.options.live
 
     def _outputs(self) -> Array:
         """What the model says of all images, in inference mode.
@@ -169,50 +185,60 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         """
         size = self.options.batch_size
         num_images = sum(len(labels) for labels in self._labels.values())
-        batches = [
-            keras.tree.map_structure(lambda array: array[start : start + size], self._images)  # noqa: B023
-            for start in range(0, num_images, size)
-        ]
-        outputs = [keras.ops.convert_to_numpy(self.model.predict_on_batch(one)) for one in batches]
-        return np.concatenate(outputs).astype(np.float64)
+        said = []
+        for start in range(0, num_images, size):
+            batch = keras.tree.map_structure(lambda one: one[start : start + size], self._images)  # noqa: B023
+            count = min(size, num_images - start)
+            found = chosen(self.model, self.model.predict_on_batch(batch), self.options.output)
+            said.append(found[:count])  # of several replicas, each has said all of it
+        return np.concatenate(said)
 
-    def _scored(self, outputs: Array) -> tuple[Array, Array]:
-        """Losses `(n,)` and logits `(n, num_classes)` of all images."""
-        outputs = outputs.reshape(len(outputs), -1)
-        labels = np.concatenate([self._labels["probe"], self._labels["val"]])
-        given = self.options.from_logits
-        if gives_logits(self.model, outputs) if given is None else given:
-            logits = two_columns(outputs, 0.0)
-            return scores.cross_entropy_of_logits(logits, labels), logits
-        probabilities = two_columns(outputs, 1.0)
-        logits = np.log(np.maximum(probabilities, scores.TINY))
-        return scores.cross_entropy(probabilities, labels), logits
+    def _scored(self, outputs: Array) -> dict[str, Scored]:
+        """Scores of probe and val."""
+        cut = len(self._labels["probe"])
+        parts = {"probe": outputs[:cut], "val": outputs[cut:]}
+        if self._head is None:
+            labels = list(self._labels.values())
+            options = Reading(self.options.output, self.options.from_logits)
+            self._head = Head.of(self.model, outputs, labels, options)
+        head = self._head
+        found = {name: head.score(part, self._labels[name]) for name, part in parts.items()}
+        self._num_classes = found["val"].logits.shape[1]
+        found, temperature = calibrated(found, self._temperature)
+        if np.isfinite(temperature):
+            self._temperature = temperature
+        return found
 
-    def _keep(self, epoch: int, split: str, scored: tuple[Array, Array, Array]) -> None:
-        loss, logits, calibrated = scored
-        labels, probabilities = self._labels[split], scores.softmax(logits)
-        confidence, predicted = probabilities.max(-1), probabilities.argmax(-1)
-        correct = predicted == labels
-        brier = scores.brier(probabilities, labels)
-        row = {"epoch": epoch, "split": split, "loss": loss.mean(), "accuracy": correct.mean()}
-        if np.isfinite(confidence).all():
-            row |= {"ece": scores.ece(confidence, correct), "brier": brier.mean()}
-            row |= {"calibrated_loss": calibrated.mean(), "temperature": self._temperature}
-        self._rows.append(row)
-        arrays = {"loss": loss, "confidence": confidence, "brier": brier, "calibrated": calibrated}
-        for name, values in arrays.items():
-            self._per_image.setdefault(f"{split}_{name}", []).append(scores.half(values))
-        small = predicted.astype(np.min_scalar_type(logits.shape[1] - 1))
-        self._per_image.setdefault(f"{split}_correct", []).append(correct)
-        self._per_image.setdefault(f"{split}_predicted", []).append(small)
+    def _watched(self, watch: live.Watch, epoch: int) -> None:
+        """Keep the best weights so far, and end the fit where going on has done damage."""
+        name = {"calibrated_loss": "calibrated", ACCURACY: "correct"}.get(watch.score, "loss")
+        known = np.stack(self._per_image[f"val_{name}"])
+        values = ~known if watch.score == ACCURACY else known
+        if not np.isfinite(values).all():
+            return
+        damaged = watch.damage(values)
+        if damaged.best == len(values) - 1:
+            self._best = epoch, self.model.get_weights()
+        if watch.stops(damaged, len(values)):
+            paid = "loss" if watch.score == ACCURACY else ACCURACY
+            curve = np.array(self._curves[paid]) * (1 if paid == "loss" else -1)
+            given_up = live.price(curve, damaged.best, watch.rules.smoothing)
+            self.stopped = live.Stopped(watch.score, epoch, self._best[0], damaged, given_up)
+            self.model.stop_training = True
 
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Keep the fit, and log it to MLflow where asked for."""
+    def on_train_end(self, logs: MutableMapping[str, float] | None = None) -> None:
+        """Keep the fit, give back the best weights, and log to MLflow, where asked for."""
         if not self._rows:
             return
-        fits = self.models[self._name]
+        self.on_epoch_begin(0)
+        if self._best[1]:
+            self.model.set_weights(self._best[1])
+            self._best = self._best[0], []
+        if self.stopped is not None:
+            print(self.stopped.message().text(self.options.language), flush=True)
+        fits = self.fits[self._name]
         fits.append(replace(self.fit, seed=len(fits)))
-        if self._log_to_mlflow:
+        if self.options.log_to_mlflow:
             from overfit_atlas import active_run
 
             made = self.judge()
@@ -233,7 +259,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
 
         tables = [
             fit.curves.assign(model=name, seed=fit.seed)
-            for name, fits in self.models.items()
+            for name, fits in self.fits.items()
             for fit in fits
         ]
         table = pd.concat(tables or [self.curves.assign(model=self._name)], ignore_index=True)
@@ -253,9 +279,10 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def facts(self) -> Facts:
-        """What the validation labels and the arrays say of the data."""
-        found = Facts.of_labels(self._labels["val"], max(self._num_classes, 2))
-        return replace(found, copies=self._copies)
+        """What the validation labels and the images say of the data."""
+        head = self._head or Head(marks=False, from_logits=False)
+        found = head.facts(self._labels["val"], self._num_classes)
+        return replace(found, copies=self._known.copies, shifted=self._known.shifted)
 
     def judge(self, name: str = "") -> Judgement:
         """The judgement of one model, the latest by default; all others are its siblings.
@@ -263,63 +290,61 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             InvalidFit: no epoch has ended yet, or there is no model of that name.
         """
-        fits = self._fits(name or self._name)
-        rules, facts = self.options.rules, self.facts
+        name = name or self._name
+        fits, rules, facts = self._fits(name), self.options.rules, self.facts
         siblings = {
             other: judgement.drawn(whole, rules, facts)
-            for other, known in self.models.items()
-            if other != (name or self._name)
-            and (whole := [fit for fit in known if fit.failed is None])
+            for other, known in self.fits.items()
+            if other != name and (whole := [fit for fit in known if fit.failed is None])
         }
-        return judgement.judge(name or self._name, fits, rules, facts, siblings)
+        return judgement.judge(name, fits, rules, facts, siblings)
+
+    def judge_all(self) -> list[Judgement]:
+        """The judgements of all models, each beside the others as its siblings.
+
+        Raises:
+            InvalidFit: no epoch has ended yet.
+        """
+        return [self.judge(name) for name, fits in self.fits.items() if fits] or [self.judge()]
 
     def _fits(self, name: str) -> Sequence[Fit]:
-        if self.models.get(name):
-            return self.models[name]
+        if self.fits.get(name):
+            return self.fits[name]
         if name != self._name:
-            known = ", ".join(self.models) or "none yet"
+            known = ", ".join(self.fits) or "none yet"
             raise InvalidFit(f"CleanScores: no model {name!r}; there are: {known}.")
         return [self.fit]
 
-    def report(self, language: str = "en") -> str:
+    def report(self, language: str = "") -> str:
         """The judgement of the latest model in words, English ("en") or Japanese ("ja")."""
-        return sentences.report(self.judge(), language)
+        return sentences.report(self.judge(), language or self.options.language)
 
-    def save_page(self, path: str | Path, language: str = "en") -> None:
+    def plot(self, language: str = "") -> Any:
+        """The curves of every model as a matplotlib figure; see `clean_shown.figure`.
+
+        Raises:
+            NoPlot: matplotlib is not installed.
+        """
+        return clean_shown.figure(self.judge_all(), language or self.options.language)
+
+    def save_page(self, path: str | Path, language: str = "") -> None:
         """Write the interactive page of all models so far to `path` (needs the extra `page`).
 
         Images are on it where the model takes arrays of them, `(n, height, width, 1 or 3)`.
         """
         from overfit_atlas.page import saved
 
-        judged = [self.judge(name) for name in self.models] or [self.judge()]
-        val = self._labels["val"]
-        pictures = saved.pictures_of(self._images, self._labels["probe"], val)
-        saved.write(Path(path), saved.of_judgements(judged, language, pictures, val))
+        language = language or self.options.language
+        marks = self._head is not None and self._head.marks
+        val = None if marks else class_numbers(self._labels["val"])
+        pictures = None
+        if val is not None:
+            probe = class_numbers(self._labels["probe"])
+            pictures = saved.pictures_of(self._images, probe, val)
+        saved.write(Path(path), saved.of_judgements(self.judge_all(), language, pictures, val))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: verdicts of all models in a small table."""
+        """What a notebook shows: the verdicts of all models, and their curves."""
         if not self._rows:
             return "<p>CleanScores: no epoch yet.</p>"
-        rows = []
-        for name in self.models:
-            made = self.judge(name)
-            why = made.why().text("en")
-            rows.append(f"<tr><th>{name}</th><td>{made.title('en')}</td><td>{why}</td></tr>")
-        return f"<table>{''.join(rows)}</table>"
-
-
-def live(curves: "pd.DataFrame", window: int = 3) -> str:
-    """How validation goes, in one line, from the curves alone: no verdict, and no probability."""
-    from overfit_atlas.scoring.fits import smoothed
-
-    val = curves[curves["split"] == "val"]
-    loss = smoothed(val["loss"].to_numpy(float), window)
-    error = smoothed(1 - val["accuracy"].to_numpy(float), window)
-    said = []
-    for name, curve, worse in (("val loss", loss, "rising"), ("val accuracy", error, "falling")):
-        best = int(np.argmin(curve))
-        better = "falling" if name == "val loss" else "rising"
-        still = len(curve) - 1 - best < window
-        said.append(f"{name} still {better}" if still else f"{name} {worse} since epoch {best + 1}")
-    return f"epoch {len(val)}: {', '.join(said)}"
+        return clean_shown.html(self.judge_all(), self.options.language)

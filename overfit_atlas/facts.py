@@ -18,6 +18,10 @@ class Facts:
             augmentation and penalty, with the weights of the same moment.
         comparable: whether training and validation loss are on one scale.
         penalty: whether the losses seem to hold a penalty.
+        guess: loss (nats) and accuracy of always saying the same, where images have several marks
+            and no class shares say it.
+        shifted: mean of the channel that differs most between train and val, in that order, where
+            the images differ by more than chance.
         copies: share of validation images that are exact copies of training images.
         not_finite_from: the epoch from which on the loss of a log is not finite, by its number.
         one_split: whether all fits share one validation split; else every seed has a fold of its
@@ -31,6 +35,8 @@ class Facts:
     clean: bool = True
     comparable: bool = True
     penalty: bool = False
+    guess: tuple[float, float] | None = None
+    shifted: tuple[float, float] | None = None
     copies: float = 0.0
     not_finite_from: int | None = None
     one_split: bool = True
@@ -46,6 +52,8 @@ class Facts:
     @property
     def entropy(self) -> float | None:
         """The entropy of the class shares (nats): the loss of guessing by them."""
+        if self.guess is not None:
+            return self.guess[0]
         if self.class_shares is not None:
             shares = np.array([one for one in self.class_shares if one > 0])
             return float(-(shares * np.log(shares)).sum())
@@ -54,6 +62,8 @@ class Facts:
     @property
     def majority(self) -> float | None:
         """The accuracy of always saying the largest class."""
+        if self.guess is not None:
+            return self.guess[1]
         if self.class_shares is not None:
             return max(self.class_shares)
         return 1 / self.num_classes if self.num_classes else None

@@ -110,10 +110,20 @@ def ruled(
     elif 0 < found.num_epochs < fewest_epochs(found):
         made = replace(nothing, kind="epochs")
     else:
-        made = _said(name, verdicts.through(found.drawn, known), rules, facts)
+        ruled = verdicts.through(found.drawn, known)
+        made = _said(name, ruled, rules, facts)
+        if made.kind == verdicts.BY_HEART.kind:
+            of_labels = verdicts.learned_nothing_but_images(found.drawn, known)
+            made = replace(made, by_labels=_by_labels(ruled, of_labels))
         if "probe/loss" not in found.values and made.verdict != "overfit":
             made = replace(nothing, kind="gap", probabilities=made.probabilities)
     return replace(made, known=known, sibling=known.sibling)
+
+
+def _by_labels(ruled: "np.ndarray", of_labels: "np.ndarray | bool") -> bool:
+    """Whether most draws that are ruled `by heart` learned nothing but images."""
+    by_heart = ruled == RULINGS.index(verdicts.BY_HEART)
+    return bool(2 * (by_heart & of_labels).sum() > by_heart.sum())
 
 
 def fewest_epochs(found: Draws) -> int:

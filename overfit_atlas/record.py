@@ -72,6 +72,7 @@ class Judgement:
         probabilities: verdict -> probability, together 1. kinds: kind -> probability, given the
             likeliest verdict. likeliest: the two likeliest verdicts.
         damage, onset: by score (loss, calibrated_loss, accuracy).
+        by_labels: by heart because val is no better than chance: labels or split are to blame.
         sibling: the best other model, or "target"; None where there is nothing to compare with.
         sibling_accuracy: what it reaches on val, 0..1.
         fits: all that were given. num_failed: how many of them broke down.
@@ -92,6 +93,7 @@ class Judgement:
     known: Known | None = None
     damage: Mapping[str, Damage] = field(default_factory=dict)
     onset: Mapping[str, Onset] = field(default_factory=dict)
+    by_labels: bool = False
     sibling: str | None = None
     sibling_accuracy: float | None = None
     fits: tuple[Fit, ...] = ()
@@ -150,6 +152,7 @@ class Judgement:
             "probabilities": dict(self.probabilities),
             "kinds": dict(self.kinds),
             "likeliest": list(self.likeliest),
+            "by_labels": self.by_labels,
             "title": {language: self.title(language) for language in LANGUAGES},
             "why": self.why().as_json(),
             "questions": {name: one.as_json() for name, one in self.questions().items()},

@@ -125,7 +125,8 @@ def _no_better_than_chance(drawn: Drawn, known: Known) -> Mask:
     return guessed & constant
 
 
-def _learned_nothing_but_images(drawn: Drawn, known: Known) -> Mask | bool:
+def learned_nothing_but_images(drawn: Drawn, known: Known) -> Mask | bool:
+    """Draws with a known probe and a val of chance: labels or split are to blame."""
     if "probe/accuracy" not in drawn or known.majority is None:
         return False
     clearly = max(0.1 * (1 - known.majority), 5 * known.rules.material_accuracy)
@@ -177,7 +178,7 @@ _RULES: tuple[tuple[Ruling, Callable[[Drawn, Known], Mask | bool]], ...] = (
     (COPIES, _copies),
     (BETTER, _better_than_train),
     (ABOVE, _above_chance),
-    (BY_HEART, _learned_nothing_but_images),
+    (BY_HEART, learned_nothing_but_images),
     (GUESSING, _no_better_than_chance),
     (WRONG, _wrong_more_often),
     (SURE, _too_sure),

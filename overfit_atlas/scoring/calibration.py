@@ -40,7 +40,9 @@ class Calibrated:
     temperature: Floats
 
 
-def cross_fitted(logits: ArrayLike, labels: ArrayLike, start: float = 1.0) -> Calibrated:
+def cross_fitted(
+    logits: ArrayLike, labels: ArrayLike, start: float = 1.0, rows_per_image: int = 1
+) -> Calibrated:
     """The calibrated loss of every image and epoch, and the temperature of every epoch.
 
     The images are dealt into `NUM_FOLDS` folds, the same at every epoch; the temperature of a fold
@@ -50,9 +52,10 @@ def cross_fitted(logits: ArrayLike, labels: ArrayLike, start: float = 1.0) -> Ca
         logits: `(num_epochs, num_images, num_classes)`; logarithms of probabilities do as well.
         labels: `(num_images,)`.
         start: a temperature that may be near, such as that of the epoch before: it saves steps.
+        rows_per_image: rows one after another that are of one image, and stay in one fold.
     """
     shifted, of_all = _fitted(logits, labels, start)
-    fold = folds(shifted.shape[1], NUM_FOLDS)
+    fold = np.repeat(folds(shifted.shape[1] // rows_per_image, NUM_FOLDS), rows_per_image)
     inside = np.eye(NUM_FOLDS, dtype=np.float64)[fold]
     loss = np.empty(shifted.shape[:2], dtype=np.float32)
     slopes, curvatures = _derivatives(shifted, of_all)
@@ -69,7 +72,10 @@ def cross_fitted(logits: ArrayLike, labels: ArrayLike, start: float = 1.0) -> Ca
 
 
 def of_splits(
-    logits: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]], start: float
+    logits: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[Any]],
+    start: float,
+    rows_per_image: int = 1,
 ) -> tuple[dict[str, Floats], float]:
     """Calibrated losses of probe and val at one epoch, and the temperature, fitted on val.
 
@@ -79,10 +85,11 @@ def of_splits(
     Args:
         logits: of `probe` and `val` `(num_images, num_classes)`. labels: of both.
         start: a temperature that may be near, such as that of the epoch before.
+        rows_per_image: see `cross_fitted`; losses are those of rows.
     """
     if not all(np.isfinite(values).all() for values in logits.values()):
         return {name: np.full(len(one), np.nan) for name, one in labels.items()}, float("nan")
-    val = cross_fitted(logits["val"][None], labels["val"], start)
+    val = cross_fitted(logits["val"][None], labels["val"], start, rows_per_image)
     probe = calibrated_loss(logits["probe"][None], labels["probe"], val.temperature)
     losses = {"probe": probe[0], "val": np.asarray(val.loss[0], dtype=np.float64)}
     return losses, float(val.temperature[0])

@@ -60,7 +60,7 @@ def _why_key(made: "Judgement") -> str:
     verdict, kind = _key(made.verdict), _key(made.kind)
     if made.verdict == "undetermined":
         return kind or "undetermined"
-    if by_labels(made):
+    if made.by_labels:
         return "overfit_by_heart_labels"
     if made.draws is not None and not made.draws.num_epochs and kind in ("", "by_heart"):
         return f"{verdict}_{kind}".rstrip("_") + "_without_epochs"
@@ -73,15 +73,6 @@ def _why_key(made: "Judgement") -> str:
     if kind == "wrong_more_often" and made.estimate("damage/calibrated_loss") is None:
         return "overfit_wrong_more_often_curves"
     return f"{verdict}_{kind}"
-
-
-def by_labels(made: "Judgement") -> bool:
-    """Whether the model knows its training images and is no better than chance on others."""
-    accuracy = made.estimate("val/accuracy")
-    majority = made.facts.majority
-    if made.kind != "by heart" or accuracy is None or majority is None:
-        return False
-    return accuracy.low is not None and accuracy.low <= majority
 
 
 def _values(made: "Judgement") -> dict[str, Any]:
@@ -105,6 +96,8 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "kinds": ", ".join(sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]),
         "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
         "more": "",
+        "train_mean": made.facts.shifted[0] if made.facts.shifted else float("nan"),
+        "val_channel_mean": made.facts.shifted[1] if made.facts.shifted else float("nan"),
         "not_finite_from": made.facts.not_finite_from,
         "before": ", ".join(part for part in made.before or () if part),
     }
@@ -181,6 +174,7 @@ def notes(made: "Judgement") -> Iterator[Message]:
         "no_classes": judged and made.facts.entropy is None,
         "no_reference": judged and made.sibling is None,
         "penalty": made.facts.penalty,
+        "shifted": made.facts.shifted is not None,
         "not_comparable": not made.facts.comparable,
     }
     for key, is_so in told.items():
@@ -193,7 +187,7 @@ def notes(made: "Judgement") -> Iterator[Message]:
 
 def remedies(made: "Judgement") -> tuple[str, ...]:
     """Keys of what is usually worth trying (`verdict.remedy.*`)."""
-    if by_labels(made):
+    if made.by_labels:
         return REMEDIES["overfit, by heart, labels"]
     usual = REMEDIES.get(f"{made.verdict}, {made.kind}", REMEDIES[made.verdict])
     if _price(made) < made.rules.material_accuracy:

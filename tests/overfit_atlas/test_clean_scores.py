@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
-from overfit_atlas.clean_scores import CleanScores, Options, live
+from overfit_atlas import live
+from overfit_atlas.clean_scores import CleanScores
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import InvalidFit
 
@@ -88,12 +88,14 @@ def test_the_page_of_a_fit_is_saved(dropped, tmp_path):
     assert '"gallery":null' in page  # what this net takes is no image
 
 
-def test_the_probe_is_as_large_and_as_mixed_as_validation():
+def test_the_probe_is_a_twentieth_but_two_hundred_and_as_mixed_as_train():
     clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
     counts = np.bincount(clean._labels["probe"])
-    assert counts.sum() == 400
-    assert counts == pytest.approx(np.bincount(Y_TRAIN) * 400 / 600, abs=1)
-    small = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL, options=Options(probe_size=10**6))
+    assert counts.sum() == 200
+    assert counts == pytest.approx(np.bincount(Y_TRAIN) * 200 / 600, abs=1)
+    many = np.zeros((8000, 4), np.float32), np.arange(8000) % 10
+    assert len(CleanScores(many, (many[0][:1000], many[1][:1000]))._labels["probe"]) == 400
+    small = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL, probe_size=10**6)
     assert len(small._labels["probe"]) == 600
 
 
@@ -111,7 +113,7 @@ def test_random_labels_are_learned_by_heart_and_the_sentence_names_the_labels():
 
 def test_a_copy_of_the_training_images_is_no_validation():
     copy = X_TRAIN[:400], Y_TRAIN[:400]
-    clean, _ = fitted(net(), copy, copy, epochs=8)
+    clean, _ = fitted(net(), copy, copy, epochs=8, probe_size=400)
     found = clean.judge()
     assert found.estimate("gap/loss").value == pytest.approx(0, abs=1e-3)
     assert (found.verdict, found.kind) == ("data", "copies")
@@ -129,9 +131,7 @@ def test_a_wide_net_on_a_hundred_images_overfits():
 
 def test_a_net_of_width_one_underfits():
     rules = Rules(target_accuracy=0.9)
-    clean, _ = fitted(
-        net(1), (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=8, options=Options(rules=rules)
-    )
+    clean, _ = fitted(net(1), (X_TRAIN, Y_TRAIN), (X_VAL, Y_VAL), epochs=8, rules=rules)
     found = clean.judge()
     assert found.verdict == "underfit"
     assert found.estimate("gap/accuracy").includes_zero
@@ -145,7 +145,7 @@ def test_logits_and_probabilities_give_the_same_scores(activation, declared, giv
     model = net(activation=activation, from_logits=bool(declared))
     if declared is None:
         model.compile("adam", "sparse_categorical_crossentropy")
-    clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL, options=Options(from_logits=given))
+    clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL, from_logits=given)
     clean.set_model(model)
     clean.on_epoch_end(0)
     reference = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
@@ -158,9 +158,9 @@ def test_logits_and_probabilities_give_the_same_scores(activation, declared, giv
 def test_one_hot_labels_are_the_same_as_class_numbers():
     hot = keras.utils.to_categorical
     clean = CleanScores(X_TRAIN, hot(Y_TRAIN), X_VAL, Y_VAL[:, None])
-    assert np.array_equal(clean._labels["val"], Y_VAL)
+    assert np.array_equal(clean._labels["val"][:, 0], Y_VAL)
     plain = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
-    assert np.array_equal(clean._labels["probe"], plain._labels["probe"])
+    assert np.array_equal(clean._labels["probe"].argmax(1), plain._labels["probe"])
 
 
 def test_a_sigmoid_is_a_model_of_two_classes():
@@ -199,8 +199,8 @@ def test_a_second_fit_begins_anew():
         model.fit(X_TRAIN, Y_TRAIN, epochs=epochs, batch_size=600, verbose=0, callbacks=[clean])
     assert clean.fit.num_epochs == 1
     assert len(clean.curves) == 3
-    assert [len(fits) for fits in clean.models.values()] == [1, 1]
-    assert [name.endswith("continued") for name in clean.models] == [False, True]
+    assert [len(fits) for fits in clean.fits.values()] == [1, 1]
+    assert [name.endswith("continued") for name in clean.fits] == [False, True]
 
 
 def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
@@ -208,8 +208,8 @@ def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
     for width in (1, 1, 64):
         model = net(width, rate=0.03)
         model.fit(X_TRAIN, Y_TRAIN, epochs=40, batch_size=50, verbose=0, callbacks=[clean])
-    small, large = clean.models
-    assert [len(fits) for fits in clean.models.values()] == [2, 1]
+    small, large = clean.fits
+    assert [len(fits) for fits in clean.fits.values()] == [2, 1]
     made = clean.judge(small)
     assert (made.verdict, made.kind, made.sibling) == ("underfit", "too simple", large)
     assert set(clean.to_frame()["model"]) == {small, large}
@@ -217,15 +217,11 @@ def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
 
 
 def test_the_line_after_each_epoch_says_which_way_validation_goes():
-    curves = pd.DataFrame(
-        {
-            "epoch": range(1, 13),
-            "split": "val",
-            "loss": [3, 2, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9],
-            "accuracy": np.linspace(0.1, 0.9, 12),
-        }
-    )
-    assert live(curves, 1) == "epoch 12: val loss rising since epoch 3, val accuracy still rising"
+    loss = [3, 2, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9]
+    accuracy = np.linspace(0.1, 0.9, 12)
+    said = live.line(loss, accuracy, 1)
+    assert said == "epoch 12: val loss rising since epoch 3, val accuracy still rising"
+    assert "エポック 3 から上がっている" in live.line(loss, accuracy, 1, "ja")
 
 
 def test_a_loss_that_is_not_finite_is_recorded_and_not_judged():
@@ -292,6 +288,7 @@ def test_mlflow_without_a_run_is_refused_before_training():
 
 EXAMPLE = """
 import keras
+from overfit_atlas import live
 from overfit_atlas.clean_scores import CleanScores
 
 model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10, "softmax")])

@@ -57,6 +57,17 @@ def test_a_wide_gap_that_harms_nothing_is_by_heart():
     assert "harmed" in made.why().text("en") or "did not harm" in made.why().text("en")
 
 
+def test_labels_are_to_blame_only_where_the_ruling_is_that_nothing_but_images_was_learned():
+    by_gap = judged(*three(flat(level=1.3), falling(), error=0.51, probe_error=0.05))
+    assert not by_gap.by_labels and "check_labels" not in by_gap.remedies()
+    chance = judged(*three(np.full(20, 2.4), falling(), error=0.9, probe_error=0.05))
+    assert said(chance) == ("overfit", "by heart")
+    assert chance.by_labels and chance.as_json()["by_labels"]
+    assert chance.remedies() == ("check_labels", "check_split")
+    below = judged(*three(np.full(20, 2.0), falling(), error=0.9, probe_error=0.05))
+    assert said(below) == ("overfit", "by heart") and not below.by_labels
+
+
 def test_a_narrow_flat_gap_is_a_good_fit():
     made = judged(*three(flat(15, 0.30), flat(15, 0.25), error=0.08, probe_error=0.07))
     assert said(made) == ("good fit", "")
