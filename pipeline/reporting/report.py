@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
@@ -99,7 +100,7 @@ def _remedies(results: Results, language: str) -> Json | None:
 
 
 def _pictures(results: Results) -> Pictures:
-    """The validation images, with the filters that `results/images` gives them."""
+    """The validation images, with what is known of single ones as filters."""
     val = results.prepared.val
     maps = {}
     for name in results.models:
@@ -116,17 +117,15 @@ def _pictures(results: Results) -> Pictures:
 
 
 def _marks(results: Results) -> dict[str, list[int]]:
-    """Rows of val by filter: those whose id stands in the table of that name, with split val."""
+    """Rows of val by filter: labels that `make images` suspects, copies that `preprocess` found."""
     place = {int(one): row for row, one in enumerate(results.prepared.val.ids)}
-    known = {
-        name: found
-        for name, found in results.tables.get("images", {}).items()
-        if f"page.mark.{name}" in table("en") and {"id", "split"} <= set(found)
+    judged = results.tables.get("images", {}).get("val", pd.DataFrame())
+    copies = results.tables.get("data", {}).get("duplicates", pd.DataFrame())
+    named = {
+        "suspicious": judged["id"][judged["suspicious"].astype(bool)] if len(judged) else (),
+        "copied": {*copies["id"], *copies["duplicate_of"]} if len(copies) else (),
     }
-    rows = {
-        name: [place[int(one)] for one in found["id"][found["split"] == "val"] if int(one) in place]
-        for name, found in known.items()
-    }
+    rows = {name: [place[int(one)] for one in ids if one in place] for name, ids in named.items()}
     return {name: of_name for name, of_name in rows.items() if of_name}
 
 

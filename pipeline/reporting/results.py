@@ -33,7 +33,7 @@ class Results:
     """All there is to report; `read` makes it.
 
     metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
-    ("per_class", ...) and model; of kind "images", single images by filter. curves: by model.
+    ("per_class", ...) and model; of kinds "data" and "images", by file name. curves: by model.
     tune: tables and records of the map, by file name. compare: the same by comparison. paths:
     predictions and Grad-CAM, by kind and model, and per_image: scores of single images, a file a
     seed; read when they are asked for.
@@ -116,7 +116,7 @@ def read(
     metrics = _json(results / "metrics.json")
     if not metrics:
         raise ResultsError(f"{results / 'metrics.json'}: not found. Run `dvc repro evaluate`.")
-    kinds = ("curves", "per_class", "confused_pairs", "images")
+    kinds = ("curves", "per_class", "confused_pairs", "data", "images")
     return Results(
         prepared=prepared.read(data),
         metrics=metrics,

@@ -68,19 +68,25 @@ def test_parameters_that_say_where_things_lie_are_left_out(page: Page) -> None:
     assert not {key for key in keys if key.startswith(("workers", "tune.storage"))}
 
 
-def test_images_listed_by_their_ids_become_a_filter(
+def test_suspicious_and_copied_images_of_val_become_filters(
     found: results.Results, digits_folder: Path, tmp_path: Path
 ) -> None:
-    val = found.prepared.val
-    (tmp_path / "images").mkdir()
-    lines = ["id,split", f"{val.ids[7]},val", f"{val.ids[2]},train", f"{val.ids[3]},val"]
-    (tmp_path / "images" / "suspicious.csv").write_text("\n".join(lines))
-    (tmp_path / "images" / "unheard_of.csv").write_text("\n".join(lines))
+    val, train = found.prepared.val.ids, found.prepared.train.ids
+    written = {
+        "images/val.csv": ["id,suspicious", f"{val[7]},True", f"{val[2]},False", f"{val[3]},True"],
+        "data/duplicates.csv": [
+            "id,duplicate_of",
+            f"{train[0]},{val[5]}",
+            f"{train[1]},{train[2]}",
+        ],
+    }
+    for name, lines in written.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("\n".join(lines))
     (tmp_path / "metrics.json").write_text(json.dumps(found.metrics))
     read = results.read(tmp_path, digits_folder)
-    tables = {**found.tables, "images": read.tables["images"]}
-    changed = replace(found, tables=tables)
-    assert made(changed).gallery["marks"] == {"suspicious": [7, 3]}
+    changed = replace(found, tables={**found.tables, **read.tables})
+    assert made(changed).gallery["marks"] == {"suspicious": [7, 3], "copied": [5]}
 
 
 def test_one_evaluated_model_is_enough(tmp_path: Path, digits_folder: Path) -> None:
