@@ -16,7 +16,7 @@ from overfit_atlas.page.gallery import Pictures, gallery
 from overfit_atlas.page.numbers import number, percent, with_span
 from overfit_atlas.page.plane import plane
 from overfit_atlas.scoring.scores import areas
-from overfit_atlas.words import table, text
+from overfit_atlas.words import text
 from pipeline.params import Params
 from pipeline.reporting import more
 from pipeline.reporting.results import MAIN_COMPARISON, Results

@@ -85,7 +85,8 @@ def test_suspicious_and_copied_images_of_val_become_filters(
         (tmp_path / name).write_text("\n".join(lines))
     (tmp_path / "metrics.json").write_text(json.dumps(found.metrics))
     read = results.read(tmp_path, digits_folder)
-    changed = replace(found, tables={**found.tables, **read.tables})
+    tables = {kind: read.tables[kind] for kind in ("images", "data")}
+    changed = replace(found, tables={**found.tables, **tables})
     assert made(changed).gallery["marks"] == {"suspicious": [7, 3], "copied": [5]}
 
 
