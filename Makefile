@@ -36,7 +36,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui dashboard report experiments bench images compare preset numbers lock clean
+.PHONY: help repro model test ui dashboard report experiments bench images compare preset numbers lock clean
 
 help: ## List these targets
 	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
@@ -49,6 +49,11 @@ repro: $(READY) ## Set up, train what is not up to date, print the table of resu
 	python -m dvc repro judge@dense # the first verdict within a minute; DVC promises no order
 	python -m dvc repro
 	@python -m pipeline.stages.summary
+
+model: $(READY) ## Train and judge one model alone: NAME=dense, cnn or efficientnet
+	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
+		echo "NAME is one of: dense cnn efficientnet"; exit 1;; esac
+	python -m dvc repro "judge@$(NAME)"
 
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline
 	python -m ruff check .

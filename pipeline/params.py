@@ -41,6 +41,7 @@ Augmentation = Literal[
     "randaugment",
     "mixup",
     "cutmix",
+    "random_erasing",
 ]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
@@ -130,6 +131,7 @@ class EfficientNet(Regularised):
     freeze_ratio: Fraction = 0.0
     augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    keep_batch_norm: bool = False
     weights: str | None = None
 
 
@@ -190,6 +192,8 @@ class Train(Record):
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
     weight_decay: NonNegative | None = None
     backbone_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
+    clip_norm: Positive | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     schedule: Schedule = Schedule()
     loss: Literal[
         "categorical_crossentropy",

@@ -104,18 +104,24 @@ def trainable_variables(model: keras.Model, head_only: bool = False) -> list[Any
     return [variable for variable in model.trainable_variables if id(variable) not in backbone]
 
 
-def freeze(model: keras.Model, ratio: float) -> None:
+def freeze(model: keras.Model, ratio: float, keep_batch_norm: bool = False) -> None:
     """Freeze the first `ratio` (0 to 1) of the backbone's layers, counted from the images.
 
     The others become trainable. A frozen batch norm runs in inference mode, also in training: its
     statistics neither move nor follow the batch. A graph traced before does not see the change.
+
+    Args:
+        keep_batch_norm: whether all batch norms are frozen, those among the others too.
     """
+    import keras
+
     backbone = find(model)
     if backbone is None:
         return
     num_frozen = round(ratio * len(backbone.layers))
     for position, layer in enumerate(backbone.layers):
-        layer.trainable = position >= num_frozen
+        kept = keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= num_frozen and not kept
 
 
 def unfreeze(model: keras.Model) -> None:

@@ -137,7 +137,7 @@ def build(
     inputs = _images(input_shape)
     model = _headed(inputs, _features(section, inputs), section, num_classes)
     _load(backbones.find(model), section)
-    backbones.freeze(model, section.freeze_ratio)
+    backbones.freeze(model, section.freeze_ratio, section.keep_batch_norm)
     return model
 
 

@@ -45,6 +45,7 @@ def learning_curves(
     for column, metric in enumerate(metrics):
         top = figure.add_subplot(grid[0, column] if metric in marked else grid[:, column])
         draw_metric(top, curves, metric, chosen, language)
+        _phases(top, curves, language)
         if metric in marked:
             below = figure.add_subplot(grid[1, column], sharex=top)
             _strip(below, shown[metric], chosen, language)
@@ -179,6 +180,45 @@ def _shade_gap(axes: Axes, bands: Sequence[pd.DataFrame]) -> None:
         lw=0,
         zorder=0.5,
     )
+
+
+def _phases(axes: Axes, curves: Mapping[str, pd.DataFrame], language: str) -> None:
+    """Bands behind the curves for what the epochs were for, where all models share the schedule."""
+    first, *others = [phases_of(table) for table in curves.values()]
+    if not first or any(other != first for other in others):
+        return
+    for place, (_, start, end) in enumerate(first):
+        shade = style.FAINT if place % 2 == 0 else style.PAPER
+        axes.axvspan(start - 0.5, end + 0.5, color=shade, alpha=0.45, lw=0, zorder=0)
+    _name_phases(axes, first, language)
+
+
+def _name_phases(axes: Axes, phases: list[tuple[int, int, int]], language: str) -> None:
+    """Names on top inside the bands: upright where a band is too narrow for its own."""
+    say = style.words(language)
+    left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.14 * (high - low))
+    for number, start, end in phases:
+        axes.annotate(
+            say(f"curves.phase_{number}"),
+            ((max(start - 0.5, left) + min(end + 0.5, right)) / 2, 0.985),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=style.MUTED,
+            rotation=90 if 11 * (end - start + 1) < right - left else 0,
+        )
+
+
+def phases_of(curves: pd.DataFrame) -> list[tuple[int, int, int]]:
+    """Number, first and last epoch of each phase of the schedule; empty where it has none."""
+    if "phase" not in curves:
+        return []
+    known = curves.dropna(subset=["phase"]).groupby("epoch")["phase"].first().astype(int)
+    epochs = {number: np.asarray(known.index[known == number]) for number in sorted(set(known))}
+    return [(int(number), int(found.min()), int(found.max())) for number, found in epochs.items()]
 
 
 def _mark_broken(axes: Axes, table: pd.DataFrame, metric: str, colour: str) -> None:

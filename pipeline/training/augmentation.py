@@ -22,6 +22,7 @@ NAMES = (
     "randaugment",
     "mixup",
     "cutmix",
+    "random_erasing",
 )
 MIXING = ("mixup", "cutmix")
 
@@ -34,6 +35,7 @@ SATURATION = (0.4, 0.6)  # 0.5 leaves an image as it is
 HUE = 0.1
 MIXUP_ALPHA = 0.2  # Zhang et al. 2018
 CUTMIX_ALPHA = 1.0  # Yun et al. 2019
+ERASED = (0.02, 0.33)  # of the area, noise in its place, in half of all images (Zhong et al. 2020)
 RANDAUGMENT_OPERATIONS = 2  # Cubuk et al. 2020
 RANDAUGMENT_STRENGTH = 0.2
 RANDAUGMENT_ROTATION = 1 / 12  # of a full turn: 30 degrees
@@ -149,6 +151,7 @@ def _layer(name: str, channels: int) -> Any:
         "cutout": lambda: layers.RandomErasing(
             factor=(1.0, 1.0), scale=(CUTOUT_SIDE**2, CUTOUT_SIDE**2), fill_value=0.0
         ),
+        "random_erasing": lambda: layers.RandomErasing(factor=(0.0, 1.0), scale=ERASED),
         "mixup": lambda: layers.MixUp(alpha=MIXUP_ALPHA),
         "cutmix": lambda: layers.CutMix(factor=(CUTMIX_ALPHA, CUTMIX_ALPHA)),
     }

@@ -25,7 +25,8 @@ from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.files import replacing
 from pipeline.models.layers import LOGITS
-from pipeline.training import augmentation, export
+from pipeline.training import augmentation, export, schedules
+from pipeline.training.checkpoints import State
 from pipeline.training.program import Resident
 from pipeline.training.task import Computed, FitResult, FitTask, code_hash
 
@@ -90,6 +91,24 @@ def delivered(task: FitTask, result: FitResult, manifest: Manifest) -> FitResult
         best=_joined(whole, result.best, result.temperature),
         last=_joined(whole, result.last, last),
     )
+
+
+def burnt_in(task: FitTask, state: State, head: list[np.ndarray], manifest: Manifest) -> State:
+    """`state` of the head alone, with the weights `head`, as that of the whole network.
+
+    It has no variables of an optimizer: the whole network's begins anew.
+    """
+    shape, num_classes = manifest.image_shape, manifest.num_classes
+    whole = models.build(task.model, task.section, shape, num_classes, task.seed)
+
+    def joined(weights: list[np.ndarray]) -> list[np.ndarray]:
+        whole.get_layer(LOGITS).set_weights(weights)
+        return whole.get_weights()  # type: ignore[no-any-return]
+
+    for row in state.rows:
+        if row["split"] == "running":
+            row |= schedules.phase(task.train.schedule, task.train.epochs, row["epoch"])
+    return replace(state, best=joined(state.best), variables=joined(head), slots=[])
 
 
 @dataclass(frozen=True)

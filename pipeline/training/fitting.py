@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,11 @@ Watch = Callable[[Progress], None]
 
 
 def fit(
-    task: FitTask, resident: Resident, program: Program, watch: Watch | None = None
+    task: FitTask,
+    resident: Resident,
+    program: Program,
+    watch: Watch | None = None,
+    begun: State | None = None,
 ) -> FitResult:
     """Train `task.model` with `task.seed` and score it on probe and val after every epoch.
 
@@ -35,10 +40,34 @@ def fit(
         resident: the data set that `task` names.
         program: compiled for this kind of task, and at its initial weights (`Program.begin`).
         watch: called after every epoch.
+        begun: the state to go on from where the fit has not been killed; its optimizer's variables
+            may be missing, and then are those of a fresh one.
     """
     traces = program.num_traces
-    path = task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
-    state = (checkpoints.load(path) if path else None) or State()
+    state = advanced(task, resident, program, watch, begun)
+    return _result(state, task, program, program.num_traces - traces)
+
+
+def kept(task: FitTask) -> State | None:
+    """The state of the task after its last finished epoch, where one was kept."""
+    path = _path(task)
+    return checkpoints.load(path) if path else None
+
+
+def _path(task: FitTask) -> Path | None:
+    return task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
+
+
+def advanced(
+    task: FitTask,
+    resident: Resident,
+    program: Program,
+    watch: Watch | None = None,
+    begun: State | None = None,
+) -> State:
+    """The state at the end of `fit`, whose arguments these are."""
+    path = _path(task)
+    state = kept(task) or begun or State()
     if state.epoch:
         program.restore(state.variables, state.slots)
     while not _finished(state, task):
@@ -46,11 +75,11 @@ def fit(
         _advance(state, task, resident, program)
         state.seconds += time.perf_counter() - started
         if path:
-            state.variables, state.slots = program.model.get_weights(), program.slots()
+            state.variables, state.slots = program.weights(), program.slots()
             checkpoints.save(state, path)
         if watch:
             watch(_progress(state, task))
-    return _result(state, task, program, program.num_traces - traces)
+    return state
 
 
 def _finished(state: State, task: FitTask) -> bool:
@@ -71,6 +100,7 @@ def _advance(state: State, task: FitTask, resident: Resident, program: Program) 
     )
     running = program.train_epoch(resident, epoch, task.seed, rate)
     extra = {"penalty": program.penalty(), "learning_rate": rate}
+    extra |= schedules.phase(train.schedule, train.epochs, epoch)
     rows = [{"epoch": epoch, "split": "running", **running, **extra}]
     splits = {name: resident.data.split(name) for name in ("probe", "val")}
     images = {"probe": resident.probe_images, "val": resident.val_images}

@@ -62,6 +62,10 @@ def make(train: Train, slow_variables: Sequence[Any] = ()) -> Any:
     settings: dict[str, Any] = {"learning_rate": train.learning_rate}
     if train.weight_decay is not None:
         settings["weight_decay"] = train.weight_decay
+    if train.clip_norm is not None:
+        settings["global_clipnorm"] = train.clip_norm
+    if train.ema is not None:
+        settings |= {"use_ema": True, "ema_momentum": train.ema}
     if train.optimizer == "muon":
         settings["exclude_layers"] = [LAST_LAYER]
         settings["adam_weight_decay"] = settings.get("weight_decay", MUON_DECAY)

@@ -71,8 +71,8 @@ class Program:
     """A model, its optimizer and its compiled epoch.
 
     Attributes:
-        model: in float32, which is scored and saved. With lower precision another one learns, whose
-            weights it has after every epoch.
+        model: in float32, which is scored and saved. With lower precision, and where weights are
+            averaged, another one learns, whose weights, or their average, it has after every epoch.
     """
 
     def __init__(self, task: FitTask, data: Prepared, arithmetic: Arithmetic = CPU) -> None:
@@ -88,6 +88,8 @@ class Program:
         if arithmetic.policy != "float32":
             with _policy(arithmetic.policy):
                 self._learner = self._build(task.seed)
+        elif self._train.ema is not None:
+            self._learner = self._build(task.seed)
         self._rates = {model: Rates(model) for model in {self.model, self._learner}}
         self.optimizer = optimizers.make(task.train, models.backbone_variables(self._learner))
         self.optimizer.build(self._learner.trainable_variables)
@@ -115,12 +117,32 @@ class Program:
             rates.take_over(net)
         self.restore(net.get_weights(), self._first_slots)
 
-    def restore(self, weights: Sequence[np.ndarray], slots: Sequence[np.ndarray]) -> None:
-        """Set the model's and the optimizer's variables."""
+    def restore(self, weights: Sequence[np.ndarray], slots: Sequence[np.ndarray] = ()) -> None:
+        """Set the variables of the net that learns and of the optimizer, as they were told.
+
+        Without `slots` the optimizer stays as it is.
+        """
         for model in self._rates:
             model.set_weights(weights)
-        for variable, value in zip(self.optimizer.variables, slots, strict=True):
+        for variable, value in zip(self.optimizer.variables, slots, strict=bool(slots)):
             variable.assign(value)
+        if self._learner is not self.model and self.optimizer.iterations.numpy():
+            self._deliver()
+
+    def weights(self) -> list[np.ndarray]:
+        """The variables of the net that learns; of the model the same, or those averaged."""
+        return self._learner.get_weights()  # type: ignore[no-any-return]
+
+    def _deliver(self) -> None:
+        """Have the model take over what the other one has learnt, where there is another one."""
+        if self._learner is self.model:
+            return
+        for own, learnt in zip(self.model.weights, self._learner.weights, strict=True):
+            own.assign(learnt)
+        if self._train.ema is not None:
+            averages = self.optimizer._model_variables_moving_average
+            for own, average in zip(self.model.trainable_variables, averages, strict=True):
+                own.assign(average)
 
     def slots(self) -> list[np.ndarray]:
         """The optimizer's variables: moments and step counters."""
@@ -160,9 +182,7 @@ class Program:
         frozen = models.frozen_backbone(self._learner) if burn_in else nullcontext()
         with frozen:
             totals = self._epoch(burn_in)(resident.images, resident.labels, order, salt, *terms)
-        if self._learner is not self.model:
-            for own, learnt in zip(self.model.weights, self._learner.weights, strict=True):
-                own.assign(learnt)
+        self._deliver()
         loss, correct = (float(total) for total in totals)
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
 

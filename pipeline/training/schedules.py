@@ -23,6 +23,8 @@ import numpy as np
 from overfit_atlas.errors import AtlasError
 from pipeline.params import Schedule
 
+PHASES = ("burn_in", "warm_up", "flat", "cool_down")
+"""In their order, numbered from 1 in tables of curves."""
 MIN_IMPROVEMENT = 1e-4
 RISE = 0.45
 ONE_CYCLE_START = 0.1
@@ -50,6 +52,22 @@ def rates(schedule: Schedule, learning_rate: float, epochs: int) -> tuple[float,
     check(schedule, learning_rate, epochs)
     burn_in = (schedule.burn_in_rate,) * schedule.burn_in_epochs
     return burn_in + _SHAPES[schedule.name](schedule, learning_rate, epochs - len(burn_in))
+
+
+def phase(schedule: Schedule, epochs: int, epoch: int) -> dict[str, int]:
+    """`{"phase": number}` of an epoch, both from 1: what it is for, by its place in `PHASES`.
+
+    Empty where the epoch is in none: where all have one rate, go down in steps, or in a cycle.
+    """
+    begun = schedule.burn_in_epochs + schedule.warmup_epochs
+    falls = schedule.name == "cosine"
+    last_flat = begun if falls else epochs - schedule.cooldown_epochs
+    if epoch <= begun:
+        return {"phase": 1 if epoch <= schedule.burn_in_epochs else 2}
+    if epoch > last_flat:
+        return {"phase": 4} if begun or not falls else {}
+    has_phases = begun or schedule.cooldown_epochs
+    return {"phase": 3} if has_phases and schedule.name in ("constant", "warmup") else {}
 
 
 @dataclass(frozen=True)

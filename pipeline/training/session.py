@@ -5,6 +5,7 @@ Imported where fits run: in a worker, or in the main process where no workers ar
 
 import gc
 from collections import OrderedDict
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
     resident = _resident(task, told)
     if task.share < 1:
         return subset.fit(task, resident, _program(task, resident))
-    result = fit(task, resident, _program(task, resident), watch)
+    begun = _begun(task, watch, told)
+    result = fit(task, resident, _program(task, resident), watch, begun)
     if not task.on_features:
         return result
     from pipeline.training import features
@@ -44,11 +46,32 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
     return features.delivered(task, result, resident.data.manifest)
 
 
+def _begun(task: FitTask, watch: Any, told: Any) -> Any:
+    """The state after the burn-in, where the head learns alone in it; None where there is none."""
+    from pipeline.training import features, fitting
+
+    head = task.head_alone
+    if head is None or task.on_features or fitting.kept(task):
+        return None
+    resident = _resident(head, told)
+    program = _program(head, resident)
+    state = fitting.advanced(head, resident, program, _as_part_of(task, watch))
+    return features.burnt_in(task, state, program.weights(), resident.data.manifest)
+
+
+def _as_part_of(task: FitTask, watch: Any) -> Any:
+    """`watch`, told of the epochs of the burn-in as some of all of the task's."""
+    if watch is None:
+        return None
+    return lambda progress: watch(replace(progress, epochs=task.train.epochs))
+
+
 def assist(task: FitTask, told: Any = None) -> None:
     """Help to compute the features that `task` is trained on; nothing where it needs none."""
-    if task.on_features:
+    head = task.head_alone
+    if head is not None:
         quiet.tensorflow(threads=1)
-        _resident(task, told)
+        _resident(head, told)
 
 
 @lru_cache(maxsize=2)

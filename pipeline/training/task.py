@@ -10,7 +10,7 @@ import numpy as np
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit
-from pipeline.params import Regularised, Train
+from pipeline.params import Regularised, Schedule, Train
 
 
 class FitError(AtlasError):
@@ -77,6 +77,29 @@ class FitTask:
         mixing = {"mixup", "cutmix"} & set(self.train.augmentation)
         by_class = self.train.balance == "augmentation"
         return getattr(self.section, "freeze_ratio", 0.0) == 1.0 and not (mixing or by_class)
+
+    @property
+    def head_alone(self) -> "FitTask | None":
+        """The fit of the head alone, on kept features, that this one is or begins with; or None.
+
+        It begins with one where the schedule has a burn-in, in which a backbone with given weights
+        is frozen. The optimizer of the epochs after it begins anew.
+        """
+        if self.on_features:
+            return self
+        schedule = self.train.schedule
+        if not schedule.burn_in_epochs or getattr(self.section, "weights", None) is None:
+            return None
+        constant = {"learning_rate": schedule.burn_in_rate, "epochs": schedule.burn_in_epochs}
+        train = {**constant, "schedule": Schedule(), "early_stopping": None}
+        head = replace(
+            self,
+            section=self.section.model_copy(update={"freeze_ratio": 1.0}),
+            train=self.train.model_copy(update=train),
+            keep_weights=False,
+            checkpoints=None,
+        )
+        return head if head.on_features else None
 
 
 @dataclass(frozen=True)

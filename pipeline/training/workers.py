@@ -120,7 +120,7 @@ class _Cluster:
     def _helping(self, tasks: Sequence[FitTask], sources: list[Any]) -> list[Any]:
         """Workers for which there is no fit help with the features of the last one."""
         spare = len(self._client.nthreads()) - len(tasks)
-        if not tasks or spare < 1 or not tasks[-1].on_features:
+        if not tasks or spare < 1 or tasks[-1].head_alone is None:
             return []
         given = tasks[-1], sources[-1]
         return [self._client.submit(_assist, *given, pure=False) for _ in range(spare)]

@@ -128,3 +128,10 @@ def test_a_model_file_that_unpacks_to_gigabytes_is_not_read(model, tmp_path):
     _changed(path, lambda text: text + " " * (70 * 2**20))
     with pytest.raises(ValueError, match=r"'config\.json' in it would unpack to 73,"):
         backbone.read(path)
+
+
+def test_batch_norms_may_be_kept_while_all_else_learns(model):
+    models.freeze(model, 0.0, keep_batch_norm=True)
+    assert set(_names(model.trainable_variables)) == {"conv_1", "conv_2", "logits"}
+    expected = model(IMAGES, training=False).numpy()
+    np.testing.assert_allclose(model(IMAGES, training=True), expected, atol=1e-6)

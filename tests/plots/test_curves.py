@@ -175,3 +175,27 @@ def test_finding_names_best_epoch_and_last_values() -> None:
     assert "best at epoch 2 (0.25)" in said and "it is 0.5 against 0.25 on probe" in said
     said = curves.learning_curves_finding({"cnn": history([[1.0, 0.25, 0.5]])}, "en", "accuracy")
     assert "best at epoch 2 (0.8)" in said
+
+
+def phased(phases: list[float]) -> pd.DataFrame:
+    table = history([[1.0] * len(phases)])
+    table["phase"] = [phases[epoch - 1] for epoch in table["epoch"]]
+    table.loc[table["split"] == "val", "phase"] = np.nan
+    return table
+
+
+def test_phases_of_the_schedule_are_bands_with_their_names() -> None:
+    table = phased([1, 1, 2, 3, 3, 4])
+    assert curves.phases_of(table) == [(1, 1, 2), (2, 3, 3), (3, 4, 5), (4, 6, 6)]
+    axes = curves.learning_curves({"cnn": table}, "en").axes[0]
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["burn-in", "warm-up", "flat", "cool-down"]
+    edges = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert edges == [(0.5, 2.5), (2.5, 3.5), (3.5, 5.5), (5.5, 6.5)]
+
+
+def test_models_with_other_schedules_share_no_bands() -> None:
+    both = {"cnn": phased([1, 3]), "dense": phased([2, 3])}
+    assert not curves.learning_curves(both, "en").axes[0].patches
+    plain = curves.learning_curves({"cnn": history([[1.0, 0.5]])}, "en")
+    assert curves.phases_of(history([[1.0]])) == [] and not plain.axes[0].patches

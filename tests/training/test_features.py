@@ -16,7 +16,7 @@ from overfit_atlas.scoring import scores
 from pipeline import models
 from pipeline.data import prepared
 from pipeline.models.pretrained import lite
-from pipeline.params import EfficientNet, Train, Workers
+from pipeline.params import EfficientNet, Schedule, Train, Workers
 from pipeline.training import features, session, workers
 from pipeline.training.progress import Board
 from pipeline.training.task import Computed, FitTask, Vary
@@ -307,3 +307,46 @@ def test_two_workers_share_the_features_of_one_fit(
     assert "efficientnet features 260/260 images" in capsys.readouterr().out
     assert result.num_parameters == 3_413_024 + 12_810
     assert result.history.series("probe", "loss")[-1] < result.history.series("probe", "loss")[0]
+
+
+def test_a_burn_in_is_learnt_on_features_and_the_rest_begins_with_its_head(
+    task: FitTask, computed: list[int], tmp_path: Path
+) -> None:
+    schedule = Schedule(burn_in_epochs=2, burn_in_rate=0.01)
+    tuned = replace(
+        task,
+        section=task.section.model_copy(update={"freeze_ratio": 0.5, "keep_batch_norm": True}),
+        train=Train(epochs=3, learning_rate=1e-3, backbone_rate=0.1, schedule=schedule),
+        checkpoints=tmp_path / "kept",
+    )
+    head = tuned.head_alone
+    assert head is not None and head.on_features and head.train.epochs == 2
+    alone = session.run(replace(head, keep_weights=False))
+    told: list[tuple[int, int]] = []
+    found = session.run(tuned, lambda one: told.append((one.epoch, one.epochs)))
+    assert sum(computed) == 260 and told == [(1, 3), (2, 3), (3, 3)]
+    for split in ("probe", "val"):
+        losses = found.history.series(split, "loss")
+        np.testing.assert_array_equal(losses[:2], alone.history.series(split, "loss"))
+    running = found.history.series("running", "loss")
+    assert running[2] < running[0] and found.failed is None
+    np.testing.assert_array_equal(found.history.series("running", "phase"), [1, 1, 3])
+    whole = _loaded(found.last or b"", tmp_path)
+    assert whole.input_shape == (None, *SHAPE)
+    given = keras.models.load_model(task.section.weights).get_layer("backbone")  # type: ignore[attr-defined]
+    pairs = zip(whole.get_layer("backbone").weights, given.weights, strict=True)
+    moved = {own.path for own, other in pairs if not np.array_equal(own, other)}
+    assert moved and not [path for path in moved if "norm" in path]
+    again = session.run(tuned, lambda one: told.append((one.epoch, one.epochs)))
+    assert len(told) == 3 and again.last == found.last  # all of it was kept
+
+
+def test_only_what_is_pretrained_has_a_head_alone(task: FitTask) -> None:
+    burn_in = Train(epochs=3, schedule=Schedule(burn_in_epochs=2))
+    scratch = task.section.model_copy(update={"freeze_ratio": 0.0, "weights": None})
+    assert task.head_alone is task
+    assert replace(task, section=scratch, train=burn_in).head_alone is None
+    mixed = burn_in.model_copy(update={"augmentation": ("mixup",)})
+    half = task.section.model_copy(update={"freeze_ratio": 0.5})
+    assert replace(task, section=half, train=mixed).head_alone is None
+    assert replace(task, section=half).head_alone is None

@@ -123,3 +123,71 @@ def test_early_stopping_waits_its_patience(task):
 def test_smoothing_looks_back_only():
     assert smoothed(np.array([4.0, 2.0, 3.0]), 2).tolist() == [4.0, 3.0, 2.5]
     assert smoothed(np.array([4.0]), 3).tolist() == [4.0]
+
+
+def _with(task, **train):
+    return replace(task, train=task.train.model_copy(update=train))
+
+
+def test_averaged_weights_are_scored_and_a_killed_fit_goes_on_with_both(task, tmp_path):
+    averaged = replace(_with(task, ema=0.9, epochs=3), checkpoints=tmp_path)
+    expected = session.run(replace(averaged, checkpoints=None))
+    plain = session.run(_with(task, epochs=3))
+    first = plain.history.series("running", "loss")[0]
+    assert expected.history.series("running", "loss")[0] == first  # one epoch learns the same
+    assert expected.history.series("val", "loss")[0] > plain.history.series("val", "loss")[0]
+
+    class Killed(Exception):
+        pass
+
+    def kill(progress):
+        if progress.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        session.run(averaged, kill)
+    resumed = session.run(averaged)
+    assert resumed.last == expected.last
+    np.testing.assert_array_equal(
+        resumed.history.series("running", "loss"), expected.history.series("running", "loss")
+    )
+
+
+def test_the_average_is_the_one_keras_takes(task):
+    """After one epoch: average = 0.9 average + 0.1 weights at each step, begun with the first."""
+    from pipeline import models
+    from pipeline.training.program import Program, Resident
+
+    data = session._data(task.data, task.data_hash, task.vary)
+    averaged = _with(task, ema=0.9, batch_size=len(data.train))
+    program, resident = Program(averaged, data), Resident.of(data)
+    program.begin(models.build("dense", task.section, resident.shape, 10, 3))
+    seen, average = [], None
+    for epoch in (1, 2, 3):
+        program.train_epoch(resident, epoch, seed=0, rate=0.01)
+        seen.append(program.weights()[0])
+        average = seen[0] if average is None else 0.9 * average + 0.1 * seen[-1]
+        np.testing.assert_allclose(program.model.get_weights()[0], average, rtol=1e-5, atol=1e-7)
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_gradients_are_clipped_by_their_length_all_together(task):
+    """With SGD at rate 1 one step is as long as the gradient, and then at most `clip_norm`."""
+    from pipeline import models
+    from pipeline.training.program import Program, Resident
+
+    data = session._data(task.data, task.data_hash, task.vary)
+
+    def step(**train):
+        asked = _with(task, optimizer="sgd", batch_size=len(data.train), **train)
+        program, resident = Program(asked, data), Resident.of(data)
+        program.begin(models.build("dense", task.section, resident.shape, 10, 3))
+        before = program.weights()
+        program.train_epoch(resident, 1, seed=0, rate=1.0)
+        moves = [new - old for new, old in zip(program.weights(), before, strict=True)]
+        return np.concatenate([move.ravel() for move in moves])
+
+    free, clipped = step(), step(clip_norm=0.01)
+    assert np.linalg.norm(free) > 0.1
+    assert np.linalg.norm(clipped) == pytest.approx(0.01, rel=1e-3)
+    np.testing.assert_allclose(clipped / 0.01, free / np.linalg.norm(free), atol=1e-4)

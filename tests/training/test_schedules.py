@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.params import Schedule
-from pipeline.training.schedules import Plateau, ScheduleError, check, rate, rates
+from pipeline.training.schedules import Plateau, ScheduleError, check, phase, rate, rates
 
 
 def _rates(learning_rate, epochs, **fields):
@@ -156,3 +156,20 @@ def test_what_does_not_fit_is_refused(fields, message):
 )
 def test_what_fits_passes_and_gives_one_rate_an_epoch(fields):
     assert len(_rates(0.1, 5, **fields)) == 5
+
+
+def _phases(epochs, **fields):
+    schedule = Schedule(**fields)
+    return [phase(schedule, epochs, epoch).get("phase") for epoch in range(1, epochs + 1)]
+
+
+def test_phases_by_hand():
+    """1 burn-in, 2 warm-up, 3 flat, 4 cool-down; none where the rate has no such parts."""
+    warmup = {"name": "warmup", "min_rate": 0.1, "warmup_epochs": 2, "cooldown_epochs": 1}
+    assert _phases(6, burn_in_epochs=1, **warmup) == [1, 2, 2, 3, 3, 4]
+    assert _phases(4, **warmup) == [2, 2, 3, 4]
+    assert _phases(3, burn_in_epochs=1) == [1, 3, 3]
+    assert _phases(4, name="cosine", min_rate=0.1, warmup_epochs=1) == [2, 4, 4, 4]
+    assert _phases(3, name="one_cycle", burn_in_epochs=1) == [1, None, None]
+    for plain in ({}, {"name": "cosine"}, {"name": "step"}):
+        assert _phases(3, **plain) == [None] * 3
