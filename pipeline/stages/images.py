@@ -7,6 +7,7 @@ with the fits that are missing.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import params as parameters
 from pipeline import tracking
@@ -20,11 +21,12 @@ from pipeline.studies.subsets import Found
 from pipeline.training import checks, finished, workers
 from pipeline.training.task import FitResult, FitTask
 
-SHOWN = 60
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Fit, count, write and log the tables."""
+    """Fit, count, write and log the tables and the two atlases."""
     given = parameters.load(arguments.params)
     params = registered.fetched(given, given.images.model)
     data = prepared.read(arguments.data)
@@ -40,8 +42,9 @@ def main(arguments: argparse.Namespace) -> None:
     with tracking.stage_run(given, "images", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         found = subsets.found(subsets.tallied(data, _fitted(params, tasks)), params, paths)
-        _write(arguments.out, found)
-        _log(run, data, found)
+        figures = drawn(found, data, params.report.language)
+        _write(arguments.out, found, figures)
+        _log(run, found, figures)
     finished.discard_checkpoints(tasks)
     print(told(found))
 
@@ -56,17 +59,34 @@ def _fitted(params: Params, tasks: list[FitTask]) -> Iterator[tuple[int, FitResu
         yield from pool.run(tasks, "images")
 
 
-def _write(folder: Path, found: Found) -> None:
+def drawn(found: Found, data: Prepared, language: str) -> dict[str, "Figure"]:
+    """The two atlases of train images, by the name of their file."""
+    from pipeline.plots import single_images
+
+    table, fits = found.tables["train"], found.summary["num_fits"]
+    return {
+        "memorised": single_images.memorised(table, data.train.images, language, fits),
+        "suspicious": single_images.suspicious(table, data.train.images, language, fits),
+    }
+
+
+def _write(folder: Path, found: Found, figures: dict[str, "Figure"]) -> None:
+    from pipeline.plots import style
+
     with replacing(folder) as temporary:
         temporary.mkdir()
         for name, table in found.tables.items():
             table.to_csv(temporary / f"{name}.csv", index=False, float_format="%.9g")
+        for name, figure in figures.items():
+            (temporary / f"{name}.png").write_bytes(style.png(figure))
         write_json(temporary / "summary.json", found.summary)
 
 
-def _log(run: tracking.Run, data: Prepared, found: Found) -> None:
+def _log(run: tracking.Run, found: Found, figures: dict[str, "Figure"]) -> None:
     for name, table in found.tables.items():
         run.log_table(table, f"{name}.csv")
+    for name, figure in figures.items():
+        run.log_figure(figure, f"{name}.png")
     summary = found.summary
     run.log_metrics(
         {
@@ -100,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     made = cli.parser("Find which images are memorised or mislabelled.")
     made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
     made.add_argument("--raw", type=Path, default=Path("data/raw"), help="what download wrote")
-    made.add_argument("--out", type=Path, default=Path("results/images"), help="folder for tables")
+    made.add_argument(
+        "--out", type=Path, default=Path("results/images"), help="folder for tables and atlases"
+    )
     return made
 
 

@@ -23,6 +23,7 @@ from pipeline.plots import (
     maps,
     per_class,
     running,
+    single_images,
     studies,
 )
 
@@ -107,6 +108,20 @@ def forgotten() -> pd.DataFrame:
             "learned_epoch": np.where(np.arange(200) % 50 == 0, np.nan, 1 + np.arange(200) % 9),
         }
     )  # fmt: skip
+
+
+def single() -> dict[str, Any]:
+    """The table of train images of a study, some of which no fit left out."""
+    right = RANDOM.random(200)
+    classes = [CLASSES[number] for number in LABELS]
+    table = pd.DataFrame(
+        {
+            "class": classes, "right_in": right, "right_out": right / 3, "low": right - 0.3,
+            "memorisation": right * 2 / 3, "suggested": classes[::-1], "suggested_chance": right,
+            "rank": np.where(np.arange(200) % 9, RANDOM.permutation(200) + 1.0, np.nan),
+        }
+    )  # fmt: skip
+    return {"table": table, "images": GREY, "num_fits": 400}
 
 
 def pairs() -> pd.DataFrame:
@@ -260,6 +275,8 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
     "hard": (examples.hard_images,
              {"table": forgotten(), "images": COLOUR, "labels": [CLASSES[n] for n in LABELS],
               "by": "mean_loss"}),
+    "memorised": (single_images.memorised, single()),
+    "suspicious": (single_images.suspicious, single()),
     "confused pairs": (examples.confused_pairs,
                        {"pairs": pairs(), "examples": MISTAKES, "images": COLOUR,
                         "class_names": CLASSES}),
@@ -325,7 +342,7 @@ def test_figure_can_be_read(
 
 def test_every_figure_function_is_drawn_here() -> None:
     modules = (calibration, class_effects, comparison, confusion, curves, examples, gradcam, maps,
-               per_class, running, studies)  # fmt: skip
+               per_class, running, single_images, studies)  # fmt: skip
     functions = {
         f"{module.__name__}.{name}"
         for module in modules

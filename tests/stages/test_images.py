@@ -34,6 +34,7 @@ def test_tables_are_written_and_nothing_is_left_behind(asked, capsys, tmp_path):
     assert "20 fits, each on 70% of 200 train images" in capsys.readouterr().out
     assert {path.name for path in asked.out.iterdir()} == {
         "train.csv", "val.csv", "influence.csv", "drop.csv", "relabel.csv", "summary.json",
+        "memorised.png", "suspicious.png",
     }  # fmt: skip
     train = pd.read_csv(asked.out / "train.csv")
     assert len(train) == 200 and (train["num_in"] + train["num_out"]).eq(20).all()
