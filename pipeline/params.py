@@ -5,6 +5,7 @@ Start at `load`. Every record below is one section of the file, and every field 
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -45,6 +46,7 @@ Augmentation = Literal[
 ]
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
+OWN_NET = r".+\.py:[^\W\d]\w*"
 MOST_VALUES, DEEPEST = 100_000, 50
 
 
@@ -272,7 +274,7 @@ class Compare(Record):
 class OfImages(Record):
     """The study of many small fits on random parts of train; the rest is as in `train`."""
 
-    model: Literal["dense", "cnn", "efficientnet"] = "dense"
+    model: str = "dense"
     width: Annotated[int, Field(ge=0, le=1_000_000)] = 128
     fits: Annotated[int, Field(ge=20, le=100_000)] = 400
     share: Annotated[float, Field(gt=0, lt=1)] = 0.7
@@ -280,6 +282,16 @@ class OfImages(Record):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 2e-3
     suspicion: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, model: str) -> str:
+        if model not in ("dense", "cnn", "efficientnet") and not re.fullmatch(OWN_NET, model):
+            raise ValueError(
+                f"got {model!r}: choose dense, cnn or efficientnet, or name a function of your "
+                "own, such as nets/mine.py:build_model"
+            )
+        return model
 
 
 THRESHOLDS = Rules()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 Features = tuple[int]
 
+OWN = ":"  # between a file of anybody's and the function in it
 NARROWEST, WIDEST = 1e-4, 1e4
 NAME_COUNTS = "object_name_uids"  # where Keras counts the layers it has named
 
@@ -57,6 +58,7 @@ __all__ = [
     "num_parameters",
     "origin",
     "other_calls",
+    "own_section",
     "trainable_variables",
     "unfreeze",
     "with_width",
@@ -79,7 +81,7 @@ def build(
     was, and TensorFlow's is not touched: setting it would throw away every compiled graph.
 
     Args:
-        name: a file of this folder, see `names`.
+        name: a file of this folder, see `names`; or `path/to/file.py:build_model`, see `own`.
         section: the model's own section of params.yaml.
         input_shape: height, width, channels (1 or 3) of the images; or the number of features
             that `extractor` makes of one, for the head alone.
@@ -167,7 +169,19 @@ def equal_cost_width(
     return min((low, high), key=lambda width: abs(count(width) - parameters))
 
 
-def _module(name: str) -> ModuleType:
+def own_section(name: str) -> Record | None:
+    """What stands for a section of `path/to/file.py:build_model`; None for the models here.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    section: Record | None = _module(name).section() if OWN in name else None
+    return section
+
+
+def _module(name: str) -> Any:
+    if OWN in name:
+        return _imported("own").Net(name)
     if name not in names():
         raise ModelError(f"unknown model {name!r}: choose among {', '.join(names())}.")
     return _imported(name)

@@ -5,6 +5,7 @@ and `experiments/data/`; `make compare` writes it first, and a new YAML file is 
 """
 
 import argparse
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
                 f"Known: {', '.join(datasets())}, and {OWN} for the images of params.yaml."
             )
         print(f"{name}: {comparison.title}")
-    text = listed(_sound())
+    text = listed(_sound(), params.images.model)
     if not LIST.is_file() or LIST.read_text(encoding="utf-8") != text:
         write_text(LIST, text)
 
@@ -54,8 +55,13 @@ def datasets() -> list[str]:
     return sorted(path.stem for path in DATA.glob("*.yaml"))
 
 
-def listed(comparisons: dict[str, Comparison]) -> str:
-    """The text of `experiments/list.yaml`."""
+def listed(comparisons: dict[str, Comparison], net: str = "dense") -> str:
+    """The text of `experiments/list.yaml`.
+
+    Args:
+        net: that of `images`: where it is a function of somebody's, its file is depended on.
+    """
+    own, _, function = net.rpartition(":")
     lines = [HEADER + "data:"]
     lines += [f"  {name}: {{file: {(DATA / name).as_posix()}.yaml}}" for name in datasets()]
     lines += ["compare:"]
@@ -64,6 +70,7 @@ def listed(comparisons: dict[str, Comparison]) -> str:
         out = f"results/compare/{name}" + ("_full" if one.small else "")
         data = "data/prepared" if one.data == OWN else f"data/sets/{one.data}/prepared"
         lines.append(f"  {name}: {{data: {data}, needs: {one.needs or data}, out: {out}}}")
+    lines += ["images:", f"  needs: {json.dumps(own) if function and own else 'data/prepared'}"]
     return "\n".join(lines) + "\n"
 
 

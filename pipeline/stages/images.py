@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import models, quiet, tracking
 from pipeline import params as parameters
-from pipeline import tracking
 from pipeline.data import prepared, raw
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
-from pipeline.params import Params
+from pipeline.params import Models, Params
 from pipeline.stages import cli, registered
 from pipeline.studies import subsets
 from pipeline.studies.subsets import Found
@@ -33,12 +33,14 @@ def main(arguments: argparse.Namespace) -> None:
     manifest = data.manifest
     kept = cli.root() / ".checkpoints" / "images"
     tasks = subsets.tasks(params, arguments.data.resolve(), manifest, kept)
-    checks.check(
-        _sized(params, tasks[0]), tasks[0].model, manifest.image_shape, manifest.num_classes
-    )
+    known = params.images.model in Models.model_fields
+    checks.check_fit(tasks[0], manifest.image_shape, manifest.num_classes)
+    if not known:
+        _try(tasks[0], manifest)
     paths = [entry.path for entry in raw.read(arguments.raw).entries]
     workers.prepare(params.workers)
-    sections = ("seed", "train", f"models.{tasks[0].model}", "images")
+    section = (f"models.{params.images.model}",) if known else ()
+    sections = ("seed", "train", *section, "images")
     with tracking.stage_run(given, "images", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         found = subsets.found(subsets.tallied(data, _fitted(params, tasks)), params, paths)
@@ -49,9 +51,11 @@ def main(arguments: argparse.Namespace) -> None:
     print(told(found))
 
 
-def _sized(params: Params, task: FitTask) -> Params:
-    models = params.models.model_copy(update={task.model: task.section})
-    return params.model_copy(update={"models": models})
+def _try(task: FitTask, manifest: Manifest) -> None:
+    """Build a net of somebody's once: here an error is one sentence, and not one a worker."""
+    quiet.tensorflow(threads=1)
+    shape, num_classes = manifest.image_shape, manifest.num_classes
+    models.build(task.model, task.section, shape, num_classes, task.seed)
 
 
 def _fitted(params: Params, tasks: list[FitTask]) -> Iterator[tuple[int, FitResult]]:

@@ -17,7 +17,7 @@ from overfit_atlas.images.memorisation import influence, mean_memorisation, memo
 from overfit_atlas.images.suspicious_labels import suspicious_labels
 from pipeline import models
 from pipeline.data.prepared import Manifest, Prepared, Split
-from pipeline.params import Params
+from pipeline.params import Params, Train
 from pipeline.training.task import FitError, FitResult, FitTask
 
 MEMORISED = 0.25
@@ -36,9 +36,9 @@ def tasks(
         checkpoints: where finished fits are kept until the study is over.
     """
     asked = params.images
-    section = models.with_width(asked.model, getattr(params.models, asked.model), asked.width)
+    section, given = _net(params)
     changed = {"epochs": asked.epochs, "batch_size": asked.batch_size, "early_stopping": None}
-    train = params.train_for(asked.model).model_copy(
+    train = given.model_copy(
         update={**changed, "learning_rate": asked.learning_rate, "best_by": "last"}
     )
     seeds = np.random.SeedSequence([params.seed]).generate_state(asked.fits) % 2**31
@@ -55,6 +55,16 @@ def tasks(
         )
         for seed in seeds
     ]
+
+
+def _net(params: Params) -> tuple[Any, Train]:
+    """The section of the net that is asked for, and how it is trained."""
+    asked = params.images
+    own = models.own_section(asked.model)
+    if own:
+        return own, params.train
+    section = models.with_width(asked.model, getattr(params.models, asked.model), asked.width)
+    return section, params.train_for(asked.model)
 
 
 @dataclass

@@ -7,7 +7,9 @@ from overfit_atlas.errors import AtlasError
 from pipeline import models
 from pipeline.params import Params, Train
 from pipeline.training import augmentation, schedules
+from pipeline.training.task import FitTask
 
+Shape = tuple[int, int, int]
 LOG_LIKELIHOODS = ("categorical_crossentropy", "kl_divergence")
 
 
@@ -15,7 +17,7 @@ class CombinationError(AtlasError):
     """Settings that are each allowed, but not together; names the keys, and what would do."""
 
 
-def check(settings: Params, name: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
+def check(settings: Params, name: str, image_shape: Shape, num_classes: int) -> None:
     """Raises AtlasError where model `name` cannot be trained as `settings` say on such images.
 
     Raises:
@@ -24,7 +26,16 @@ def check(settings: Params, name: str, image_shape: tuple[int, int, int], num_cl
         AugmentationError: an unknown augmentation.
         CombinationError: any other two settings that exclude each other.
     """
-    section, train = getattr(settings.models, name), settings.train_for(name)
+    section = getattr(settings.models, name)
+    _check(name, section, settings.train_for(name), image_shape, num_classes)
+
+
+def check_fit(task: FitTask, image_shape: Shape, num_classes: int) -> None:
+    """`check` for the net and the training of one fit."""
+    _check(task.model, task.section, task.train, image_shape, num_classes)
+
+
+def _check(name: str, section: Any, train: Train, image_shape: Shape, num_classes: int) -> None:
     if num_classes < 2:
         raise CombinationError(f"got {num_classes=}, expected at least 2 classes to tell apart.")
     models.check(name, section, image_shape)

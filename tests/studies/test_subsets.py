@@ -51,6 +51,25 @@ def found(digits, params):
     return subsets.found(subsets.tallied(digits, results), params, paths)
 
 
+def test_a_net_of_ones_own_is_trained_as_train_says(digits, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def build_model(): ...", encoding="utf-8")
+    own = parameters.parse({}, {"images.model": f"{file}:build_model", "train.optimizer": "sgd"})
+    task = subsets.tasks(own, tmp_path, digits.manifest, None)[0]
+    assert (task.model, task.train.optimizer, task.train.epochs) == (
+        f"{file}:build_model", "sgd", 15
+    )  # fmt: skip
+    key = task.key()
+    file.write_text("def build_model(): pass", encoding="utf-8")
+    assert subsets.tasks(own, tmp_path, digits.manifest, None)[0].key() != key
+
+
+@pytest.mark.parametrize("net", ["resnet", "mine.py", "mine.py:", "mine.py:9"])
+def test_what_is_no_model_and_no_function_is_refused(net):
+    with pytest.raises(parameters.ParamsError, match=r"images.model: got .*: choose dense, cnn"):
+        parameters.parse({}, {"images.model": net})
+
+
 def test_tasks_differ_in_their_seed_alone(params, digits, tmp_path):
     tasks = subsets.tasks(params, tmp_path, digits.manifest, None)
     assert len({task.seed for task in tasks}) == FITS == len(tasks)
