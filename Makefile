@@ -89,7 +89,8 @@ bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 images: $(READY) ## Find memorised, mislabelled and copied images: results/images/, with docs/images.md
 	python -m pipeline.stages.comparisons
 	python -m dvc repro experiments/dvc.yaml:images
-	python -m dvc repro --single-item --force report # its images then have the filters
+	@if test -f $(REPORT); then python -m dvc repro --single-item --force report; else \
+		echo "The report shows it too (レポートにも出る): make repro"; fi
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \
