@@ -10,6 +10,7 @@ import pytest
 from tests.reporting import pages
 
 WIDTHS = (390, 1280)
+OWN = ("file:", "data:", "blob:null/")  # of the file, or made in the page itself
 MOST_WORDS, MOST_BYTES, MOST_SHEETS = 900, 2_500_000, 12
 OVERFLOWING = """() => [...document.querySelectorAll("main *, header *, nav *")].filter((e) => {
     if (e.closest(".scroll, svg, #gallery, #slider label")) return false;
@@ -72,7 +73,7 @@ def test_it_draws_fits_and_asks_nobody(
     one = Opened(browser, written[language], width, color_scheme=scheme)
     one.page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
     assert one.complaints == []
-    assert [url for url in one.requests if not url.startswith(("file:", "data:"))] == []
+    assert [url for url in one.requests if not url.startswith(OWN)] == []
     assert one.page.evaluate("document.documentElement.lang") == language
     assert one.page.evaluate("document.documentElement.scrollWidth") == width
     assert one.page.evaluate(OVERFLOWING) == []
@@ -108,9 +109,11 @@ def test_the_other_model_is_shown_where_it_is_chosen(english: Opened) -> None:
     page = english.page
     page.select_option("#model", "cnn")
     assert english.alt()["confusion"].startswith("cnn,")
+    page.evaluate("document.getElementById('of-classes').open = true")
     assert page.locator(".classes[data-model=cnn]").is_visible()
     assert page.locator(".classes[data-model=dense]").is_hidden()
     page.select_option("#model", "dense")
+    page.evaluate("document.getElementById('of-classes').open = false")
 
 
 def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
@@ -135,6 +138,34 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0.8")
     set_epoch(page, 3)
     assert "underfit (at epoch 2)" in page.inner_text("#point-said")
+
+
+def test_the_frontier_moves_with_the_epoch_and_its_sentence_names_the_budget(
+    english: Opened,
+) -> None:
+    page = english.page
+    line = page.locator("#map svg .mark-line path")
+    set_epoch(page, 40)
+    assert page.inner_text("#reach").startswith("After 5 epochs, dense without dropout overfits")
+    assert line.count() == 1 and "After 5 epochs" in english.alt()["map"]
+    set_epoch(page, 4)
+    assert page.inner_text("#reach").endswith("overfits at no width examined.")
+    set_epoch(page, 1)
+    assert page.inner_text("#reach") == "The frontier is first drawn after 2 epochs."
+    page.wait_for_function("!document.querySelector('#map svg .mark-line path[d]')")
+
+
+def test_the_onset_of_a_touched_point_has_its_interval(english: Opened) -> None:
+    page = english.page
+    page.select_option("#width", "256")
+    page.select_option("#dropout", "0")
+    assert "overfitting begins at epoch 3 (2–4)" in page.inner_text("#point-said")
+    shade = page.locator("#point svg .layer_0_marks path").first
+    line = page.locator("#point svg .layer_1_marks line").first
+    assert shade.bounding_box()["width"] > 5 * line.bounding_box()["width"]
+    page.select_option("#dropout", "0.8")
+    assert "no onset" in page.inner_text("#point-said")
+    page.wait_for_function("!document.querySelector('#point svg .layer_0_marks path')")
 
 
 def test_the_map_changes_its_colour(english: Opened) -> None:

@@ -86,7 +86,8 @@ def side_by_side(
 def _verdict(one: Json, language: str) -> str:
     if not numbers.known(one["probability"]):
         return str(one["title"])
-    return f"{one['title']} ({numbers.percent(one['probability'], 0)})"
+    share = numbers.percent(one["probability"], 0)
+    return text("page.verdict_with", language, title=one["title"], share=share)
 
 
 def _span(found: Any, language: str) -> str:

@@ -84,10 +84,10 @@ def _curves(language: str) -> Spec:
     """Probe solid, val dashed; the onset with its interval, the moment, the gap, and the ends.
 
     Datasets: rows (epoch, value, split, series, colour), range (epoch, low, high, colour), onset
-    (best, low, high, confirmed), ends (epoch, value, text), moment (epoch, val, probe, middle,
+    (best, low, high), ends (epoch, value, text), moment (epoch, val, probe, middle,
     gap). Signals: reach, the end of the axis; last, the last epoch; floor and top of the scores.
     """
-    axis: Spec = {"tickMinStep": 1, "grid": False, "title": None}
+    axis: Spec = {"tickMinStep": 1, "tickCount": 6, "grid": False, "title": None}
     axis["labelExpr"] = "datum.value > 0 && datum.value <= last ? datum.label : ''"
     axis["tickOpacity"] = {"condition": {"test": "datum.value > last", "value": 0}, "value": 1}
     scale = {"domain": {"expr": "[1, reach]"}, "nice": False}
@@ -111,7 +111,7 @@ def _onset() -> list[Spec]:
     line = {"type": "rule", "color": "#c2451e", "strokeWidth": 2}
     return [
         _layer("onset", shade, {"x": _quantity("low"), "x2": {"field": "high"}}),
-        _layer("onset", line, {"x": _quantity("best")}, only="datum.confirmed"),
+        _layer("onset", line, {"x": _quantity("best")}),
     ]
 
 
@@ -245,7 +245,7 @@ def _plane(language: str, shade: str) -> Spec:
         "y",
         text("page.axis.dropout", language),
         scale=y_scale,
-        axis={"grid": False, "labelExpr": "datum.value >= 0 ? datum.label : ''"},
+        axis={"grid": False, "tickCount": 5, "labelExpr": "datum.value >= 0 ? datum.label : ''"},
     )
     cells = {"x": x, "x2": {"field": "x2"}, "y": y, "y2": {"field": "y2"}}
     titles = x["title"], y["title"]

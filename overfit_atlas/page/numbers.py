@@ -51,8 +51,8 @@ def with_span(value: Any, ends: Sequence[Any], form: Callable[[Any], str], langu
     if not known(value) or not known(low) or not known(high):
         return form(value)
     dash = "range_signed" if form in (signed, points) else "range"
-    span = {"low": form(low).removesuffix("%"), "high": form(high)}
-    return f"{form(value)} ({text(f'page.{dash}', language, **span)})"
+    span = {"value": form(value), "low": form(low).removesuffix("%"), "high": form(high)}
+    return text(f"page.{dash}", language, **span)
 
 
 def listed(items: Sequence[str], language: str) -> str:

@@ -127,7 +127,9 @@ function momentOf(one, place) {
 }
 
 function onsetOf(onset) {
-  return onset ? [{ best: onset.best_epoch, low: onset.low, high: onset.high, confirmed: onset.status === "confirmed" }] : [];
+  if (onset?.status !== "confirmed") return [];
+  const best = onset.best_epoch;
+  return [{ best, low: onset.low ?? best, high: onset.high ?? best }];
 }
 
 function onsetSaid(onset) {
@@ -220,8 +222,11 @@ function pointNow(point) {
   const judged = point.judged?.findLast(([epoch]) => epoch <= (point.epochs?.[place] ?? state.epoch));
   const [verdict, kind] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind];
   const gap = atEnd && known(point.gap_loss) ? point.gap_loss : point.gap?.[place];
-  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: point.onset_epoch };
+  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: onsetOf(point.onset)[0]?.best };
 }
+
+/** The frontier of the largest budget that has passed; null before the first. */
+const frontierNow = () => data.plane.frontiers.findLast((one) => (one.epochs ?? 0) <= state.epoch) ?? null;
 
 const KINDS = ["good fit", "underfit", "too sure", "wrong more often", "by heart"];
 function kindSaid({ verdict, kind }) {
@@ -230,7 +235,8 @@ function kindSaid({ verdict, kind }) {
 }
 
 function feedPlane() {
-  const { points, frontier, threshold } = data.plane;
+  const { points, frontiers, threshold } = data.plane;
+  const frontier = frontierNow();
   const rows = points.map((point, index) => {
     const now = pointNow(point);
     const [x, x2, y, y2] = point.cell;
@@ -241,18 +247,20 @@ function feedPlane() {
   const signals = { left: Math.min(...xs), right: Math.max(...xs), bottom: Math.min(...ys), ceiling: Math.max(...ys), threshold };
   const chosen = points[state.point];
   const above = rows.filter((row) => row.gap > threshold).length;
-  const values = { epoch: state.epoch, threshold, above, total: rows.length, width: chosen.width, dropout: chosen.dropout };
-  return { signals, data: { points: rows, chosen: [rows[state.point]], frontier }, alt: say("js.plane_alt", values) };
+  const values = { epoch: state.epoch, threshold: nats(threshold), above, total: rows.length, width: chosen.width, dropout: chosen.dropout };
+  const first = frontiers[0]?.epochs;
+  const reach = frontier ? frontier.said : known(first) ? say("js.no_frontier", { epoch: first }) : "";
+  $("reach").textContent = reach;
+  const alt = `${say("js.plane_alt", values)} ${reach}`.trim();
+  return { signals, data: { points: rows, chosen: [rows[state.point]], frontier: frontier?.rows ?? [] }, alt };
 }
 
 function feedPoint() {
   const point = data.plane.points[state.point];
   const now = pointNow(point);
   const at = { width: point.width, dropout: point.dropout };
-  const title = kindSaid(now) + " (" + (now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt })) + ")";
-  const onset = point.onset === "confirmed" && known(point.onset_epoch)
-    ? say("js.onset_at", { epoch: point.onset_epoch }) : say(point.onset === "censored" ? "js.onset_censored" : "js.onset_none");
-  $("point-said").textContent = `${say("js.point", { ...at, title })}; ${say("js.gap", { gap: signed(now.gap) })}; ${onset}.`;
+  const when = now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt });
+  $("point-said").textContent = say("js.point", { ...at, when, title: kindSaid(now), gap: signed(now.gap), onset: onsetSaid(point.onset) });
   if (!point.val) return null;
   const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
   const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);
@@ -262,9 +270,7 @@ function feedPoint() {
     { epoch: last, value: one.val.at(-1), text: say("js.val") },
     { epoch: last, value: one.probe.at(-1), text: say("js.probe") },
   ];
-  const confirmed = point.onset === "confirmed" && known(point.onset_epoch);
-  const marks = confirmed ? [{ best: point.onset_epoch, low: point.onset_epoch, high: point.onset_epoch, confirmed }] : [];
-  const fed = lines("point", [one], { moment: momentOf(one, now.place), onset: marks, ends, last, floor: 0, top });
+  const fed = lines("point", [one], { moment: momentOf(one, now.place), onset: onsetOf(point.onset), ends, last, floor: 0, top });
   const said = { ...at, epoch: point.epochs[now.place], probe: nats(one.probe[now.place]), val: nats(one.val[now.place]) };
   fed.alt = say("js.point_alt", { ...said, gap: signed(now.gap) });
   fed.height = 320;
@@ -360,9 +366,11 @@ function startRemedies() {
 }
 
 // --- images
-let answers = null;
+let answers = null, sprite = "";
 function startGallery() {
   const { gallery } = data;
+  // A short address: the picture itself would stand, and be read, in the style of every tile.
+  sprite = URL.createObjectURL(new Blob([bytes(gallery.sprite.split(",")[1])], { type: "image/webp" }));
   answers = Object.fromEntries(Object.entries(gallery.models).map(([name, one]) =>
     [name, { seeds: one.seeds, wrong: bytes(one.wrong), said: bytes(one.said), sure: bytes(one.sure) }]));
   for (const id of ["true-class", "said-class"]) $(id).append(...gallery.classes.map((name, i) => new Option(name, i)));
@@ -395,7 +403,7 @@ function imagesNow() {
 }
 
 function background(i, size) {
-  const { columns, width, height, sprite, true: labels } = data.gallery;
+  const { columns, width, height, true: labels } = data.gallery;
   const rows = Math.ceil(labels.length / columns);
   const factor = size / Math.max(width, height);
   const [left, top] = [(i % columns) * width * factor, Math.floor(i / columns) * height * factor];
@@ -587,10 +595,20 @@ function swatches() {
   for (const one of document.querySelectorAll("[data-swatch]")) one.style.background = colourOf(one.dataset.swatch);
 }
 
+async function drawn(id) {
+  await redraw(id);
+  performance.mark(id);
+  await new Promise((next) => setTimeout(next)); // shown before the next is drawn
+}
+
 async function start() {
   swatches();
   trained.forEach((_, index) => chart(`course-${index}`, "curves", feedCourse(index)));
-  if (trained.length) startEpoch();
+  if (trained.length) {
+    startEpoch();
+    $("epoch-now").textContent = say("js.epoch_of", { epoch: state.epoch, last: $("epoch").max });
+    await drawn("course-0"); // the first picture waits for nothing else
+  }
   if (trained.length && $("now")) {
     chart("confusion", "confusion", feedConfusion);
     chart("calibration", "calibration", feedCalibration);
@@ -599,12 +617,8 @@ async function start() {
   if (data.remedies) startRemedies();
   if (data.gallery) startGallery();
   if (data.quiz.length) startQuiz();
-  if (trained.length) moved();
-  for (const id of charts.keys()) {
-    await redraw(id);
-    performance.mark(id);
-    await new Promise((next) => setTimeout(next));
-  }
+  if (answers) showGallery();
+  for (const id of charts.keys()) if (!charts.get(id).view) await drawn(id);
   document.documentElement.dataset.drawn = "all";
 }
 

@@ -1,6 +1,6 @@
 """The map for the page: each point's curves, gap and verdict, and the frontier between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +15,24 @@ AT = ["width", "dropout"]
 HALF_POINT = 0.06  # half the side of a point off a grid, as a share of the axis
 
 
-def plane(tables: Mapping[str, "pd.DataFrame"], threshold: float, model: str) -> Json | None:
+def plane(
+    tables: Mapping[str, "pd.DataFrame"],
+    threshold: float,
+    model: str,
+    said: Mapping[int, str] | None = None,
+) -> Json | None:
     """The map as the page shows it; None where there is none.
 
     Args:
         tables: `points` (one row a point, at the last epoch), `map_curves` (one row a fit, epoch
             and split), `frontier`, and `epochs` (verdicts by epoch), as far as they are there.
         threshold: nats of gap that count as overfitting.
+        said: a sentence on the frontier after so many epochs.
 
-    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, onset, gap and curves an
-        epoch, kinds an epoch where they are known; epochs; frontier: width, dropout, low, high.
+    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, onset (status, best_epoch,
+        low, high), gap and curves an epoch, kinds an epoch where they are known; epochs;
+        frontiers: one a budget, fewest epochs first: epochs (None: the last), said, and rows of
+        width, dropout, low, high.
     """
     if "points" not in tables or tables["points"].empty:
         return None
@@ -45,7 +53,7 @@ def plane(tables: Mapping[str, "pd.DataFrame"], threshold: float, model: str) ->
         "num_seeds": int(points["num_seeds"].max()) if "num_seeds" in points else None,
         "epochs": _epochs(curves),
         "points": found,
-        "frontier": _frontier(tables.get("frontier")),
+        "frontiers": _frontiers(tables.get("frontier"), said or {}),
     }
 
 
@@ -62,14 +70,21 @@ def _slice(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _point(row: Mapping[Any, Any]) -> Json:
-    names = ("verdict", "kind", "onset")
-    numbers = ("gap_loss", "gap_loss_low", "gap_loss_high", "onset_epoch", "probability")
+    numbers = ("gap_loss", "gap_loss_low", "gap_loss_high", "probability")
     return {
         "width": float(row["width"]),
         "dropout": round(float(row["dropout"]), 6),
-        **{name: _text(row.get(name)) for name in names},
+        **{name: _text(row.get(name)) for name in ("verdict", "kind")},
+        "onset": _onset(row),
         **{name: _number(row.get(name)) for name in numbers},
     }
+
+
+def _onset(row: Mapping[Any, Any]) -> Json | None:
+    status = _text(row.get("onset"))
+    names = {"best_epoch": "onset_epoch", "low": "onset_low", "high": "onset_high"}
+    ends = {name: _number(row.get(column)) for name, column in names.items()}
+    return {"status": status, **ends} if status else None
 
 
 def _text(value: Any) -> str:
@@ -153,21 +168,30 @@ def _sides(ticks: np.ndarray, values: np.ndarray, on_grid: bool) -> list[tuple[f
     return [(float(edges[place]), float(edges[place + 1])) for place in places]
 
 
-def _frontier(table: "pd.DataFrame | None") -> list[Json]:
-    """The least dropout that keeps the gap small, where some is needed and enough."""
+def _frontiers(table: "pd.DataFrame | None", said: Mapping[int, str]) -> list[Json]:
+    """After each budget, the least dropout that keeps the gap small: where some is needed."""
     if table is None or table.empty:
         return []
-    rows = _slice(table)
-    if "epochs" in rows:
-        rows = rows[rows["epochs"] == rows["epochs"].max()]
-    shown: Sequence[Mapping[Any, Any]] = rows.sort_values("width").to_dict("records")
+    rows = _slice(table).sort_values("width")
+    if "epochs" not in rows:
+        return [{"epochs": None, "said": "", "rows": _needed(rows)}]
+    return [
+        {
+            "epochs": budget,
+            "said": said.get(budget, ""),
+            "rows": _needed(rows[rows["epochs"] == budget]),
+        }
+        for budget in sorted({int(one) for one in rows["epochs"]})
+    ]
+
+
+def _needed(rows: "pd.DataFrame") -> list[Json]:
+    names = {"dropout": "dropout", "low": "dropout_low", "high": "dropout_high"}
     return [
         {
             "width": float(row["width"]),
-            "dropout": _number(row["dropout"]),
-            "low": _number(row.get("dropout_low")),
-            "high": _number(row.get("dropout_high")),
+            **{name: _number(row.get(column)) for name, column in names.items()},
         }
-        for row in shown
+        for row in rows.to_dict("records")
         if row.get("need", "some") == "some" and known(row["dropout"])
     ]

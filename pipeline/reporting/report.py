@@ -1,6 +1,6 @@
 """The whole report: results in, page out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,17 @@ def _plane(results: Results, params: Params) -> Json | None:
     names = ("points", "map_curves", "frontier", "epochs")
     tables = {name: tune[name] for name in names if name in tune}
     model = str(summary.get("model") or params.tune.model)
-    return plane(tables, float(summary["threshold"]), model)
+    return plane(tables, float(summary["threshold"]), model, _said(summary, params.report.language))
+
+
+def _said(summary: Mapping[str, Any], language: str) -> dict[int, str]:
+    """By budget of epochs, what the study says of the map with all data and least noise."""
+    parts: Sequence[Mapping[str, Any]] = summary.get("slices") or [{}]
+    first = {name: parts[0].get(name) for name in ("train_fraction", "label_noise")}
+    shown = [one for one in parts if all(one.get(name) == first[name] for name in first)]
+    return {
+        int(one["epochs"]): str(one["sentence"][language]) for one in shown if "sentence" in one
+    }
 
 
 def _remedies(results: Results, language: str) -> Json | None:

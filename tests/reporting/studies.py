@@ -13,6 +13,16 @@ from tests.reporting.synthetic import SEEDS, curves
 WIDTHS, DROPOUTS = (4, 16, 64, 256), (0.0, 0.4, 0.8)
 LADDER = [2.0**power for power in range(2, 9)]
 POINT = ["width", "dropout", "seed"]
+SENTENCES = {
+    epochs: {
+        "en": f"After {epochs} epochs, dense without dropout overfits {en}.",
+        "ja": f"{epochs} エポック後、ドロップアウトなしの dense は{ja}。",
+    }
+    for epochs, en, ja in (
+        (5, "from a width of about 9 on", "幅およそ 9 から過学習する"),
+        (2, "at no width examined", "調べたどの幅でも過学習しない"),
+    )
+}
 EFFECTS = {  # by variant: kind, effect on val_accuracy, val_loss, gap_loss
     "dropout 0.5": ("cures", 0.02, -0.2, -0.3),
     "half width": ("masks", 0.0, 0.01, -0.1),
@@ -33,6 +43,8 @@ def write_tune(folder: Path) -> None:
     frontier = pd.DataFrame({"width": LADDER, "dropout": np.linspace(0, 0.6, len(LADDER))})
     frontier["dropout_low"] = (frontier["dropout"] - 0.05).clip(0)
     frontier["dropout_high"] = frontier["dropout"] + 0.05
+    early = frontier.assign(epochs=2, dropout=0.0)  # the first part of the training needs none
+    frontier = pd.concat([early, frontier.assign(epochs=5)], ignore_index=True)
     frontier["need"] = np.where(frontier["dropout"] > 0, "some", "none")
     folder.mkdir(parents=True)
     points, courses = _points(fits), _map_curves(fits)
@@ -41,8 +53,11 @@ def write_tune(folder: Path) -> None:
     for name, table in named.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     start = {"reach": "from a width", "width": 9.2, "low": 8.1, "high": 10.4}
-    one = {"overfits_from": start, "leave_one_out": {"error": 0.021, "agreement": 0.95}}
-    (folder / "summary.json").write_text(json.dumps({"slices": [one], "threshold": 0.3}))
+    slices = [
+        {"overfits_from": start, "epochs": epochs, "sentence": SENTENCES[epochs]}
+        for epochs in SENTENCES
+    ]
+    (folder / "summary.json").write_text(json.dumps({"slices": slices, "threshold": 0.3}))
 
 
 def _points(fits: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +68,8 @@ def _points(fits: pd.DataFrame) -> pd.DataFrame:
         "verdict": np.where(wide, "overfit", "good fit"),
         "kind": np.where(wide, "by heart", ""),
     }
-    return means.assign(**said, num_seeds=SEEDS, onset=np.where(wide, "confirmed", "none"))
+    onset = {"onset": np.where(wide, "confirmed", "none"), "onset_epoch": 3}
+    return means.assign(**said, **onset, onset_low=2, onset_high=4, num_seeds=SEEDS)
 
 
 def _map_curves(fits: pd.DataFrame) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def test_cells_of_a_grid_meet_half_way_and_leave_no_hole() -> None:
     found = plane({"points": points}, 0.3, "dense")
     assert found["points"][0]["cell"] == [1, 4, -0.2, 0.2]
     assert found["points"][3]["cell"] == [4, 16, 0.2, 0.6]
-    assert found["epochs"] == [] and found["frontier"] == []
+    assert found["epochs"] == [] and found["frontiers"] == []
 
 
 def test_points_off_a_grid_are_small_and_alike() -> None:
@@ -102,6 +102,30 @@ def test_the_map_knows_gap_and_verdict_of_every_epoch() -> None:
     point = plane(tables, 0.3, "dense")["points"][0]
     assert point["gap"] == [0.1, 0.2]
     assert point["judged"] == [[1, "underfit", "too short"]]
+
+
+def test_the_map_has_a_frontier_with_its_sentence_after_each_budget() -> None:
+    points = pd.DataFrame({"width": [2, 8], "dropout": 0.0, "epochs": 9, "gap_loss": 0.2})
+    points = points.assign(onset=["none", "confirmed"], onset_epoch=[np.nan, 5.0])
+    points = points.assign(onset_low=[1.0, 4.0], onset_high=[9.0, 7.0])
+    rows = [
+        {"train_fraction": share, "epochs": epochs, "width": width, "need": need, "dropout": 0.25}
+        for share in (0.5, 1.0)
+        for epochs, needs in ((9, ("some", "some")), (3, ("none", "some")))
+        for width, need in zip((8, 2), needs, strict=True)
+    ]
+    lines = pd.DataFrame(rows).assign(dropout_low=0.1, dropout_high=0.4)
+    found = plane({"points": points, "frontier": lines}, 0.3, "dense", {3: "Early."})
+    line = {"dropout": 0.25, "low": 0.1, "high": 0.4}
+    assert found["frontiers"] == [
+        {"epochs": 3, "said": "Early.", "rows": [{"width": 2.0, **line}]},
+        {"epochs": 9, "said": "", "rows": [{"width": 2.0, **line}, {"width": 8.0, **line}]},
+    ]
+    confirmed = {"status": "confirmed", "best_epoch": 5.0, "low": 4.0, "high": 7.0}
+    assert [one["onset"] for one in found["points"]] == [
+        {"status": "none", "best_epoch": None, "low": 1.0, "high": 9.0},
+        confirmed,
+    ]
 
 
 def test_effects_on_accuracy_are_in_points_and_what_helps_comes_first() -> None:
