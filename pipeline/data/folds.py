@@ -7,6 +7,7 @@ so that scores of all folds are of one kind.
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,11 @@ def turned(prepared: Prepared, fold: int) -> Prepared:
     val = whole.take(np.flatnonzero(inside), "val")
     val = replace(val, labels=val.true_labels)
     return spoil.with_parts(prepared, train, val, f"fold {fold}")
+
+
+def varied(prepared: Prepared, fold: int = 0, **changes: Any) -> Prepared:
+    """`turned` to that fold, and then changed as `spoil.vary` says; what every fit learns from."""
+    return spoil.vary(turned(prepared, fold), **changes)
 
 
 def _chosen(whole: Split, before: NDArray[np.bool_], turn: int, place: int) -> Indices:

@@ -25,7 +25,7 @@ from pipeline.comparing.outcome import Outcome, Plan, plan
 from pipeline.comparing.record import Comparison
 from pipeline.comparing.scoring import MOMENTS
 from pipeline.comparing.variant import Variant, Where
-from pipeline.data import prepared, spoil
+from pipeline.data import folds, prepared
 from pipeline.data.prepared import Prepared, Split
 from pipeline.files import replacing, write_json
 from pipeline.params import Params
@@ -106,7 +106,7 @@ def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -
 
 
 def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
-    return spoil.vary(data, **vars(variant.vary(seed)))
+    return folds.varied(data, **vars(variant.vary(seed)))
 
 
 def _fitted(params: Params, planned: Plan, name: str) -> list[FitResult]:

@@ -76,11 +76,9 @@ def assist(task: FitTask, told: Any = None) -> None:
 
 @lru_cache(maxsize=2)
 def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
-    from pipeline.data import folds, prepared, spoil
+    from pipeline.data import folds, prepared
 
-    options = vars(vary).copy()
-    data = folds.turned(prepared.read(folder), options.pop("fold"))
-    return spoil.vary(data, **options)
+    return folds.varied(prepared.read(folder), **vars(vary))
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()

@@ -25,7 +25,7 @@ Corrections = tuple[tuple[int, int], ...]
 class Vary:
     """How a fit's data differ from the prepared ones; the defaults change nothing.
 
-    See `pipeline.data.folds.turned` for `fold`, and `pipeline.data.spoil.vary` for the others.
+    See `pipeline.data.folds.varied`: `turned` for `fold`, and `spoil.vary` for the others.
     """
 
     train_fraction: float = 1.0
