@@ -36,7 +36,7 @@ as JPEG of quality 60, 98 to 100 % stay below it; of 10,000 different ones and t
 neighbours, under 1 in 1,000 does."""
 LEAST_CONTRAST = 2.0
 """Standard deviation, grey levels, below which an image holds nothing to be recognised by."""
-_SEARCHED, _COMPARED = 512, 256
+_SEARCHED, _COMPARED = 128, 256
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-MAX_MEGABYTES = 150
+# To look for copies, every image is kept small: 2 KB in pixels, and 400 bytes to find it by.
+MAX_MEGABYTES = {"download": 150, "preprocess": 600}
 MEASURED = r"""
 import hashlib, re, sys
 from dataclasses import replace
@@ -55,4 +56,4 @@ def test_sixty_thousand_colour_images_pass_through_little_memory(big, stage):
     command = [sys.executable, "-c", MEASURED, stage, str(big)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < MAX_MEGABYTES
+    assert float(done.stdout) < MAX_MEGABYTES[stage]
