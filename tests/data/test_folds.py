@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.data import folds
 from pipeline.data.prepared import Manifest, Prepared, Split, count
+from pipeline.data.spoil import LEFT_OUT
+from pipeline.training.task import Vary
 
 
 def split(name, ids, labels, images=None):
@@ -69,3 +71,11 @@ def test_copies_stay_on_one_side(prepared):
     twice = replace(prepared, train=replace(prepared.train, images=images))
     for fold in range(1, 9):
         assert not {3, 7} & set(folds.turned(twice, fold).val.ids)
+
+
+def test_the_fold_comes_before_what_changes_its_train(prepared):
+    first = int(folds.turned(prepared, 2).train.ids[0])
+    found = folds.varied(prepared, fold=2, corrections=((first, LEFT_OUT),))
+    np.testing.assert_array_equal(found.val.ids, folds.turned(prepared, 2).val.ids)
+    assert len(found.train) == 47 and first not in found.train.ids
+    assert folds.varied(prepared, **vars(Vary())) is prepared
