@@ -85,9 +85,16 @@ def test_it_draws_fits_and_asks_nobody(
     one.context.close()
 
 
-def test_it_is_short_and_small(english: Opened, written: dict[str, Path]) -> None:
-    assert len(english.page.inner_text("body").split()) <= MOST_WORDS
-    assert written["en"].stat().st_size <= MOST_BYTES
+def test_it_is_short_and_small_where_names_are_as_long_as_in_a_default_run(
+    browser: Any, digits_folder: Path, tmp_path: Path
+) -> None:
+    found = pages.like_the_default(digits_folder, tmp_path / "results")
+    page = tmp_path / "page.html"
+    page.write_text(pages.rendered(found, pages.ORIGIN), encoding="utf-8")
+    one = Opened(browser, page, 1280)
+    assert 600 < len(one.page.inner_text("body").split()) <= MOST_WORDS
+    assert page.stat().st_size <= MOST_BYTES
+    one.context.close()
 
 
 def test_the_slider_moves_every_view(english: Opened) -> None:
@@ -148,6 +155,9 @@ def test_the_frontier_moves_with_the_epoch_and_its_sentence_names_the_budget(
     set_epoch(page, 40)
     assert page.inner_text("#reach").startswith("After 5 epochs, dense without dropout overfits")
     assert line.count() == 1 and "After 5 epochs" in english.alt()["map"]
+    band = page.locator("#map svg .mark-area path").bounding_box()
+    cells = page.locator("#map svg .layer_0_marks path").all()
+    assert band["y"] == pytest.approx(min(one.bounding_box()["y"] for one in cells), abs=2)
     set_epoch(page, 4)
     assert page.inner_text("#reach").endswith("overfits at no width examined.")
     set_epoch(page, 1)

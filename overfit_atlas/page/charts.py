@@ -31,12 +31,13 @@ SHADES = ("gap", "kind", "val_loss", "onset")
 
 
 def charts(language: str) -> dict[str, Spec]:
-    """Every chart by name: curves, confusion, calibration, effects, and the map in each shade."""
+    """Every chart by name: the map is there in each shade, the effects with and without names."""
     return {
         "curves": _curves(language),
         "confusion": _confusion(language),
         "calibration": _calibration(language),
-        "effects": _effects(language),
+        "effects": _effects(),
+        "effects_beside": _effects(named=False),
         **{f"plane_{shade}": _plane(language, shade) for shade in SHADES},
     }
 
@@ -204,10 +205,14 @@ def _calibration(language: str) -> Spec:
     )
 
 
-def _effects(language: str) -> Spec:
-    """Dataset rows: name, at, kind, effect, low, high; full at the last epoch, else hollow."""
+def _effects(named: bool = True) -> Spec:
+    """Dataset rows: name, at, kind, effect, low, high; full at the last epoch, else hollow.
+
+    `named` is false for a chart beside another that names the same rows.
+    """
     y: Spec = {"field": "name", "type": "nominal", "sort": None, "title": None}
     y["axis"] = {"labelLimit": 130, "grid": True, "ticks": False, "domain": False}
+    y["axis"]["labels"] = named
     offset = {"field": "at", "type": "nominal", "scale": {"domain": ["best", "last"]}}
     kinds = {"domain": list(EFFECTS), "range": list(EFFECTS.values())}
     colour = {"field": "kind", "type": "nominal", "scale": kinds, "legend": None}
@@ -252,6 +257,10 @@ def _plane(language: str, shade: str) -> Spec:
     across, up = _quantity("width", titles[0]), _quantity("dropout", titles[1])
     along: Spec = {"x": across, "y": up}
     band = {"x": across, "y": _quantity("low", titles[1]), "y2": {"field": "high"}}
+    beyond = [  # an end that was not found lies above all that was examined
+        {"calculate": f"isValid(datum.{end}) ? datum.{end} : ceiling", "as": end}
+        for end in ("low", "high")
+    ]
     frontier, ink = {"name": "frontier"}, "#14171a"  # cells are light on every ground
     return _chart(
         width="container",
@@ -265,6 +274,7 @@ def _plane(language: str, shade: str) -> Spec:
             },
             {
                 "data": frontier,
+                "transform": beyond,
                 "mark": {"type": "area", "color": ink, "opacity": 0.16, "clip": True},
                 "encoding": band,
             },

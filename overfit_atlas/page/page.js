@@ -318,6 +318,8 @@ function nearest(width, dropout, fixed) {
 }
 
 // --- remedies
+const EFFECTS = ["val_accuracy", "val_loss", "gap_loss"];
+const sideBySide = window.matchMedia("(min-width: 62.01rem)"); // as .triple is in the style
 function feedEffects(metric) {
   return () => {
     const rows = data.remedies.order.flatMap((name) => data.remedies.rows.filter((row) => row.name === name && row.metric === metric));
@@ -341,7 +343,9 @@ function feedCompared() {
 }
 
 function startRemedies() {
-  for (const metric of ["val_accuracy", "val_loss", "gap_loss"]) chart(`effect-${metric}`, "effects", feedEffects(metric));
+  const named = (first) => () => (first || !sideBySide.matches ? "effects" : "effects_beside");
+  EFFECTS.forEach((metric, i) => chart(`effect-${metric}`, named(i === 0), feedEffects(metric)));
+  sideBySide.addEventListener("change", () => EFFECTS.slice(1).forEach((metric) => redraw(`effect-${metric}`)));
   const scale = data.charts.effects.layer[1].encoding.color.scale;
   const used = new Set(data.remedies.rows.map((row) => row.kind));
   scale.domain.forEach((kind, i) => {

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from tests.reporting.synthetic import SEEDS, curves
 WIDTHS, DROPOUTS = (4, 16, 64, 256), (0.0, 0.4, 0.8)
 LADDER = [2.0**power for power in range(2, 9)]
 POINT = ["width", "dropout", "seed"]
+START = "from a width of about 9 on (8 to 10, 95% interval): its gap reaches 0.30 nats there"
 SENTENCES = {
     epochs: {
         "en": f"After {epochs} epochs, dense without dropout overfits {en}.",
         "ja": f"{epochs} エポック後、ドロップアウトなしの dense は{ja}。",
     }
     for epochs, en, ja in (
-        (5, "from a width of about 9 on", "幅およそ 9 から過学習する"),
+        (5, START, "幅およそ 9 から過学習する"),
         (2, "at no width examined", "調べたどの幅でも過学習しない"),
     )
 }
@@ -33,16 +35,19 @@ EFFECTS = {  # by variant: kind, effect on val_accuracy, val_loss, gap_loss
 }
 
 
-def write_tune(folder: Path) -> None:
+def write_tune(
+    folder: Path, widths: Sequence[float] = WIDTHS, dropouts: Sequence[float] = DROPOUTS
+) -> None:
     """results/tune: the map, its surface and frontier, and the search."""
     rng = np.random.default_rng(0)
-    fits = pd.DataFrame(itertools.product(WIDTHS, DROPOUTS, range(SEEDS)), columns=POINT)
+    fits = pd.DataFrame(itertools.product(widths, dropouts, range(SEEDS)), columns=POINT)
     fits = scored(fits).assign(epochs=40, train_fraction=1.0, label_noise=0.0)
     fits["gap_loss"] += rng.normal(0, 0.01, len(fits))
     fits["onset_epoch"] = (30 - 40 * fits["gap_loss"]).round().where(fits["gap_loss"] > 0.1)
     frontier = pd.DataFrame({"width": LADDER, "dropout": np.linspace(0, 0.6, len(LADDER))})
     frontier["dropout_low"] = (frontier["dropout"] - 0.05).clip(0)
     frontier["dropout_high"] = frontier["dropout"] + 0.05
+    frontier.loc[len(LADDER) - 1, "dropout_high"] = np.nan  # more than was examined
     early = frontier.assign(epochs=2, dropout=0.0)  # the first part of the training needs none
     frontier = pd.concat([early, frontier.assign(epochs=5)], ignore_index=True)
     frontier["need"] = np.where(frontier["dropout"] > 0, "some", "none")
@@ -96,12 +101,16 @@ def scored(at: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def write_compare(folder: Path, title: str = "What cures overfitting?") -> None:
+def write_compare(
+    folder: Path,
+    title: str = "What cures overfitting?",
+    remedies: Mapping[str, tuple[str, float, float, float]] = EFFECTS,
+) -> None:
     """results/compare/NAME: effects, curves, and what each variant is."""
     folder.mkdir(parents=True)
     rows, tables, variants = [], [], {"baseline": {"baseline": True, "changes": {}}}
     tables.append(_curves("overfit 2", "baseline"))
-    for name, (kind, *effects) in EFFECTS.items():
+    for name, (kind, *effects) in remedies.items():
         for at in ("last", "best"):
             for metric, effect in zip(
                 ("val_accuracy", "val_loss", "gap_loss"), effects, strict=True
@@ -117,7 +126,7 @@ def write_compare(folder: Path, title: str = "What cures overfitting?") -> None:
     (folder / "variants.json").write_text(json.dumps(variants))
     summary = {"title": title, "baseline": "baseline", "model": "dense", "confidence": 0.95}
     summary["kinds"] = {
-        name: dict.fromkeys(("last", "best"), kind[0]) for name, kind in EFFECTS.items()
+        name: dict.fromkeys(("last", "best"), kind[0]) for name, kind in remedies.items()
     }
     (folder / "summary.json").write_text(json.dumps(summary))
 

@@ -59,7 +59,7 @@ def test_without_the_extra_the_remedy_is_named(
 
 def test_every_chart_is_vega_lite_in_both_languages() -> None:
     made = charts.charts("ja")
-    assert set(made) == set(charts.charts("en")) and len(made) == 8
+    assert set(made) == set(charts.charts("en")) and len(made) == 9
     assert made["plane_gap"]["layer"][0]["encoding"]["x"]["title"] == "幅（ユニット数）"
     assert set(charts.KINDS) - {"other"} == {
         "good fit", "underfit", "too sure", "wrong more often", "by heart",
