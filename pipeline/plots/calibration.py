@@ -68,24 +68,3 @@ def calibration_error(table: pd.DataFrame, split: str) -> float:
         return float("nan")
     off = (rows["accuracy"] - rows["confidence"]).abs()
     return float(np.average(off, weights=rows["count"]))
-
-
-def reliability_finding(
-    tables: Mapping[str, pd.DataFrame], language: str, split: str = "test"
-) -> str:
-    """For each model: claimed against reached, and the calibration error."""
-    say = style.words(language)
-    said = []
-    for name, table in tables.items():
-        rows = table[(table["split"] == split) & (table["count"] > 0)]
-        if rows.empty:
-            continue
-        claimed, reached = (
-            float(np.average(rows[column], weights=rows["count"]))
-            for column in ("confidence", "accuracy")
-        )
-        error = calibration_error(table, split)
-        said.append(
-            say("reliability.finding", model=name, claimed=claimed, reached=reached, error=error)
-        )
-    return " ".join(said)

@@ -10,7 +10,6 @@ from matplotlib.ticker import FuncFormatter
 from pipeline.plots import style
 
 SHOWN = 24  # classes; of more, those that change most are shown
-WORSE_TO_BETTER = [style.BAD, "#fbe3d8", "#f7f8fa", "#d8e6f2", style.GOOD]
 
 
 @style.drawn
@@ -77,18 +76,3 @@ def _numbers(axes: Axes, effects: pd.DataFrame, sure: pd.DataFrame, limit: float
         colour = style.PAPER if dark else style.INK if certain else "#7b838d"
         said = f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
         axes.text(column + 0.5, row + 0.5, said, ha="center", va="center", color=colour, fontsize=9)
-
-
-def class_effects_finding(table: pd.DataFrame, language: str) -> str:
-    """The class that a variant harms most, and how many single effects are surely not 0."""
-    say = style.words(language)
-    sure = table[(table["low"] > 0) | (table["high"] < 0)]
-    worst = table.sort_values("effect").iloc[0]
-    return say(
-        "class_effects.finding",
-        sure=len(sure),
-        total=len(table),
-        variant=worst["name"],
-        name=worst["class_name"],
-        effect=100 * float(worst["effect"]),
-    )

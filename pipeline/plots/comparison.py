@@ -170,22 +170,6 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}" if abs(value) > 1e-9 else "0"
 
 
-def remedies_finding(table: pd.DataFrame, language: str) -> str:
-    """Which remedies cure, which mask, which harm."""
-    say = style.words(language)
-    first = table.drop_duplicates("name")
-    said = []
-    for kind in style.KINDS:
-        names = [
-            str(row["name"]) for row in first.to_dict("records") if kind_of(row["kind"]) == kind
-        ]
-        if names:
-            said.append(
-                say("remedies.finding", kind=say(f"kind_short.{kind}"), names=", ".join(names))
-            )
-    return " ".join(said)
-
-
 @style.drawn
 def data_size(
     points: pd.DataFrame,
@@ -250,39 +234,3 @@ def _readable(sizes: Sequence[float]) -> list[float]:
         if not shown or size >= 1.35 * shown[-1]:
             shown.append(float(size))
     return shown
-
-
-@style.drawn
-def ensemble_members(
-    table: pd.DataFrame, language: str, split: str = "test", metric: str = "accuracy"
-) -> Figure:
-    """The ensemble against its members and against one model of equal cost, with intervals.
-
-    Columns: name, role ("member", "mean_member", "best_member", "same_cost", "ensemble"),
-    `metric`, low, high.
-    """
-    say = style.words(language)
-    figure = style.sheet(width=7.6, height=0.34 * max(len(table), 3) + 0.8)
-    axes = figure.subplots()
-    own = style.MODEL_COLOURS["ensemble"]
-    colours = {"ensemble": own, "same_cost": style.WARN, "member": "#a9b1ba"}
-    ensembles = table.loc[table["role"] == "ensemble", metric]
-    for value in ensembles:
-        axes.axvline(value, color=own, linewidth=1, linestyle=(0, (2, 2)))
-    for place, row in enumerate(table.to_dict("records")):
-        colour = colours.get(str(row["role"]), style.INK)
-        axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.2)
-        axes.plot(row[metric], place, "o", color=colour, markersize=8)
-    labels = [
-        style.short(row["name"], 22) if row["role"] == "member" else say(f"role.{row['role']}")
-        for row in table.to_dict("records")
-    ]
-    axes.set_yticks(range(len(table)), labels)
-    axes.set_ylim(max(len(table), 3) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel(say(f"metric.{metric}.axis"))
-    if metric in BOUNDED:
-        style.percent(axes.xaxis)
-    title = say("ensemble.title", split=say(f"split.{split}"))
-    return style.frame(figure, title, say("ensemble.note"), (), language)

@@ -203,25 +203,3 @@ def _pairs(axes: Axes, pairs: pd.DataFrame, split: str, language: str) -> None:
     style.percent(axes.xaxis)
     axes.set_xlim(left=0)
     axes.set_xlabel(say("confusion.rate_axis", split=say(f"split.{split}")))
-
-
-def confusion_finding(
-    confusions: pd.DataFrame, class_names: Sequence[str], language: str, split: str = "test"
-) -> str:
-    """Overall accuracy and the pair confused most."""
-    say = style.words(language)
-    _, counts = matrix(confusions, class_names, split)
-    pairs = top_pairs(confusions, class_names, split, 1)
-    accuracy = float(np.trace(counts) / max(counts.sum(), 1))
-    if pairs.empty:
-        return say("confusion.finding_none", split=say(f"split.{split}"))
-    worst = pairs.iloc[0]
-    return say(
-        "confusion.finding",
-        split=say(f"split.{split}"),
-        accuracy=accuracy,
-        true=worst["true"],
-        predicted=worst["predicted"],
-        rate=float(worst["rate"]),
-        count=int(worst["count"]),
-    )

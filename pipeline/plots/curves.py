@@ -324,28 +324,3 @@ def _seeds_note(tables: Iterable[pd.DataFrame], language: str) -> str:
         return say("curves.one_seed")
     shown = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     return say("curves.seeds", seeds=shown)
-
-
-def learning_curves_finding(
-    curves: Mapping[str, pd.DataFrame], language: str, metric: str = "loss"
-) -> str:
-    """A sentence a model: its best validation score, and how far apart both scores end."""
-    return " ".join(_sentence(name, table, metric, language) for name, table in curves.items())
-
-
-def _sentence(name: str, table: pd.DataFrame, metric: str, language: str) -> str:
-    fit, held = (band(table, split, metric)["mid"] for split in _splits(table))
-    say = style.words(language)
-    if fit.empty or held.empty:
-        return say("curves.nothing", model=name)
-    best = int(np.argmax(held) if metric in BOUNDED else np.argmin(held))
-    return say(
-        "curves.finding" if len(held) > 1 else "curves.finding_one",
-        model=name,
-        metric=say(f"metric.{metric}.name"),
-        best=held.iloc[best],
-        epoch=int(held.index[best]),
-        last=int(held.index[-1]),
-        val=held.iloc[-1],
-        probe=fit.iloc[-1],
-    )

@@ -55,24 +55,6 @@ def gap_map(
     return style.frame(figure, title, say("map.gap_note"), legend, language)
 
 
-def gap_map_finding(
-    points: pd.DataFrame, frontier: pd.DataFrame, language: str, threshold: float
-) -> str:
-    """The largest gap, and how much dropout the widest net needs to stay below the threshold."""
-    say = style.words(language)
-    means = plane.means(points, "gap_loss")
-    worst = means.sort_values("gap_loss").iloc[-1]
-    said = say(
-        "map.finding", gap=worst["gap_loss"], width=int(worst["width"]), dropout=worst["dropout"]
-    )
-    widest = frontier.sort_values("width").iloc[-1]
-    known = bool(np.isfinite(widest["dropout"]))
-    key = "map.finding_frontier" if known else "map.finding_none"
-    return f"{said} " + say(
-        key, width=int(widest["width"]), dropout=widest["dropout"], threshold=threshold
-    )
-
-
 @style.drawn
 def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figure:
     """At which epoch overfitting begins, written at each point with its interval.

@@ -117,23 +117,3 @@ def _ranked(axes: Axes, table: pd.DataFrame, language: str, held: str) -> None:
     axes.set_xlabel(say("per_class.rank", split=say(f"split.{held}")))
     axes.set_ylabel(say("per_class.f1"))
     axes.set_ylim(0, 1.02)
-
-
-def per_class_finding(
-    scores: pd.DataFrame, language: str, held: str = "test", fit: str = "probe"
-) -> str:
-    """The weakest class, and how many classes have a gap that is really above zero."""
-    table = by_class(scores, held, fit)
-    say = style.words(language)
-    if table.empty:
-        return say("per_class.nothing")
-    worst = table.iloc[0]
-    return say(
-        "per_class.finding",
-        name=table.index[0],
-        held=float(worst["f1_held"]),
-        fit=float(worst["f1_fit"]),
-        split=say(f"split.{held}"),
-        flagged=int(table["flagged"].sum()),
-        total=len(table),
-    )

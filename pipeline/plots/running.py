@@ -82,18 +82,6 @@ def _limits_around_zero(axes: Axes, bands: list[pd.DataFrame], metric: str) -> N
         style.percent(axes.yaxis)
 
 
-def running_gap_finding(curves: Mapping[str, pd.DataFrame], language: str) -> str:
-    """Both gaps in loss at the last epoch, model by model."""
-    say = style.words(language)
-    said = []
-    for name, table in with_running(curves).items():
-        last = gaps(table, "loss").dropna().sort_values("epoch").groupby(["split", "seed"]).last()
-        means = last["gap"].groupby("split").mean()
-        clean, running = (means.get(split, np.nan) for split in ("probe", "running"))
-        said.append(say("gap.finding", model=name, clean=clean, running=running))
-    return " ".join(said)
-
-
 @style.drawn
 def learning_rate(curves: Mapping[str, pd.DataFrame], language: str) -> Figure:
     """The learning rate of each epoch; models with the same rates share a line.

@@ -27,11 +27,3 @@ def test_the_line_goes_through_the_filled_bins_in_order() -> None:
 
 def test_a_split_without_bins_is_no_error(problems) -> None:
     assert problems(calibration.reliability({"cnn": bins()}, "en", "train")) == []
-    assert calibration.reliability_finding({"cnn": bins()}, "en", "train") == ""
-
-
-def test_the_finding_sets_claim_against_fact() -> None:
-    said = calibration.reliability_finding({"cnn": bins()}, "en")
-    assert said == (
-        "cnn claims 80.0% on average and is right in 67.5%; its calibration error is 0.175."
-    )

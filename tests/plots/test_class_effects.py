@@ -38,11 +38,3 @@ def test_of_many_classes_those_that_change_most_are_shown() -> None:
 def test_nothing_sure_is_no_error(problems) -> None:
     calm = table().assign(low=-1.0, high=1.0)
     assert problems(class_effects.class_effects(calm, "en", "none")) == []
-
-
-def test_the_finding_counts_what_is_sure_and_names_the_largest_loss() -> None:
-    said = class_effects.class_effects_finding(table(), "en")
-    assert said == (
-        "2 of 6 effects on single classes are surely not zero; the largest loss is -2.0 points of"
-        " F1 for c2 under cut."
-    )

@@ -75,11 +75,6 @@ def test_each_panel_says_which_way_is_better() -> None:
     assert len(gap.lines) == 3  # zero, and the two remedies with that metric
 
 
-def test_the_finding_groups_the_remedies_by_class() -> None:
-    said = comparison.remedies_finding(effects(), "en")
-    assert said == "Cures: good, best. Harms: bad. No effect that matters: weak."
-
-
 @pytest.mark.parametrize("kind", ["cures", "improves", "masks", "harms", "no effect", "unclear"])
 def test_every_class_of_remedy_has_a_look_and_words(kind: str) -> None:
     from overfit_atlas.words import text
@@ -101,14 +96,3 @@ def test_beyond_the_data_the_curve_is_dashed_on_grey() -> None:
 
 def test_sizes_too_close_to_be_read_are_not_all_labelled() -> None:
     assert comparison._readable([100, 110, 120, 200, 1600]) == [100, 200, 1600]
-
-
-def test_ensemble_and_members_stand_in_the_given_order() -> None:
-    table = pd.DataFrame(
-        {"name": ["seed 0", ""], "role": ["member", "ensemble"], "accuracy": [0.8, 0.9],
-         "low": [0.7, 0.85], "high": [0.85, 0.95]}
-    )  # fmt: skip
-    axes = comparison.ensemble_members(table, "en").axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["seed 0", "ensemble"]
-    assert axes.lines[0].get_xdata() == [0.9, 0.9]
-    assert axes.lines[-1].get_color() == style.MODEL_COLOURS["ensemble"]

@@ -62,7 +62,6 @@ def test_no_mistakes_at_all_still_gives_an_order_and_a_figure(problems) -> None:
     figure = confusion.confusion_matrix(perfect, NAMES, "en")
     assert problems(figure) == []
     assert "No mistakes." in [text.get_text() for text in figure.axes[1].texts]
-    assert confusion.confusion_finding(perfect, NAMES, "en").startswith("On test, no image")
 
 
 def cells(figure) -> list[str]:
@@ -87,14 +86,6 @@ def test_few_classes_keep_their_order_and_many_are_clustered_without_numbers() -
     order = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert abs(order.index("c0") - order.index("c29")) == 1
     assert cells(figure) == []
-
-
-def test_the_finding_names_the_worst_pair() -> None:
-    said = confusion.confusion_finding(table(), NAMES, "en")
-    assert said == (
-        "On test, 76.0% of the images are right; the most frequent mistake takes cat for dog"
-        " (30% of that class, 3 times)."
-    )
 
 
 def test_of_many_classes_the_figure_shows_those_confused_most(problems) -> None:

@@ -94,7 +94,6 @@ def test_a_broken_fit_ends_in_a_cross() -> None:
 def test_nothing_finite_is_an_empty_panel_and_no_error(problems) -> None:
     table = history([[np.nan, np.inf]])
     assert problems(curves.learning_curves({"cnn": table}, "en")) == []
-    assert curves.learning_curves_finding({"cnn": table}, "en") == "cnn: no finite score to show."
 
 
 def test_a_single_epoch_is_a_dot(problems) -> None:
@@ -168,13 +167,6 @@ def test_marks_belong_to_the_score_they_are_of() -> None:
     assert len(curves.marks_of(table, "calibrated_loss", {"cnn": table})) == 2
     assert len(curves.marks_of(table, "loss", {"cnn": table})) == 0
     assert len(curves.marks_of(None, "loss", {"cnn": table})) == 0
-
-
-def test_finding_names_best_epoch_and_last_values() -> None:
-    said = curves.learning_curves_finding({"cnn": history([[1.0, 0.25, 0.5]])}, "en")
-    assert "best at epoch 2 (0.25)" in said and "it is 0.5 against 0.25 on probe" in said
-    said = curves.learning_curves_finding({"cnn": history([[1.0, 0.25, 0.5]])}, "en", "accuracy")
-    assert "best at epoch 2 (0.8)" in said
 
 
 def phased(phases: list[float]) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Image grids: which images, in which order, with which words under them."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.plots import examples
@@ -49,14 +48,6 @@ def test_only_as_many_as_asked_for_are_shown() -> None:
 def test_no_mistake_is_an_empty_figure_and_a_sentence(problems) -> None:
     none = examples.mistakes(np.eye(3), [0, 1, 2])
     assert problems(examples.misclassified(none, IMAGES, NAMES, "en")) == []
-    said = examples.misclassified_finding(none, NAMES, "en")
-    assert said == "On test, no image is classified wrongly."
-
-
-def test_the_finding_is_the_most_confident_mistake() -> None:
-    table = examples.mistakes(PROBABILITIES, LABELS)
-    said = examples.misclassified_finding(table, NAMES, "en")
-    assert said.endswith("ship (given 0%) taken for dog (given 100%).")
 
 
 @pytest.mark.parametrize(
@@ -73,42 +64,6 @@ def test_the_finding_is_the_most_confident_mistake() -> None:
 )
 def test_a_probability_is_never_rounded_to_certainty(share: float, said: str) -> None:
     assert examples.percent(share) == said
-
-
-def learned() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "image": range(5), "forgotten": [0, 2, 0.5, 0, 1], "mean_loss": [0.1, 1, 3, 5, 0.2],
-            "never_learned": [False, False, False, True, False],
-            "learned_epoch": [1, 4, 6, np.nan, 2], "num_seeds": 2,
-        }
-    )  # fmt: skip
-
-
-def test_the_most_forgotten_come_first_and_the_never_forgotten_not_at_all() -> None:
-    figure = examples.hard_images(learned(), IMAGES, ["cat"] * 5, "en")
-    assert pixels(figure) == [16, 4 * 16, 2 * 16]
-    assert captions(figure)[0] == ["cat", "forgotten 4× in 2 fits"]
-
-
-def test_the_hardest_have_the_highest_mean_loss_and_say_when_they_were_learned() -> None:
-    figure = examples.hard_images(learned(), IMAGES, list("abcde"), "en", "mean_loss", 2)
-    assert captions(figure) == [["d", "never learned"], ["c", "learned at 6"]]
-
-
-def test_hard_images_finding_counts() -> None:
-    said = examples.hard_images_finding(learned(), "en")
-    assert said.startswith("Of 5 training images examined, 1 were never learned and 3 were")
-
-
-def test_pairs_show_only_the_images_of_that_pair() -> None:
-    pairs = pd.DataFrame({"true": [2, "cat"], "predicted": [1, "dog"], "count": [2, 1],
-                          "rate": [1.0, 0.5], "low": [0.3, 0.1], "high": [1.0, 0.9]})  # fmt: skip
-    table = examples.mistakes(PROBABILITIES, LABELS)
-    figure = examples.confused_pairs(pairs, table, IMAGES, NAMES, "en")
-    assert pixels(figure) == [3 * 16, 4 * 16, 2 * 16]
-    words = [text.get_text() for text in figure.axes[0].texts]
-    assert words == ["ship", "→ dog", "100% of the class, 2 times\ninterval 30% to 100%"]
 
 
 def test_augmented_samples_start_with_the_originals() -> None:

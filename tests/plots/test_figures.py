@@ -99,17 +99,6 @@ MISTAKES = examples.mistakes(PROBABILITIES, LABELS)
 ANSWERS = examples.answers(PROBABILITIES, LABELS)
 
 
-def forgotten() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "image": np.arange(200), "forgotten": np.arange(200) % 4,
-            "mean_loss": RANDOM.random(200),
-            "never_learned": np.arange(200) % 50 == 0, "num_seeds": 3,
-            "learned_epoch": np.where(np.arange(200) % 50 == 0, np.nan, 1 + np.arange(200) % 9),
-        }
-    )  # fmt: skip
-
-
 def single() -> dict[str, Any]:
     """The table of train images of a study, some of which no fit left out."""
     right = RANDOM.random(200)
@@ -122,11 +111,6 @@ def single() -> dict[str, Any]:
         }
     )  # fmt: skip
     return {"table": table, "images": GREY, "num_fits": 400}
-
-
-def pairs() -> pd.DataFrame:
-    rows = confused(10).query("true != predicted").nlargest(4, "count")
-    return rows.assign(also_on_probe=[True, False, True, False])
 
 
 def reliability(offset: float) -> pd.DataFrame:
@@ -230,16 +214,6 @@ def sizes() -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def members() -> pd.DataFrame:
-    roles = ["member", "member", "mean_member", "best_member", "same_cost", "ensemble"]
-    names = ["seed 0", "seed 1", "", "", "", ""]
-    accuracy = np.array([0.86, 0.87, 0.865, 0.87, 0.88, 0.89])
-    return pd.DataFrame(
-        {"name": names, "role": roles, "accuracy": accuracy, "low": accuracy - 0.01,
-         "high": accuracy + 0.01}
-    )  # fmt: skip
-
-
 CURVES = {"dense": history(), "cnn": history(2, 9, 1.5), "my variant": history(1, 3, 2)}
 MANY = {"baseline": history(), **{name: history(height=0.8) for name in (*KINDS, "a", "b", "c")}}
 EXPLAINED = pd.concat([MISTAKES.head(3), ANSWERS.query("true == predicted").head(2)])
@@ -270,16 +244,8 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
                       {"table": MISTAKES, "images": GREY, "class_names": CLASSES}),
     "few misclassified": (examples.misclassified,
                           {"table": MISTAKES.head(2), "images": COLOUR, "class_names": CLASSES}),
-    "forgotten": (examples.hard_images,
-                  {"table": forgotten(), "images": GREY, "labels": [CLASSES[n] for n in LABELS]}),
-    "hard": (examples.hard_images,
-             {"table": forgotten(), "images": COLOUR, "labels": [CLASSES[n] for n in LABELS],
-              "by": "mean_loss"}),
     "memorised": (single_images.memorised, single()),
     "suspicious": (single_images.suspicious, single()),
-    "confused pairs": (examples.confused_pairs,
-                       {"pairs": pairs(), "examples": MISTAKES, "images": COLOUR,
-                        "class_names": CLASSES}),
     "augmented": (examples.augmented,
                   {"originals": COLOUR[:9],
                    "samples": {"flip": COLOUR[9:18], "mix_up": COLOUR[:9]}}),
@@ -317,7 +283,6 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
                       {"table": class_changes(), "baseline": "none"}),
     "data size": (comparison.data_size, {"points": sizes()[0], "fit": sizes()[1]}),
     "data size without fit": (comparison.data_size, {"points": sizes()[0], "fit": None}),
-    "ensemble": (comparison.ensemble_members, {"table": members()}),
     "grad-cam": (gradcam.grad_cam,
                  {"table": EXPLAINED, "maps": (COLOUR[ROWS], HEAT, 0 * HEAT),
                   "class_names": CLASSES, "layer": "conv_1_relu (26x26)"}),
@@ -352,28 +317,3 @@ def test_every_figure_function_is_drawn_here() -> None:
     }
     called = {f"{draw.__module__}.{draw.__name__}" for draw, _ in FIGURES.values()}
     assert functions - called == {"pipeline.plots.comparison.variant_panels"}
-
-
-FINDINGS: dict[str, tuple[Callable[..., str], dict[str, Any]]] = {
-    "curves": (curves.learning_curves_finding, {"curves": CURVES}),
-    "running": (running.running_gap_finding, {"curves": CURVES}),
-    "confusion": (confusion.confusion_finding,
-                  {"confusions": confused(10), "class_names": CLASSES}),
-    "per class": (per_class.per_class_finding, {"scores": class_scores(10)}),
-    "misclassified": (examples.misclassified_finding,
-                      {"table": MISTAKES, "class_names": CLASSES}),
-    "hard": (examples.hard_images_finding, {"table": forgotten()}),
-    "reliability": (calibration.reliability_finding, {"tables": {"cnn": reliability(0.1)}}),
-    "gap map": (maps.gap_map_finding,
-                {"points": fits(), "frontier": frontier(), "threshold": 0.1}),
-    "remedies": (comparison.remedies_finding, {"table": effects()}),
-    "class effects": (class_effects.class_effects_finding, {"table": class_changes()}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FINDINGS)
-def test_findings_are_sentences_in_both_languages(name: str) -> None:
-    say, arguments = FINDINGS[name]
-    english, japanese = (say(**arguments, language=language) for language in LANGUAGES)
-    assert english.endswith(".") and "nan" not in english
-    assert japanese.endswith("。") and "nan" not in japanese

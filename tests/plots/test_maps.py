@@ -101,16 +101,6 @@ def test_failed_fits_are_left_out_of_the_means() -> None:
     assert len(means) == 9
 
 
-def test_the_finding_names_the_worst_place_and_the_cure_of_the_widest() -> None:
-    said = maps.gap_map_finding(fits(), frontier(), "en", 0.1)
-    assert said == (
-        "The gap is largest, 0.21 nats, at width 64 and dropout 0."
-        " At width 64, no dropout that was tried keeps it below 0.1."
-    )
-    enough = maps.gap_map_finding(fits(), frontier().head(2), "en", 0.1)
-    assert enough.endswith("At width 16, dropout 0.10 is enough to keep it below 0.1.")
-
-
 def onsets() -> pd.DataFrame:
     rows = [(4, 0.0, [np.nan, np.nan, 9]), (16, 0.0, [5, 7, np.nan]), (64, 0.0, [3, 3, 4])]
     return pd.DataFrame(

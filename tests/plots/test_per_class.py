@@ -74,9 +74,3 @@ def test_a_class_without_score_is_no_error(problems) -> None:
     table = scores()
     table.loc[0:1, ["f1", "f1_low", "f1_high", "class_gap"]] = np.nan
     assert problems(per_class.per_class(table, "ja")) == []
-
-
-def test_the_finding_names_the_weakest_class_and_counts_the_flags() -> None:
-    said = per_class.per_class_finding(scores(), "en")
-    assert said.startswith("The weakest class is c2: F1 0.37 on test against 0.95 on probe")
-    assert said.endswith("for 1 of 3 classes.")

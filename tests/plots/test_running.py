@@ -35,15 +35,9 @@ def test_gaps_in_accuracy_are_positive_when_validation_is_worse() -> None:
     assert gap("accuracy", "running") == pytest.approx([-0.25, -0.2])
 
 
-def test_the_finding_states_both_at_the_last_epoch() -> None:
-    said = running.running_gap_finding({"cnn": history()}, "en")
-    assert "loss is +0.50 nats" in said and "history -0.20" in said
-
-
 def test_a_model_without_running_scores_is_left_out(problems) -> None:
     both = {"cnn": history(), "ensemble": history().query("split != 'running'")}
     assert len(running.running_gap(both, "en").axes) == 1
-    assert "ensemble" not in running.running_gap_finding(both, "en")
     assert problems(running.running_gap({"ensemble": both["ensemble"]}, "en")) == []
 
 
