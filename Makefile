@@ -8,6 +8,7 @@ NAME ?=
 VENV := .venv
 READY := $(VENV)/ready
 TESTED := $(VENV)/ready-to-test
+DOCS := .venv-docs
 LOCKS := requirements
 QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
@@ -36,7 +37,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro model test ui dashboard report experiments bench images compare preset numbers lock clean
+.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset numbers lock clean
 
 help: ## List these targets
 	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
@@ -83,6 +84,10 @@ experiments: $(READY) ## What DVC experiments changed, and the verdicts that cam
 numbers: $(READY) ## Write the numbers of the README anew from the last run
 	@python -m scripts.docs_numbers
 
+docs: $(DOCS)/ready ## Make the site of docs/ and of the docstrings: site/index.html, for reading offline
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet --strict
+	@echo "$(CURDIR)/site/index.html"
+
 bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
 
@@ -111,7 +116,7 @@ lock: $(READY) ## Write requirements/ anew from pyproject.toml (newest versions:
 	$(call lock,installer,--group installer)
 
 clean: ## Remove what stages wrote and caches of tools; keep .venv, mlruns and DVC's cache
-	rm -rf data/raw data/prepared models results .checkpoints
+	rm -rf data/raw data/prepared models results .checkpoints site
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find overfit_atlas pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -135,4 +140,10 @@ $(READY): $(LOCKS)/installer.lock $(LOCKS)/run.lock pyproject.toml
 $(TESTED): $(READY) $(LOCKS)/test.lock
 	@echo "Installing what only the tests need ..."
 	@$(call install,--require-hashes -r $(LOCKS)/test.lock)
+	@touch $@
+
+# An environment of its own, small and without TensorFlow: docstrings are read, nothing is imported.
+$(DOCS)/ready: $(LOCKS)/docs.lock
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@

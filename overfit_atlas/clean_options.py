@@ -10,7 +10,7 @@ from overfit_atlas.scoring.fits import InvalidFit
 
 FEWEST_PROBED = 200
 SHARE_PROBED = 1 / 20
-"""A probe of so many of the training images costs some 2 % of their training."""
+"""The probe's share of the training images: scoring it must cost little beside training on all."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from overfit_atlas.keras_outputs import (
     calibrated,
     chosen,
     class_numbers,
+    how_made,
     running,
     validation_logs,
 )
@@ -96,7 +97,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         self._watch = live.Watch(stop, at, rules) if stop else None
         self._begin("")
         self._fitted: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
+        self._made: dict[str, str] = {}
         self.fits: dict[str, list[Fit]] = {}
 
     def _begin(self, name: str) -> None:
@@ -120,7 +121,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         self.fits.setdefault(self._name, [])
 
     def _named(self) -> str:
-        """The model's name; new nets with weights of the same shapes are seeds of one model.
+        """The model's name; new nets that are made and compiled alike are seeds of one model.
 
         A net that was fitted before goes on, which is no seed.
         """
@@ -128,12 +129,12 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         if self.model in self._fitted:
             return self._free(f"{name}, continued")
         self._fitted.add(self.model)
-        shapes = tuple(tuple(weight.shape) for weight in self.model.weights)
-        for known, others in self._shapes.items():
-            if shapes and others == shapes:
+        made = how_made(self.model)
+        for known, other in self._made.items():
+            if other == made:
                 return known
         name = self._free(name)
-        self._shapes[name] = shapes
+        self._made[name] = made
         return name
 
     def _free(self, name: str) -> str:

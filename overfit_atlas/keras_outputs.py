@@ -4,6 +4,8 @@ Softmax and logits of classes, one sigmoid for two classes, and several sigmoids
 number may be right at once (multi-label).
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -292,3 +294,27 @@ def _penalty(model: Any) -> float:
         if getattr(variable, "regularizer", None) is not None
     ]
     return float(sum(float(keras.ops.convert_to_numpy(term)) for term in terms))
+
+
+def how_made(model: Any) -> str:
+    """How a model is made and compiled, as text: what is equal but for names and seeds is equal.
+
+    Of a model of a class of its own that Keras cannot describe: that class and its weights' shapes.
+    """
+    described = {"weights": [list(weight.shape) for weight in model.weights]}
+    for name, one in (("model", model), ("optimizer", getattr(model, "optimizer", None))):
+        try:
+            described[name] = [type(one).__qualname__, one and one.get_config()]
+        except (NotImplementedError, TypeError, ValueError):
+            described[name] = [type(one).__qualname__]
+    text = json.dumps(_nameless(described), sort_keys=True, default=lambda one: type(one).__name__)
+    return re.sub(r'_\d+"', '"', text)  # Keras numbers its layers on from net to net
+
+
+def _nameless(described: Any) -> Any:
+    if isinstance(described, Mapping):
+        kept = {key: one for key, one in described.items() if key not in ("name", "seed")}
+        return {str(key): _nameless(one) for key, one in kept.items()}
+    if isinstance(described, list | tuple):
+        return [_nameless(one) for one in described]
+    return described

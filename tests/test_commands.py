@@ -101,6 +101,12 @@ def test_a_host_runs_the_very_checks_on_every_python_promised() -> None:
     assert script.rstrip().endswith("\nexec make test")
 
 
+def test_a_host_makes_the_site() -> None:
+    job = _yaml(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["docs"]
+    assert _commands(job) == ["make docs"]
+    assert job["steps"][-1]["with"]["path"] == "site"
+
+
 def test_what_runs_at_night_exists() -> None:
     job = _yaml(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["long"]
     runs = {one["name"]: one["run"] for one in job["strategy"]["matrix"]["include"]}

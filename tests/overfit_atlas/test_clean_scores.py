@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from overfit_atlas import live
 from overfit_atlas.clean_scores import CleanScores
+from overfit_atlas.keras_outputs import how_made
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import InvalidFit
 
@@ -214,6 +215,30 @@ def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
     assert (made.verdict, made.kind, made.sibling) == ("underfit", "too simple", large)
     assert set(clean.to_frame()["model"]) == {small, large}
     assert "too simple" in clean._repr_html_()
+
+
+def test_nets_are_seeds_only_where_they_are_made_and_compiled_alike():
+    first = how_made(net(4))
+    keras.utils.set_random_seed(1)
+    assert how_made(net(4)) == first  # of other names and another seed
+    for other in (net(4, dropout=0.5), net(4, l2=0.1), net(4, rate=0.1), net(5)):
+        assert how_made(other) != first
+
+
+def test_a_net_that_keras_cannot_describe_goes_by_its_weights():
+    class Own(keras.Model):
+        def __init__(self, made):
+            super().__init__()
+            self.made = made
+
+        def call(self, inputs):
+            return self.made(inputs)
+
+        def get_config(self):
+            raise NotImplementedError
+
+    assert how_made(Own(net(4))) == how_made(Own(net(4, dropout=0.5)))
+    assert how_made(Own(net(4))) != how_made(Own(net(5)))
 
 
 def test_the_line_after_each_epoch_says_which_way_validation_goes():
