@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from benchmarks import commands, fits, studies
+from benchmarks import commands, core, fits, studies
 from benchmarks.measured import Measured
 from benchmarks.setting import Setting
 
@@ -85,6 +85,16 @@ ROWS = (
         "first-picture", "the page's first picture, from the file to the eye", "s", 1, 0.6,
         partial(commands.first_picture, "first-picture"),
     ),
+    Row(
+        "clean-dense", "`CleanScores` instead of `validation_data`, small dense net", "x", 0.97, 1,
+        partial(core.clean_scores, "clean-dense", fits.Work("dense", 64, 1600, 20)),
+    ),
+    Row(
+        "clean-cnn", "`CleanScores` instead of `validation_data`, CNN", "x", 0.95, 1,
+        partial(core.clean_scores, "clean-cnn", fits.Work("cnn", 32, 6400, 3)),
+    ),
+    Row("import", "import what judging needs", "s", 1, 0.7, partial(core.imports, "import")),
+    Row("light-size", "the core, installed", "MB", 250, 220, partial(core.size, "light-size")),
     Row(
         "fixed-cost", "fixed cost of the default pipeline", "s", 20, 12,
         partial(commands.fixed_cost, "fixed-cost"),

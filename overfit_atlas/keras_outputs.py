@@ -301,7 +301,7 @@ def how_made(model: Any) -> str:
 
     Of a model of a class of its own that Keras cannot describe: that class and its weights' shapes.
     """
-    described = {"weights": [list(weight.shape) for weight in model.weights]}
+    described: dict[str, Any] = {"weights": [list(weight.shape) for weight in model.weights]}
     for name, one in (("model", model), ("optimizer", getattr(model, "optimizer", None))):
         try:
             described[name] = [type(one).__qualname__, one and one.get_config()]
