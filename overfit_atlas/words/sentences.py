@@ -64,6 +64,8 @@ def _why_key(made: "Judgement") -> str:
         return "overfit_by_heart_labels"
     if made.draws is not None and not made.draws.num_epochs and kind in ("", "by_heart"):
         return f"{verdict}_{kind}".rstrip("_") + "_without_epochs"
+    if kind in ("", "by_heart") and _worse_on_both(made):
+        return f"{verdict}_{kind}".rstrip("_") + "_unsteady"
     if made.verdict == "good fit":
         return verdict if made.estimate("gap/loss") else "good_fit_without_gap"
     if kind == "unclear" and made.kinds.get("unclear", 0) < max(made.kinds.values(), default=1):
@@ -73,6 +75,11 @@ def _why_key(made: "Judgement") -> str:
     if kind == "wrong_more_often" and made.estimate("damage/calibrated_loss") is None:
         return "overfit_wrong_more_often_curves"
     return f"{verdict}_{kind}"
+
+
+def _worse_on_both(made: "Judgement") -> bool:
+    """Damage that no ruling counts: the training images are fitted worse at the end, too."""
+    return any(found.probability >= 0.5 for found in made.damage.values())
 
 
 def _values(made: "Judgement") -> dict[str, Any]:

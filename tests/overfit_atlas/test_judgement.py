@@ -57,6 +57,16 @@ def test_a_wide_gap_that_harms_nothing_is_by_heart():
     assert "harmed" in made.why().text("en") or "did not harm" in made.why().text("en")
 
 
+@pytest.mark.parametrize(("level", "verdict"), [(1.3, "overfit"), (0.1, "good fit")])
+def test_where_training_images_get_worse_too_no_sentence_says_that_nothing_was_harmed(
+    level: float, verdict: str
+) -> None:
+    made = judged(*three(turn(low=level), turn(low=0.05), error=level / 3, probe_error=level / 4))
+    assert made.verdict == verdict and made.damage["loss"].probability > 0.9
+    assert made.why().key.endswith("_unsteady")
+    assert "learning rate" in made.why().text("en") and "学習率" in made.why().text("ja")
+
+
 def test_labels_are_to_blame_only_where_the_ruling_is_that_nothing_but_images_was_learned():
     by_gap = judged(*three(flat(level=1.3), falling(), error=0.51, probe_error=0.05))
     assert not by_gap.by_labels and "check_labels" not in by_gap.remedies()
