@@ -38,10 +38,10 @@ ABOUT = {
 }
 MAP = {
     "en": "The map of the same run: without dropout a {model} net has a wide gap "
-    "({threshold:g} nats, after {epochs} epochs) from about {width:.0f} units on (interval "
+    "({threshold:.2g} nats, after {epochs} epochs) from about {width:.0f} units on (interval "
     "{low:.0f} to {high:.0f}).",
     "ja": "同じ実行の地図：ドロップアウトなしの {model} は、{epochs} エポックで約 {width:.0f} "
-    "ユニット（区間 {low:.0f}〜{high:.0f}）からギャップが大きく（{threshold:g} nat）なる。",
+    "ユニット（区間 {low:.0f}〜{high:.0f}）からギャップが大きく（{threshold:.2g} nat）なる。",
 }
 NO_MAP = {
     "en": "The map of the same run has no width from which the gap is wide.",
