@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import optuna_dashboard
 import pandas as pd
 import pytest
 
@@ -75,11 +76,12 @@ def test_optuna_dashboard_shows_the_study(browser: Any, tmp_path: Path) -> None:
             lambda trial: trial.suggest_int("width", 4, 512) * trial.suggest_float("dropout", 0, 1),
             n_trials=6,
         )
+        optuna_dashboard.save_note(made, "How to read this study")
     database = tmp_path / "optuna.db"
     with make_images.optuna_server(database) as address:
         page = make_images.study(browser, address, make_images.newest_map(database))
         asked = outside(page)
-        page.reload()
+        page.goto(f"{address}/studies/{make_images.newest_map(database)}")
         for text in (name, "Params = [width:"):  # each appears when its own request is answered
             page.get_by_text(text).first.wait_for(timeout=make_images.APPEARS_WITHIN)
         assert "dropout:" in page.inner_text("body")

@@ -68,12 +68,15 @@ def plan(params: Params, model: str, data: Path, manifest: Manifest) -> list[Fit
 
 def _fitted(params: Params, model: str, tasks: list[FitTask], live: told.Live) -> list[FitResult]:
     found: dict[int, FitResult] = {}
+    importing = threading.Thread(target=told.prepare, daemon=True)
     with workers.pool(params.workers) as pool:
         for index, result in pool.run(tasks, model, live.epoch):
             found[index] = result
             live.finished(result)
             if len(found) == len(tasks) - 1:  # the last fit leaves a core for what comes next
-                threading.Thread(target=told.prepare, daemon=True).start()
+                importing.start()
+    if importing.ident is not None:
+        importing.join()  # two threads that import the same modules at once get unfinished ones
     return [found[index] for index in sorted(found)]
 
 
