@@ -237,7 +237,11 @@ def _refuse_augmented(data: Any) -> None:
 
 
 def _of_batches(batches: Iterator[Any], wanted: Wanted) -> Held:
-    """A random choice of the images in one pass, each with the same chance (Vitter's R)."""
+    """A choice of the images in one pass: each is kept with the same chance (Vitter's R).
+
+    Of those that are kept, as many as are wanted, with their class mix: the first ones kept are
+    the first that came, which may all be of one class.
+    """
     rng, seen = np.random.default_rng(wanted.seed), Seen()
     kept: list[tuple[Any, Array, float | None]] = []
     num_counted, limit = 0, None
@@ -263,7 +267,9 @@ def _of_batches(batches: Iterator[Any], wanted: Wanted) -> Held:
                 kept[at : at + 1] = [(image, np.array(labels[place]), weight)]
     if not kept:
         raise InvalidFit("CleanScores: no image; the data set is empty, or was read to its end.")
-    return _stacked(kept[: wanted.count(num_counted, 0)], seen)
+    kept_labels = np.stack([one for _, one, _ in kept])
+    chosen = stratified(kept_labels, wanted.count(num_counted, 0), wanted.seed)
+    return _stacked([kept[place] for place in chosen], seen)
 
 
 def _stacked(kept: Sequence[tuple[Any, Array, Any]], seen: Seen) -> Held:

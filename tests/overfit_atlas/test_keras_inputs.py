@@ -212,3 +212,16 @@ def test_callbacks_after_it_see_validation():
     assert shown["val_loss"] == pytest.approx(clean.fit.series("val", "loss"))
     assert float(model.optimizer.learning_rate) < 1e-3
     assert shown["val_accuracy"][-1] == pytest.approx(model.evaluate(X_VAL, Y_VAL, verbose=0)[1])
+
+
+@pytest.mark.parametrize("size", [None, 1000, 600])
+def test_of_a_data_set_in_order_of_classes_the_probe_has_every_class_and_no_favourites(size):
+    x = np.arange(1000, dtype=np.float32)[:, None]
+    y = np.arange(1000) // 100
+    found = held(Batches(x, y), Wanted(size=size, least=200, share=1 / 20))
+    assert len(found.labels) == 200
+    counts = np.bincount(found.labels, minlength=10)
+    assert counts.min() >= (20 if size != 600 else 10) and counts.max() <= 30
+    places = found.images[:, 0].astype(int)
+    assert len(set(places)) == 200 and places.max() > 900
+    assert np.median(places % 100) == pytest.approx(50, abs=12)
