@@ -110,7 +110,7 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0, nested: bool = F
         if (probe := sets[LOSS].probe) is not None:
             quantities[f"fitted/{score}"] = ("probe", one.change_of(probe))
     values, drawn = table.means(quantities)
-    paths = table.curves(curves, num_val)
+    paths = table.curves(curves)
     _differences(values, drawn)
     for score in sets:
         name = f"damage/{score}"
@@ -219,18 +219,26 @@ class _Table:
         generator = np.random.default_rng([seed, 2, num_seeds])
         self._seeds = _seed_weights(generator, num_draws, num_seeds)
 
-    def _weighted(self, split: str, array: NDArray[np.float32]) -> Floats:
-        """The mean over images of `array` (num_seeds, num, images) in every draw.
+    def _weighted(self, split: str, arrays: Sequence[NDArray[np.float32]]) -> list[Floats]:
+        """The means over images of each of `arrays` (num_seeds, num, images) in every draw.
 
-        Gives `(num_draws, num_seeds, num)`.
+        Gives `(num_draws, num_seeds, num)` each. Weights are drawn once for all of them.
         """
-        size = array.shape[-1]
-        found = []
-        for number, rows in enumerate(array):
-            key = (self._seed, int(split == "probe"), size) + (number,) * self._nested
-            blocks = _images(key, self._num_draws)
-            found.append(np.concatenate([block @ rows.T for block in blocks]))
-        return np.stack(found, axis=1).astype(np.float64)
+        size, num_seeds = arrays[0].shape[-1], len(arrays[0])
+        key = self._seed, int(split == "probe"), size
+        sharing: dict[tuple[int, ...], range] = {key: range(num_seeds)}
+        if self._nested:
+            sharing = {(*key, seed): range(seed, seed + 1) for seed in range(num_seeds)}
+        parts: list[list[list[NDArray[np.float32]]]] = [[[] for _ in array] for array in arrays]
+        for own, seeds in sharing.items():
+            for block in _images(own, self._num_draws):
+                for array, part in zip(arrays, parts, strict=True):
+                    for seed in seeds:
+                        part[seed].append(block @ array[seed].T)
+        return [
+            np.stack([np.concatenate(one) for one in part], axis=1).astype(np.float64)
+            for part in parts
+        ]
 
     def means(
         self, quantities: Mapping[str, Quantity]
@@ -241,7 +249,7 @@ class _Table:
             own = {name: array for name, (where, array) in quantities.items() if where == split}
             if not own:
                 continue
-            by_seed = self._weighted(split, np.stack(list(own.values()), axis=1))
+            [by_seed] = self._weighted(split, [np.stack(list(own.values()), axis=1)])
             for place, (name, array) in enumerate(own.items()):
                 values[name] = float(array.mean(dtype=np.float64))
                 drawn[name] = by_seed[..., place].mean(1) + self._between_seeds(array)
@@ -264,15 +272,15 @@ class _Table:
             return np.zeros(self._num_draws)
         return np.asarray(self._seeds @ apart * np.sqrt(moderated / observed))
 
-    def curves(self, curves: Mapping[str, NDArray[np.float32]], size: int) -> dict[str, Floats]:
+    def curves(self, curves: Mapping[str, NDArray[np.float32]]) -> dict[str, Floats]:
         """Each score's mean curve in every draw `(num_draws, num_epochs)`.
 
         Args:
             curves: `(num_seeds, num_epochs, num_images)`.
         """
         found = {}
-        for score, array in curves.items():
-            drawn = self._weighted("val", array)
+        weighted = self._weighted("val", list(curves.values()))
+        for (score, array), drawn in zip(curves.items(), weighted, strict=True):
             means = array.mean(2, dtype=np.float64)
             found[score] = drawn.mean(1) + self._seeds @ (means - means.mean(0))
         return found
