@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from overfit_atlas.findings import MATERIAL_FROM
 from overfit_atlas.rules import FEWEST_EPOCHS, FEWEST_EPOCHS_OF_CURVES, FEWEST_IMAGES
 from overfit_atlas.words import text
 from overfit_atlas.words.message import Message
@@ -79,7 +80,9 @@ def _why_key(made: "Judgement") -> str:
 
 def _worse_on_both(made: "Judgement") -> bool:
     """Damage that no ruling counts: the training images are fitted worse at the end, too."""
-    return any(found.probability >= 0.5 for found in made.damage.values())
+    likely = (score for score, one in made.damage.items() if one.probability >= MATERIAL_FROM)
+    fitted = (made.estimate(f"fitted/{score}") for score in likely)
+    return any(one is not None and one.value >= 0 for one in fitted)
 
 
 def _values(made: "Judgement") -> dict[str, Any]:
