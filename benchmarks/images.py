@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from overfit_atlas.estimates import wilson
 from overfit_atlas.images.near_duplicates import Pair, near_duplicates
 from overfit_atlas.images.suspicious_labels import suspicious_labels
+from overfit_atlas.scoring.scores import rank_areas
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
@@ -240,11 +241,7 @@ CHANGES: dict[str, Callable[[Images, np.random.Generator], Images]] = {
 
 def auc(scores: Numbers, positive: NDArray[np.bool_]) -> float:
     """The chance that a positive has the higher score than another; ties count by half."""
-    from scipy import stats
-
-    ranks, count = stats.rankdata(scores), positive.sum()
-    above = ranks[positive].sum() - count * (count + 1) / 2
-    return float(above / (count * (len(scores) - count)))
+    return float(rank_areas(scores[:, None], positive[:, None])[0])
 
 
 def _bootstrapped(of: Callable[[Any], float], count: int) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from overfit_atlas.scoring import scores
 from overfit_atlas.scoring.scores import Predictions
 
 MOST_POINTS = 200
@@ -22,20 +23,16 @@ def areas(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
     Columns: class, class_name, roc_auc, average_precision (both 0..1). NaN where a class has no
     images, or all.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score
 
+    under_roc = scores.areas(predictions.probabilities, predictions.labels).mean(0)
     rows = []
     for number, name in enumerate(class_names):
-        is_class = predictions.labels == number
-        if is_class.all() or not is_class.any():
-            found = (np.nan, np.nan)
-        else:
+        is_class, precision = predictions.labels == number, np.nan
+        if not is_class.all() and is_class.any():
             chances = predictions.probabilities[:, :, number]
-            found = (
-                float(np.mean([roc_auc_score(is_class, seed) for seed in chances])),
-                float(np.mean([average_precision_score(is_class, seed) for seed in chances])),
-            )
-        rows.append((number, name, *found))
+            precision = float(np.mean([average_precision_score(is_class, one) for one in chances]))
+        rows.append((number, name, float(under_roc[number]), precision))
     return pd.DataFrame(rows, columns=["class", "class_name", "roc_auc", "average_precision"])
 
 

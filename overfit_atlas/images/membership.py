@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.images.memorisation import Interval, checked
+from overfit_atlas.scoring.scores import rank_areas
 
 Floats = NDArray[np.float64]
 
@@ -46,18 +47,7 @@ def membership(in_subset: ArrayLike, loss: ArrayLike, confidence: float = 0.95) 
             "got a fit that trained on all images, or on none: there is nobody to tell apart. "
             "Give each fit a part of the images."
         )
-    return Membership(_over_images(inside, losses, confidence), _auc(inside, losses))
-
-
-def _auc(inside: NDArray[np.bool_], losses: NDArray[np.floating]) -> Floats:
-    """Of each column: the share of pairs (one inside, one outside) in which inside is lower."""
-    from scipy import stats
-
-    ranks = stats.rankdata(losses, axis=0)
-    num_in, num_out = inside.sum(0), (~inside).sum(0)
-    above = (ranks * inside).sum(0) - num_in * (num_in + 1) / 2
-    pairs = num_in * num_out
-    return np.where(pairs > 0, 1 - above / np.maximum(pairs, 1), np.nan)
+    return Membership(_over_images(inside, losses, confidence), rank_areas(-losses, inside))
 
 
 def _over_images(

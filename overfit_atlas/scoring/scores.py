@@ -177,13 +177,22 @@ def areas(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
         probabilities: `(num_seeds, num_images, num_classes)`.
         labels: `(num_images,)`.
     """
+    values, given = np.asarray(probabilities), np.asarray(labels)
+    return rank_areas(values, given[:, None] == np.arange(values.shape[-1]))
+
+
+def rank_areas(values: ArrayLike, positive: ArrayLike) -> Floats:
+    """The chance that a positive has the higher value than another, ties by half; NaN without both.
+
+    Args:
+        values: `(..., num_images, num_columns)`; columns are ranked apart.
+        positive: bool `(num_images, num_columns)`.
+    """
     from scipy import stats
 
-    values, given = np.asarray(probabilities), np.asarray(labels)
-    of_class = given[:, None] == np.arange(values.shape[-1])
-    inside, outside = of_class.sum(0), (~of_class).sum(0)
-    ranks = stats.rankdata(values, axis=1)
-    sums = (ranks * of_class).sum(1)
+    ranks, inside = stats.rankdata(values, axis=-2), np.asarray(positive)
+    num_in, num_out = inside.sum(0), (~inside).sum(0)
+    sums = (ranks * inside).sum(-2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = (sums - inside * (inside + 1) / 2) / (inside * outside)
+        found: Floats = (sums - num_in * (num_in + 1) / 2) / (num_in * num_out)
     return found
