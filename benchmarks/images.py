@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.table import replace_between
 from overfit_atlas.estimates import wilson
 from overfit_atlas.images.near_duplicates import Pair, near_duplicates
 from overfit_atlas.images.suspicious_labels import suspicious_labels
@@ -64,9 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
     text = "\n".join(["| | at least | aim | measured (95 % interval) | how |",
                       "| --- | --- | --- | --- | --- |", *map(str, rows)])  # fmt: skip
     print(text)
-    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{END}{after}", encoding="utf-8")
+    replace_between(DOCUMENT, (BEGIN, END), text)
 
 
 def _shipped(folder: Path) -> Prepared:

@@ -35,17 +35,22 @@ def record(found: Mapping[str, Measured], path: Path = RECORD) -> None:
 
 
 def write(found: Mapping[str, Measured], path: Path = DOCUMENT) -> None:
-    """Replace what stands between the two comments of `path`.
+    """Replace what stands between the two comments of `path`."""
+    replace_between(path, (BEGIN, END), markdown(found))
+
+
+def replace_between(path: Path, comments: tuple[str, str], made: str) -> None:
+    """Replace what stands between two comments of a file.
 
     Raises:
         ValueError: the comments are not there.
     """
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(comments[0])
+    _, end, after = rest.partition(comments[1])
     if not begin or not end:
-        raise ValueError(f"{path}: the lines {BEGIN!r} and {END!r} are missing.")
-    path.write_text(f"{before}{BEGIN}\n{markdown(found)}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path}: the lines {' and '.join(map(repr, comments))} are missing.")
+    path.write_text(f"{before}{begin}\n{made}\n{end}{after}", encoding="utf-8")
 
 
 def markdown(found: Mapping[str, Measured]) -> str:

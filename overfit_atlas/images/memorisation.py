@@ -172,11 +172,13 @@ def _harm(inside: Booleans, right: Booleans) -> NDArray[np.float64]:
 
 
 def _below_false_share(values: NDArray[np.float64], share: float) -> tuple[Any, ...]:
-    ordered = np.sort(values, axis=None)
-    allowed = share * np.arange(1, values.size + 1) / max(1, values.size)
-    passing = np.flatnonzero(ordered <= allowed)
-    limit = ordered[passing[-1]] if len(passing) else -1.0
-    return np.nonzero(values <= limit)
+    """Places of p-values of which at most `share` are false (Benjamini & Hochberg 1995)."""
+    from scipy import stats
+
+    if not values.size:
+        return np.nonzero(values)
+    adjusted = stats.false_discovery_control(values, axis=None).reshape(values.shape)
+    return np.nonzero(adjusted <= share)
 
 
 def _effects(inside: Booleans, right: Booleans, confidence: float) -> dict[str, NDArray[Any]]:
