@@ -70,8 +70,14 @@ class Options:
         """Which images are held: of validation all, of train the probe for `num_val` of these."""
         half = self.max_megabytes * 2**19
         if num_val is None:
-            return Wanted(None, 0, 1.0, half, self.val_steps, self.output, self.seed)
-        size, least, share = num_val, FEWEST_PROBED, SHARE_PROBED
-        if self.probe_size is not None:
-            size, share = self.probe_size, 1.0
-        return Wanted(size, least, share, half, self.train_steps, self.output, self.seed)
+            return Wanted(bytes=half, steps=self.val_steps, output=self.output, seed=self.seed)
+        asked = self.probe_size is not None
+        return Wanted(
+            size=self.probe_size if asked else num_val,
+            least=FEWEST_PROBED,
+            share=1.0 if asked else SHARE_PROBED,
+            bytes=half,
+            steps=self.train_steps,
+            output=self.output,
+            seed=self.seed,
+        )

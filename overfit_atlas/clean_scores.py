@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from overfit_atlas import clean_shown, judgement, live
 from overfit_atlas.clean_options import Options
+from overfit_atlas.draws import Draws
 from overfit_atlas.facts import Facts
-from overfit_atlas.held_out import ACCURACY
+from overfit_atlas.held_out import ACCURACY, OF_FIT, lower_is_better
 from overfit_atlas.keras_inputs import held, share_of_copies, shifted_channel
 from overfit_atlas.keras_outputs import (
     Head,
@@ -99,6 +100,7 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         self._fitted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._made: dict[str, str] = {}
         self.fits: dict[str, list[Fit]] = {}
+        self._drawn: dict[tuple[str, int], Draws] = {}
 
     def _begin(self, name: str) -> None:
         """Forget the latest fit."""
@@ -212,9 +214,8 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _watched(self, watch: live.Watch, epoch: int) -> None:
         """Keep the best weights so far, and end the fit where going on has done damage."""
-        name = {"calibrated_loss": "calibrated", ACCURACY: "correct"}.get(watch.score, "loss")
-        known = np.stack(self._per_image[f"val_{name}"])
-        values = ~known if watch.score == ACCURACY else known
+        known = np.stack(self._per_image[f"val_{OF_FIT[watch.score]}"])
+        values = lower_is_better(watch.score, known)
         if not np.isfinite(values).all():
             return
         damaged = watch.damage(values)
@@ -294,11 +295,18 @@ class CleanScores(keras.callbacks.Callback):  # type: ignore[misc]
         name = name or self._name
         fits, rules, facts = self._fits(name), self.options.rules, self.facts
         siblings = {
-            other: judgement.drawn(whole, rules, facts)
+            other: self._draws(other, whole)
             for other, known in self.fits.items()
             if other != name and (whole := [fit for fit in known if fit.failed is None])
         }
         return judgement.judge(name, fits, rules, facts, siblings)
+
+    def _draws(self, name: str, whole: Sequence[Fit]) -> Draws:
+        """The draws of a model, made once for so many fits of it."""
+        key = name, len(whole)
+        if key not in self._drawn:
+            self._drawn[key] = judgement.drawn(whole, self.options.rules, self.facts)
+        return self._drawn[key]
 
     def judge_all(self) -> list[Judgement]:
         """The judgements of all models, each beside the others as its siblings.

@@ -3,9 +3,9 @@
 The figure needs matplotlib (extra `plot`), which is imported on request; the table needs nothing.
 """
 
-import html as escaping
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ def html(made: Sequence[Judgement], language: str) -> str:
     for one in made:
         sure = "" if one.probability is None else f"{one.probability:.0%}"
         cells = [one.title(language), sure, one.why().text(language)]
-        inner = "".join(f"<td style='text-align:left'>{_escaped(cell)}</td>" for cell in cells)
-        rows.append(f"<tr><th>{_escaped(one.name)}</th>{inner}</tr>")
+        inner = "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in cells)
+        rows.append(f"<tr><th>{escape(one.name)}</th>{inner}</tr>")
     table = f"<table>{''.join(rows)}</table>"
     try:
         drawn = figure(made, language)
@@ -41,10 +41,6 @@ def html(made: Sequence[Judgement], language: str) -> str:
     drawn.savefig(picture, format="svg", bbox_inches="tight")
     svg = picture.getvalue()
     return f"{table}{svg[svg.index('<svg') :]}"
-
-
-def _escaped(words: str) -> str:
-    return escaping.escape(words)
 
 
 def figure(made: Sequence[Judgement], language: str) -> Any:

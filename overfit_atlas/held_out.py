@@ -6,6 +6,7 @@ All scores are turned so that lower is better: accuracy enters as the error rate
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,17 @@ from overfit_atlas.scoring.fits import Fit, smoothed
 
 LOSS, CALIBRATED, ACCURACY = SCORES = ("loss", "calibrated_loss", "accuracy")
 NUM_FOLDS = 10
-_OF_FIT = {LOSS: "loss", CALIBRATED: "calibrated", ACCURACY: "correct"}
+OF_FIT = {LOSS: "loss", CALIBRATED: "calibrated", ACCURACY: "correct"}
+
+
+def lower_is_better(score: str, values: NDArray[Any]) -> NDArray[np.float32]:
+    """The scores of images as a fit holds them (`OF_FIT`), turned: what is correct as an error."""
+    return np.asarray(~values if score == ACCURACY else values, np.float32)
 
 
 def is_known(fit: Fit, score: str) -> bool:
     """Whether a fit has that score of its single images."""
-    return getattr(fit.per_image, f"val_{_OF_FIT[score]}", None) is not None
+    return getattr(fit.per_image, f"val_{OF_FIT[score]}", None) is not None
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,9 @@ class Scored:
         """The scores of that name of several fits, one a seed."""
         sides: dict[str, tuple[NDArray[np.float32], ...] | None] = {}
         for split in ("val", "probe"):
-            found = [getattr(fit.per_image, f"{split}_{_OF_FIT[score]}", None) for fit in fits]
+            found = [getattr(fit.per_image, f"{split}_{OF_FIT[score]}", None) for fit in fits]
             known = [np.asarray(one) for one in found if one is not None]
-            turned = [~one if score == ACCURACY else one for one in known]
-            whole = tuple(np.asarray(one, np.float32) for one in turned)
+            whole = tuple(lower_is_better(score, one) for one in known)
             sides[split] = whole if len(whole) == len(fits) else None
         val = sides["val"]
         assert val is not None  # the caller has looked

@@ -151,7 +151,7 @@ class Head:
         entropy = -(share * np.log(share) + (1 - share) * np.log1p(-share)).mean()
         _, counts = np.unique(marked, axis=0, return_counts=True)
         guess = float(entropy), float(counts.max() / len(marked))
-        return replace(Facts(num_images=len(marked)), guess=guess)
+        return Facts(num_images=len(marked), guess=guess)
 
 
 def calibrated(found: Mapping[str, Scored], start: float) -> tuple[dict[str, Scored], float]:
