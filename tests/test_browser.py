@@ -131,7 +131,7 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     first = cells.first.bounding_box()
     page.mouse.click(first["x"] + 5, first["y"] + first["height"] / 2)
     small, curve = page.inner_text("#point-said"), english.alt()["point"]
-    assert "Width 4, dropout" in small and "good fit" in small
+    assert "Width 4, dropout" in small and "probably good fit (at the last epoch)" in small
     page.select_option("#width", "256")
     page.select_option("#dropout", "0")
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0: by heart")
@@ -182,6 +182,20 @@ def test_the_map_changes_its_colour(english: Opened) -> None:
     page = english.page
     page.check("#shade input[value=kind]")
     page.wait_for_selector("#map svg text:has-text('too sure')", state="attached")
+    marks = page.locator("#map svg .layer_4_marks text")
+    set_epoch(page, 40)
+    page.wait_for_function("document.querySelectorAll('#map svg .layer_4_marks text').length === 3")
+    assert marks.all_text_contents() == ["?"] * 3
+    marks.first.click()
+    assert page.inner_text("#point-said").startswith("Width 4, dropout 0")
+    left = marks.first.bounding_box()["x"]
+    set_epoch(page, 2)
+    page.wait_for_function(
+        "(left) => document.querySelector('#map svg .layer_4_marks text')"
+        ".getBoundingClientRect().x > left",
+        arg=left + 20,
+    )
+    assert marks.count() == 3
     page.check("#shade input[value=gap]")
 
 

@@ -13,21 +13,49 @@ SCORES = ("accuracy", "loss", "macro_f1")
 
 
 def verdict_sentence(courses: Sequence[Json], language: str) -> str:
-    """Which models overfit, which not: one clause a verdict; empty without a judged training."""
-    clauses = []
-    for verdict in WORST_FIRST:
-        names = [
-            str(one["name"])
-            for one in courses
-            if str(one["verdict"]).replace(" ", "_") == verdict and one["epochs"]
-        ]
-        if names:
-            key = f"page.these_{verdict}" if len(names) > 1 else f"page.this_{verdict}"
-            clauses.append(text(key, language, models=numbers.listed(names, language)))
+    """Which models overfit, which not, as sure as their records are; empty without a training.
+
+    One clause for all models of which the same is said, the worst verdict first.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for one in courses:
+        if one["epochs"]:
+            groups.setdefault(_told(one), []).append(str(one["name"]))
+    clauses = [
+        _clause(told, names, language)
+        for told, names in sorted(groups.items(), key=lambda group: _rank(group[0]))
+    ]
     said = clauses[0] if clauses else ""
     for clause in clauses[1:]:
         said = text("page.semicolon", language, first=said, last=clause)
     return said
+
+
+def _told(one: Json) -> tuple[str, ...]:
+    """What is said of a model: its verdict, then "probably", or the two likeliest verdicts."""
+    verdict = _key(one["verdict"])
+    if verdict == "undetermined":
+        return (verdict, *map(_key, () if one["kind"] else one["likeliest"]))
+    return (verdict,) if one["plainly"] else (verdict, "probably")
+
+
+def _key(verdict: Any) -> str:
+    return str(verdict).replace(" ", "_")
+
+
+def _rank(told: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    return WORST_FIRST.index(told[0]), told[1:]
+
+
+def _clause(told: tuple[str, ...], names: Sequence[str], language: str) -> str:
+    key = f"page.{'these' if len(names) > 1 else 'this'}_{told[0]}"
+    values = {"models": numbers.listed(names, language)}
+    if told[1:] == ("probably",):
+        return text(f"{key}_probably", language, **values)
+    if len(told) == 3:
+        first, second = (text(f"verdict.name.{name}", language) for name in told[1:])
+        return text(f"{key}_between", language, **values, first=first, second=second)
+    return text(key, language, **values)
 
 
 def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> list[str]:

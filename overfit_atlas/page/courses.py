@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.numbers import rounded
+from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.rules import PLAINLY
 from overfit_atlas.scoring.fits import Fit, Floats
 
 METRICS = ("loss", "calibrated_loss", "accuracy")
@@ -25,9 +26,9 @@ def course(
         fits: its seeds; without any there are no curves.
         labels: classes of the validation images `(num_images,)`, where they are known.
 
-    Returns: name, verdict, kind, title, why, notes, probability, onset, gap, num_seeds,
-        num_images; epochs; fitted: what the curves "probe" are of, probe or running; curves: by
-        metric and split a value an epoch, with the least and greatest of the seeds for val;
+    Returns: name, verdict, kind, title, why, notes, probability, plainly, likeliest, onset, gap,
+        num_seeds, num_images; epochs; fitted: what the curves "probe" are of, probe or running;
+        curves: by metric and split a value an epoch, with the ends of the seeds for val;
         calibration: an epoch, bins of (claimed, right); mistakes: an epoch, (true, predicted,
         times), most frequent first; right: an epoch, right answers by class; totals: images of
         each class; both over all seeds.
@@ -35,6 +36,8 @@ def course(
     whole = [fit for fit in fits if fit.failed is None]
     made = {
         **{name: judged.get(name) for name in ("name", "verdict", "kind", "probability")},
+        "plainly": plainly(judged.get("probability")),
+        "likeliest": list(judged.get("likeliest") or ()),
         "title": said(judged.get("title"), language) or str(judged.get("verdict", "")),
         "why": said(judged.get("why"), language),
         "notes": [said(one, language) for one in judged.get("notes", ())],
@@ -47,6 +50,11 @@ def course(
     if not whole:
         return made
     return made | _over_epochs(whole, labels)
+
+
+def plainly(probability: Any) -> bool:
+    """Whether a verdict of this probability is said without "probably"; not where none is known."""
+    return known(probability) and float(probability) >= PLAINLY
 
 
 def said(message: Any, language: str) -> str:

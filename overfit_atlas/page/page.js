@@ -220,19 +220,19 @@ function pointNow(point) {
   const place = point.epochs ? placeOf(point.epochs, state.epoch) : -1;
   const atEnd = place < 0 || place === point.epochs.length - 1;
   const judged = point.judged?.findLast(([epoch]) => epoch <= (point.epochs?.[place] ?? state.epoch));
-  const [verdict, kind] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind];
+  const [verdict, kind, plainly] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind, point.plainly];
   const gap = atEnd && known(point.gap_loss) ? point.gap_loss : point.gap?.[place];
-  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: onsetOf(point.onset)[0]?.best };
+  return { place, gap, val_loss: point.val?.[place], verdict, kind, plainly, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: onsetOf(point.onset)[0]?.best };
 }
 
 /** The frontier of the largest budget that has passed; null before the first. */
 const frontierNow = () => data.plane.frontiers.findLast((one) => (one.epochs ?? 0) <= state.epoch) ?? null;
 
-const KINDS = ["good fit", "underfit", "too sure", "wrong more often", "by heart"];
-function kindSaid({ verdict, kind }) {
-  const name = verdict === "overfit" ? kind : verdict;
-  return data.words[`kind.${(KINDS.includes(name) ? name : "other").replaceAll(" ", "_")}`];
-}
+/** The name of a verdict, or of the kind of overfit; undefined where the map has no name for it. */
+const named = ({ verdict, kind }) => data.words[`kind.${(verdict === "overfit" ? kind : verdict).replaceAll(" ", "_")}`];
+const kindSaid = (now) => named(now) ?? data.words["kind.other"];
+/** The same as sure as it is; what cannot be judged is not said to be probably so. */
+const surelySaid = (now) => (now.plainly || !named(now) ? kindSaid(now) : say("js.probably", { kind: named(now) }));
 
 function feedPlane() {
   const { points, frontiers, threshold } = data.plane;
@@ -240,7 +240,7 @@ function feedPlane() {
   const rows = points.map((point, index) => {
     const now = pointNow(point);
     const [x, x2, y, y2] = point.cell;
-    return { index, x, x2, y, y2, gap: now.gap ?? null, val_loss: now.val_loss ?? null, onset: now.onset ?? null, kind: kindSaid(now) };
+    return { index, x, x2, y, y2, gap: now.gap ?? null, val_loss: now.val_loss ?? null, onset: now.onset ?? null, kind: kindSaid(now), unsure: !now.plainly };
   });
   const ends = (name) => points.flatMap((point) => point.cell.slice(...name));
   const [xs, ys] = [ends([0, 2]), ends([2, 4])];
@@ -260,7 +260,7 @@ function feedPoint() {
   const now = pointNow(point);
   const at = { width: point.width, dropout: point.dropout };
   const when = now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt });
-  $("point-said").textContent = say("js.point", { ...at, when, title: kindSaid(now), gap: signed(now.gap), onset: onsetSaid(point.onset) });
+  $("point-said").textContent = say("js.point", { ...at, when, title: surelySaid(now), gap: signed(now.gap), onset: onsetSaid(point.onset) });
   if (!point.val) return null;
   const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
   const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overfit_atlas.estimates import Json
+from overfit_atlas.page.courses import plainly
 from overfit_atlas.page.numbers import known, rounded
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ def plane(
         threshold: nats of gap that count as overfitting.
         said: a sentence on the frontier after so many epochs.
 
-    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, onset (status, best_epoch,
-        low, high), gap and curves an epoch, kinds an epoch where they are known; epochs;
+    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, plainly (said without
+        "probably"), onset (status, best_epoch, low, high), gap and curves an epoch, judged: the
+        verdicts by epoch where they are known; epochs;
         frontiers: one a budget, fewest epochs first: epochs (None: the last), said, and rows of
         width, dropout, low, high.
     """
@@ -77,6 +79,7 @@ def _point(row: Mapping[Any, Any]) -> Json:
         **{name: _text(row.get(name)) for name in ("verdict", "kind")},
         "onset": _onset(row),
         **{name: _number(row.get(name)) for name in numbers},
+        "plainly": plainly(row.get("probability")),
     }
 
 
@@ -120,13 +123,18 @@ def _curves(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
 
 
 def _stages(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
-    """By point, the verdicts and kinds after each epoch, where they were judged."""
+    """By point, of each epoch that was judged: epoch, verdict, kind, and whether it is sure."""
     if table is None or table.empty:
         return {}
     return {
         _key({"width": width, "dropout": dropout}): {
             "judged": [
-                [int(one["epoch"]), _text(one.get("verdict")), _text(one.get("kind"))]
+                [
+                    int(one["epoch"]),
+                    _text(one.get("verdict")),
+                    _text(one.get("kind")),
+                    plainly(one.get("probability")),
+                ]
                 for one in rows.sort_values("epoch").to_dict("records")
             ]
         }
