@@ -1,7 +1,5 @@
 """A page of any judged models: from `CleanScores`, from logs, from whatever gave judgements."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.files import write_text
 from overfit_atlas.page import answer, quiz, render
 from overfit_atlas.page.courses import course
 from overfit_atlas.page.document import Page
@@ -70,13 +69,4 @@ def write(path: Path, page: Page) -> None:
     Raises:
         PageError: the extra `page` is not installed.
     """
-    written = render.html(page)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(written)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, render.html(page))
