@@ -96,9 +96,9 @@ def side_by_side(
         [
             str(one["name"]),
             _verdict(one, language),
-            _span(one["gap"], language),
+            numbers.estimate(one["gap"], numbers.signed, language),
             onset(one["onset"], language),
-            *(_score(metrics.get(one["name"], {}), name, language) for name in scored),
+            *(score(metrics.get(one["name"], {}), name, language) for name in scored),
         ]
         for one in courses
     ]
@@ -118,13 +118,8 @@ def _verdict(one: Json, language: str) -> str:
     return text("page.verdict_with", language, title=one["title"], share=share)
 
 
-def _span(found: Any, language: str) -> str:
-    one = found or {}
-    ends = one.get("low"), one.get("high")
-    return numbers.with_span(one.get("value"), ends, numbers.signed, language)
-
-
-def _score(scores: Mapping[str, Any], name: str, language: str) -> str:
+def score(scores: Mapping[str, Any], name: str, language: str) -> str:
+    """One score of a split with its interval; accuracy as per cent."""
     form = numbers.percent if name == "accuracy" else numbers.number
     ends = scores.get(f"{name}_interval") or ()
     return numbers.with_span(scores.get(name), ends, form, language)

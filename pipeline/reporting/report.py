@@ -53,8 +53,7 @@ def headline(results: Results, courses: list[Json], language: str) -> str:
     """The verdicts and the model that validation chose, in one sentence."""
     best = results.best
     scores = results.metrics[best].get("test", {})
-    ends = scores.get("accuracy_interval") or ()
-    accuracy = with_span(scores.get("accuracy"), ends, percent, language)
+    accuracy = answer.score(scores, "accuracy", language)
     verdicts = answer.verdict_sentence(courses, language)
     if not scores or not verdicts:
         return verdicts or text("page.only_best", language, model=best, accuracy=accuracy)
