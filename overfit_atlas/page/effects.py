@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.courses import said
-from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.page.courses import curves_by, said
+from overfit_atlas.page.numbers import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 METRICS = ("val_accuracy", "val_loss", "gap_loss")
 KINDS = ("cures", "improves", "masks", "harms", "unclear", "no effect")
 """Of effects, those that help first."""
+CURVES = ("epochs", "probe", "probe_accuracy", "val", "val_accuracy")
 
 
 def effects(
@@ -80,16 +81,7 @@ def _curves(table: "pd.DataFrame | None") -> dict[str, Json]:
     """By variant, means over seeds at each epoch."""
     if table is None or table.empty or "variant" not in table:
         return {}
-    clean = table[table["split"].isin(["probe", "val"])]
-    keys = ["variant", "split", "epoch"]
-    means = clean.groupby(keys, as_index=False, sort=False)[["loss", "accuracy"]].mean()
-    found = {}
-    for name, rows in means.groupby("variant", sort=False):
-        by_split = {str(split): one.sort_values("epoch") for split, one in rows.groupby("split")}
-        if set(by_split) == {"probe", "val"}:
-            curves: Json = {"epochs": [int(epoch) for epoch in by_split["val"]["epoch"]]}
-            for split, one in by_split.items():
-                curves |= {split: rounded(one["loss"])}
-                curves |= {f"{split}_accuracy": rounded(one["accuracy"])}
-            found[str(name)] = curves
-    return found
+    return {
+        str(name): {key: found[key] for key in CURVES}
+        for (name,), found in curves_by(table, ["variant"], sort=False)
+    }

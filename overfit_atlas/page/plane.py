@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.courses import plainly
-from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.page.courses import curves_by, plainly
+from overfit_atlas.page.numbers import known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AT = ["width", "dropout"]
+CURVES = ("epochs", "probe", "val", "probe_accuracy", "val_accuracy", "gap")
 HALF_POINT = 0.06  # half the side of a point off a grid, as a share of the axis
 
 
@@ -102,24 +103,10 @@ def _curves(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
     """By point, means over seeds at each epoch: probe, val, accuracies, and the gap."""
     if table is None or table.empty:
         return {}
-    clean = _slice(table)
-    clean = clean[clean["split"].isin(["probe", "val"])]
-    means = clean.groupby([*AT, "split", "epoch"], as_index=False)[["loss", "accuracy"]].mean()
-    found = {}
-    for (width, dropout), rows in means.groupby(AT):
-        by_split = {str(split): one.sort_values("epoch") for split, one in rows.groupby("split")}
-        if set(by_split) != {"probe", "val"}:
-            continue
-        probe, val = by_split["probe"], by_split["val"]
-        found[_key({"width": width, "dropout": dropout})] = {
-            "epochs": [int(epoch) for epoch in val["epoch"]],
-            "probe": rounded(probe["loss"]),
-            "val": rounded(val["loss"]),
-            "probe_accuracy": rounded(probe["accuracy"]),
-            "val_accuracy": rounded(val["accuracy"]),
-            "gap": rounded(val["loss"].to_numpy() - probe["loss"].to_numpy()),
-        }
-    return found
+    return {
+        _key({"width": width, "dropout": dropout}): {key: found[key] for key in CURVES}
+        for (width, dropout), found in curves_by(_slice(table), AT)
+    }
 
 
 def _stages(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
