@@ -27,13 +27,14 @@ EFFECTS = {
     "unclear": "#8f4bb3",
     "no effect": NEUTRAL,
 }
+"""Colours of effects, those that help first."""
 SHADES = ("gap", "kind", "val_loss", "onset")
 
 
 def charts(language: str) -> dict[str, Spec]:
     """Every chart by name: the map is there in each shade, the effects with and without names."""
     return {
-        "curves": _curves(language),
+        "curves": _curves(),
         "confusion": _confusion(language),
         "calibration": _calibration(language),
         "effects": _effects(),
@@ -81,7 +82,7 @@ def _quantity(field: str, title: str | None = None, **more: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, **more}
 
 
-def _curves(language: str) -> Spec:
+def _curves() -> Spec:
     """Probe solid, val dashed; the onset with its interval, the moment, the gap, and the ends.
 
     Datasets: rows (epoch, value, split, series, colour), range (epoch, low, high, colour), onset
@@ -165,7 +166,7 @@ def _confusion(language: str) -> Spec:
     ink: Spec = {"condition": {"test": "!datum.right && datum.share > 0.2", "value": "white"}}
     ink |= {"value": "#1f2328"}
     labels: Spec = {
-        "transform": [{"filter": "datum.label != ''"}],
+        "transform": [{"filter": "!datum.right && datum.label != ''"}],
         "mark": {"type": "text", "fontSize": 11},
         "encoding": {"text": {"field": "label"}, "color": ink},
     }
@@ -174,7 +175,6 @@ def _confusion(language: str) -> Spec:
         "mark": {"type": "text", "fontSize": 11},
         "encoding": {"text": {"field": "label"}},
     }
-    labels["transform"] = [{"filter": "!datum.right && datum.label != ''"}]
     encoding = {"x": x, "y": y}
     rows = {"name": "rows"}
     return _chart(

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.courses import curves_by, said
+from overfit_atlas.page.charts import EFFECTS
+from overfit_atlas.page.courses import curves_by
 from overfit_atlas.page.numbers import known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("val_accuracy", "val_loss", "gap_loss")
-KINDS = ("cures", "improves", "masks", "harms", "unclear", "no effect")
-"""Of effects, those that help first."""
+KINDS = tuple(EFFECTS)
 CURVES = ("epochs", "probe", "probe_accuracy", "val", "val_accuracy")
 
 
 def effects(
-    table: "pd.DataFrame", curves: "pd.DataFrame | None", record: Mapping[str, Any], language: str
+    table: "pd.DataFrame", curves: "pd.DataFrame | None", record: Mapping[str, Any]
 ) -> Json | None:
     """The remedies as the page shows them; None where nothing was compared.
 
@@ -28,7 +28,7 @@ def effects(
 
     Returns: baseline, model, num_seeds, num_images, confidence; rows: name, at, kind, metric,
         effect, low, high (accuracy in points); order: names, those that help first; variants: by
-        name title, why, and curves (epochs, probe, val, probe_accuracy, val_accuracy).
+        name verdict, kind, and curves (epochs, probe, val, probe_accuracy, val_accuracy).
     """
     if table.empty:
         return None
@@ -46,8 +46,6 @@ def effects(
         "order": sorted(kinds, key=lambda name: _rank(kinds[name])),
         "variants": {
             name: {
-                "title": said((variants.get(name) or {}).get("title"), language),
-                "why": said((variants.get(name) or {}).get("why"), language),
                 **{key: (variants.get(name) or {}).get(key) for key in ("verdict", "kind")},
                 **found,
             }

@@ -53,7 +53,6 @@ def plane(
     return {
         "model": model,
         "threshold": threshold,
-        "num_seeds": int(points["num_seeds"].max()) if "num_seeds" in points else None,
         "epochs": _epochs(curves),
         "points": found,
         "frontiers": _frontiers(tables.get("frontier"), said or {}),
@@ -73,7 +72,7 @@ def _slice(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _point(row: Mapping[Any, Any]) -> Json:
-    numbers = ("gap_loss", "gap_loss_low", "gap_loss_high", "probability")
+    numbers = ("gap_loss", "probability")
     return {
         "width": float(row["width"]),
         "dropout": round(float(row["dropout"]), 6),

@@ -30,7 +30,7 @@ def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
         course({**results.judged(name), "name": name}, fits[name], language, val.labels)
         for name in results.models
     ]
-    the_plane, remedies = _plane(results, params), _remedies(results, language)
+    the_plane, remedies = _plane(results, params), _remedies(results)
     tested = {name: dict(results.metrics[name].get("test", {})) for name in results.models}
     return Page(
         language=language,
@@ -100,12 +100,12 @@ def _said(summary: Mapping[str, Any], language: str) -> dict[int, str]:
     }
 
 
-def _remedies(results: Results, language: str) -> Json | None:
+def _remedies(results: Results) -> Json | None:
     found = results.compare.get(MAIN_COMPARISON) or {}
     if "effects" not in found:
         return None
     record = {**(found.get("summary") or {}), "variants": found.get("variants") or {}}
-    return effects(found["effects"], found.get("curves"), record, language)
+    return effects(found["effects"], found.get("curves"), record)
 
 
 def _pictures(results: Results) -> Pictures:

@@ -152,7 +152,7 @@ def test_effects_on_accuracy_are_in_points_and_what_helps_comes_first() -> None:
             {"name": "more", "metric": "val_ece", "at": "last", "effect": 0.5, "kind": "cures"},
         ]
     ).assign(low=-0.01, high=0.03)
-    found = effects(table, None, {"baseline": "large"}, "en")
+    found = effects(table, None, {"baseline": "large"})
     assert found["order"] == ["more", "L2"]
     assert [(row["effect"], row["low"], row["high"]) for row in found["rows"]] == [
         (0, -1, 3),
