@@ -1,15 +1,17 @@
 """The answer in one sentence, the advice, and the models side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from overfit_atlas.estimates import Json
 from overfit_atlas.page import numbers
+from overfit_atlas.page.courses import said
 from overfit_atlas.page.document import Table
 from overfit_atlas.words import text
 
 WORST_FIRST = ("data", "overfit", "underfit", "good_fit", "undetermined")
 SCORES = ("accuracy", "loss", "macro_f1")
+NUM_USUAL = 3
 
 
 def verdict_sentence(courses: Sequence[Json], language: str) -> str:
@@ -25,10 +27,10 @@ def verdict_sentence(courses: Sequence[Json], language: str) -> str:
         _clause(told, names, language)
         for told, names in sorted(groups.items(), key=lambda group: _rank(group[0]))
     ]
-    said = clauses[0] if clauses else ""
+    sentence = clauses[0] if clauses else ""
     for clause in clauses[1:]:
-        said = text("page.semicolon", language, first=said, last=clause)
-    return said
+        sentence = text("page.semicolon", language, first=sentence, last=clause)
+    return sentence
 
 
 def _told(one: Json) -> tuple[str, ...]:
@@ -59,12 +61,10 @@ def _clause(told: tuple[str, ...], names: Sequence[str], language: str) -> str:
 
 
 def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> list[str]:
-    """What this run measured to help; where nothing was measured, what is usually tried first."""
-    if not any(one["verdict"] == "overfit" for one in courses):
+    """What this run measured to help; empty where nothing was measured or nothing overfits."""
+    if remedies is None or not any(one["verdict"] == "overfit" for one in courses):
         return []
-    if remedies is None:
-        return []
-    said = []
+    found = []
     for moment in ("best", "last"):
         for kind in ("cures", "improves"):
             names = [
@@ -78,8 +78,18 @@ def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> lis
             if names:
                 listed = numbers.listed(names, language)
                 key = f"page.{kind}_{moment}"
-                said.append(text(key, language, names=listed, model=remedies["model"]))
-    return said or [text("page.nothing_helps", language, model=remedies["model"])]
+                found.append(text(key, language, names=listed, model=remedies["model"]))
+    return found or [text("page.nothing_helps", language, model=remedies["model"])]
+
+
+def usual(judged: Iterable[Mapping[str, Any]], language: str) -> list[str]:
+    """What is usually tried first against the overfitting of the first model that overfits.
+
+    Args:
+        judged: records of judgements (`Judgement.as_json`).
+    """
+    overfit = next((one for one in judged if one.get("verdict") == "overfit"), {})
+    return [said(one, language) for one in overfit.get("remedies", ())][:NUM_USUAL]
 
 
 def side_by_side(

@@ -23,16 +23,19 @@ def of_judgements(
     labels: NDArray[np.integer] | None = None,
 ) -> Page:
     """The page of `judged` models side by side, with images and labels where they are at hand."""
-    courses = [course(made.as_json(), made.fits, language, labels) for made in judged]
+    records = [made.as_json() for made in judged]
+    courses = [
+        course(record, made.fits, language, labels)
+        for record, made in zip(records, judged, strict=True)
+    ]
     counts = {made.draws.num_images for made in judged if made.draws and made.draws.num_images}
     images = f"{max(counts):,}" if counts else "?"
-    advice = [text(f"verdict.remedy.{name}", language) for name in judged[0].remedies()[:3]]
     return Page(
         language=language,
         headline=answer.verdict_sentence(courses, language) or judged[0].title(language),
         subject=text("page.subject_short", language, models=len(judged), images=images),
         courses=courses,
-        advice=advice,
+        advice=answer.usual(records, language),
         scores=answer.side_by_side(courses, {}, language),
         gallery=None if pictures is None else _gallery(judged, pictures),
         quiz=quiz.questions(courses, None, None, language),

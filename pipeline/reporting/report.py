@@ -37,7 +37,7 @@ def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
         headline=headline(results, courses, language),
         subject=_subject(results, language),
         courses=courses,
-        advice=answer.advice(remedies, courses, language) or _usual(results, language),
+        advice=_advice(results, remedies, courses, language),
         scores=answer.side_by_side(courses, tested if any(tested.values()) else {}, language),
         plane=the_plane,
         remedies=remedies,
@@ -60,16 +60,13 @@ def headline(results: Results, courses: list[Json], language: str) -> str:
     return text("page.headline", language, verdicts=verdicts, model=best, accuracy=accuracy)
 
 
-def _usual(results: Results, language: str) -> list[str]:
-    """What is usually tried first where a model overfits and no remedy was measured."""
-    overfit = [
-        found
-        for name in results.models
-        if (found := results.judged(name)).get("verdict") == "overfit"
-    ]
-    measured = MAIN_COMPARISON in results.compare
-    remedies = overfit[0].get("remedies", ()) if overfit and not measured else ()
-    return [str(one.get(language) or one.get("en")) for one in remedies][:3]
+def _advice(
+    results: Results, remedies: Json | None, courses: Sequence[Json], language: str
+) -> list[str]:
+    """What was measured to help; what is usually tried first where no remedy was measured."""
+    if MAIN_COMPARISON in results.compare:
+        return answer.advice(remedies, courses, language)
+    return answer.usual(map(results.judged, results.models), language)
 
 
 def _subject(results: Results, language: str) -> str:
