@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from overfit_atlas.page import charts
 from tests.reporting import pages
 
 WIDTHS = (390, 1280)
@@ -145,6 +146,8 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0.8")
     set_epoch(page, 3)
     assert "underfit (at epoch 2)" in page.inner_text("#point-said")
+    set_epoch(page, 1)
+    assert "not judged yet (first at epoch 2)" in page.inner_text("#point-said")
 
 
 def test_the_frontier_moves_with_the_epoch_and_its_sentence_names_the_budget(
@@ -196,6 +199,11 @@ def test_the_map_changes_its_colour(english: Opened) -> None:
         arg=left + 20,
     )
     assert marks.count() == 3
+    set_epoch(page, 1)
+    page.wait_for_function("!document.querySelector('#map svg .layer_4_marks text')")
+    cells = page.locator("#map svg .layer_0_marks path")
+    shades = cells.evaluate_all("all => all.map((e) => e.getAttribute('fill'))")
+    assert set(shades) == {charts.NEUTRAL}
     page.check("#shade input[value=gap]")
 
 
@@ -215,6 +223,9 @@ def test_images_are_filtered_and_the_chosen_one_is_explained(english: Opened) ->
     )
     assert names and all(name.startswith("3, said ") and "seeds wrong: " in name for name in names)
     page.select_option("#true-class", "")
+    tiles = page.locator(".tile").count()
+    assert page.locator(".tile.wrong").count() == tiles
+    assert f"{tiles} wrong at epoch 5" in page.inner_text("#shown")
     page.select_option("#shown-set", "all")
     page.locator(".tile[data-image='0']").click()
     assert page.locator("#chosen canvas").count() == 1
