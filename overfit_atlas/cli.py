@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,7 @@ from typing import NoReturn
 from overfit_atlas import logged, readers
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.facts import Facts
+from overfit_atlas.files import write_text
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.words import LANGUAGES, sentences
@@ -57,7 +57,7 @@ def _diagnose(parsed: argparse.Namespace) -> int:
         print(f"\n{sentences.report(made, parsed.language)}")
     if parsed.json:
         record = {"read": found.as_json(), "judgements": [made.as_json() for made in judged]}
-        _write(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
+        write_text(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
     return FAILED if any(_fails(made, parsed) for made in judged) else JUDGED
 
 
@@ -78,19 +78,6 @@ def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:
     if parsed.fail_on == "undetermined":
         return made.verdict == "undetermined"
     return bool(made.probabilities.get(parsed.fail_on, 0.0) >= parsed.at)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _formats(parsed: argparse.Namespace) -> int:

@@ -36,17 +36,6 @@ ABOUT = {
     "較正後の損失が最良のエポックのもの。シードについての平均と、シードと画像についての "
     "{share:.0%} 区間。すべて同じ 1 つの分割による。",
 }
-MAP = {
-    "en": "The map of the same run: without dropout a {model} net has a wide gap "
-    "({threshold:.2g} nats, after {epochs} epochs) from about {width:.0f} units on (interval "
-    "{low:.0f} to {high:.0f}).",
-    "ja": "同じ実行の地図：ドロップアウトなしの {model} は、{epochs} エポックで約 {width:.0f} "
-    "ユニット（区間 {low:.0f}〜{high:.0f}）からギャップが大きく（{threshold:.2g} nat）なる。",
-}
-NO_MAP = {
-    "en": "The map of the same run has no width from which the gap is wide.",
-    "ja": "同じ実行の地図には、ギャップが大きくなる境目の幅はない。",
-}
 Json = Mapping[str, Any]
 
 
@@ -68,10 +57,10 @@ def read_run(root: Path) -> dict[str, Any]:
         "images": {split: scores["num_images"] for split, scores in one.items()},
         "models": {
             name: _model(metrics[name], diagnosis[name])
-            for name in ("dense", "cnn", "efficientnet", "ensemble")
+            for name in params.Models.model_fields
             if name in metrics
         },
-        "map": _map(study),
+        "map": study["slices"][0]["sentence"],
     }
 
 
@@ -104,12 +93,6 @@ def _epochs(onset: Json) -> list[int]:
     return [onset["epoch"], onset["low"], onset["high"]]
 
 
-def _map(study: Json) -> dict[str, Any]:
-    found = study["slices"][0]["overfits_from"]
-    known = {name: study[name] for name in ("model", "threshold", "epochs")}
-    return known | {name: found.get(name) for name in ("width", "low", "high")}
-
-
 def block(numbers: Json, language: str) -> str:
     """What stands between the two comments: where the numbers come from, the table, the map."""
     head = HEADS[language]
@@ -121,15 +104,9 @@ def block(numbers: Json, language: str) -> str:
                 dataset=numbers["dataset"], share=numbers["confidence"], **numbers["images"]
             ),
             "\n".join([head, ruler, *rows]),
-            _of_map(numbers["map"], language),
+            numbers["map"][language],
         ]
     )
-
-
-def _of_map(found: Json, language: str) -> str:
-    if any(found[name] is None for name in ("width", "low", "high")):
-        return NO_MAP[language]
-    return MAP[language].format(**found)
 
 
 def _row(name: str, one: Json, language: str) -> str:

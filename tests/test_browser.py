@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from overfit_atlas.page import charts
 from tests.reporting import pages
 
 WIDTHS = (390, 1280)
@@ -131,7 +132,7 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     first = cells.first.bounding_box()
     page.mouse.click(first["x"] + 5, first["y"] + first["height"] / 2)
     small, curve = page.inner_text("#point-said"), english.alt()["point"]
-    assert "Width 4, dropout" in small and "good fit" in small
+    assert "Width 4, dropout" in small and "probably good fit (at the last epoch)" in small
     page.select_option("#width", "256")
     page.select_option("#dropout", "0")
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0: by heart")
@@ -145,6 +146,8 @@ def test_a_touched_point_of_the_map_changes_the_curves(english: Opened) -> None:
     assert page.inner_text("#point-said").startswith("Width 256, dropout 0.8")
     set_epoch(page, 3)
     assert "underfit (at epoch 2)" in page.inner_text("#point-said")
+    set_epoch(page, 1)
+    assert "not judged yet (first at epoch 2)" in page.inner_text("#point-said")
 
 
 def test_the_frontier_moves_with_the_epoch_and_its_sentence_names_the_budget(
@@ -182,6 +185,25 @@ def test_the_map_changes_its_colour(english: Opened) -> None:
     page = english.page
     page.check("#shade input[value=kind]")
     page.wait_for_selector("#map svg text:has-text('too sure')", state="attached")
+    marks = page.locator("#map svg .layer_4_marks text")
+    set_epoch(page, 40)
+    page.wait_for_function("document.querySelectorAll('#map svg .layer_4_marks text').length === 3")
+    assert marks.all_text_contents() == ["?"] * 3
+    marks.first.click()
+    assert page.inner_text("#point-said").startswith("Width 4, dropout 0")
+    left = marks.first.bounding_box()["x"]
+    set_epoch(page, 2)
+    page.wait_for_function(
+        "(left) => document.querySelector('#map svg .layer_4_marks text')"
+        ".getBoundingClientRect().x > left",
+        arg=left + 20,
+    )
+    assert marks.count() == 3
+    set_epoch(page, 1)
+    page.wait_for_function("!document.querySelector('#map svg .layer_4_marks text')")
+    cells = page.locator("#map svg .layer_0_marks path")
+    shades = cells.evaluate_all("all => all.map((e) => e.getAttribute('fill'))")
+    assert set(shades) == {charts.NEUTRAL}
     page.check("#shade input[value=gap]")
 
 
@@ -201,6 +223,9 @@ def test_images_are_filtered_and_the_chosen_one_is_explained(english: Opened) ->
     )
     assert names and all(name.startswith("3, said ") and "seeds wrong: " in name for name in names)
     page.select_option("#true-class", "")
+    tiles = page.locator(".tile").count()
+    assert page.locator(".tile.wrong").count() == tiles
+    assert f"{tiles} wrong at epoch 5" in page.inner_text("#shown")
     page.select_option("#shown-set", "all")
     page.locator(".tile[data-image='0']").click()
     assert page.locator("#chosen canvas").count() == 1

@@ -20,9 +20,13 @@ JUDGED = {
     "gap": {"loss": {"value": 0.25, "low": 0.125, "high": 0.5}},
     "onset": {"loss": {"epoch": 4, "low": 3, "high": 6}},
 }
+SENTENCE = {
+    "en": "After 30 epochs, dense without dropout overfits from a width of at least 2 on.",
+    "ja": "30 エポック後、ドロップアウトなしの dense は過学習する。",
+}
 STUDY = {
     "dataset": "demo", "confidence": 0.95, "model": "dense", "threshold": 0.3, "epochs": 30,
-    "slices": [{"overfits_from": {"width": 32.4, "low": 9.9, "high": 137.5}}],
+    "slices": [{"sentence": SENTENCE}, {"sentence": {"en": "Earlier.", "ja": "もっと前。"}}],
 }  # fmt: skip
 ROW = (
     "| cnn | 5 | 81.2 % (75.0 to 87.5) | 81.2 % (75.0 to 87.5) | 0.50 | 0.750 / 0.625 "
@@ -61,9 +65,10 @@ def test_a_run_becomes_the_table_between_the_comments(project: Path) -> None:
     text = (project / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n")
     assert ROW in text.splitlines() and "old" not in text
-    assert "from about 32 units on (interval 10 to 138)" in text
+    assert f"\n\n{SENTENCE['en']}\n" in text and "Earlier." not in text
     japanese = (project / "README.ja.md").read_text(encoding="utf-8")
     assert "| 0.25（0.12〜0.50） | エポック 4（3〜6） | 過学習（自信過剰）（0.97） |" in japanese
+    assert f"\n\n{SENTENCE['ja']}\n" in japanese
     assert docs_numbers.write(project) == []
     assert list(docs_numbers.stale(project)) == []
 
@@ -83,11 +88,6 @@ def test_what_is_stale_is_named(project: Path) -> None:
 def test_missing_comments_are_named() -> None:
     with pytest.raises(ValueError, match="numbers: begin.*are missing"):
         docs_numbers.written("no comments", "")
-
-
-def test_a_map_without_a_border_is_said() -> None:
-    nothing = {"model": "dense", "width": None, "low": None, "high": None}
-    assert docs_numbers._of_map(nothing, "en") == docs_numbers.NO_MAP["en"]
 
 
 def test_the_readme_has_the_numbers_of_the_record_in_both_languages() -> None:

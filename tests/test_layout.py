@@ -15,6 +15,7 @@ CORE = (
     "__init__",
     "addresses",
     "errors",
+    "files",
     "scoring",
     "rules",
     "estimates",

@@ -1,42 +1,70 @@
 """The answer in one sentence, the advice, and the models side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from overfit_atlas.estimates import Json
 from overfit_atlas.page import numbers
+from overfit_atlas.page.courses import said
 from overfit_atlas.page.document import Table
 from overfit_atlas.words import text
 
 WORST_FIRST = ("data", "overfit", "underfit", "good_fit", "undetermined")
 SCORES = ("accuracy", "loss", "macro_f1")
+NUM_USUAL = 3
 
 
 def verdict_sentence(courses: Sequence[Json], language: str) -> str:
-    """Which models overfit, which not: one clause a verdict; empty without a judged training."""
-    clauses = []
-    for verdict in WORST_FIRST:
-        names = [
-            str(one["name"])
-            for one in courses
-            if str(one["verdict"]).replace(" ", "_") == verdict and one["epochs"]
-        ]
-        if names:
-            key = f"page.these_{verdict}" if len(names) > 1 else f"page.this_{verdict}"
-            clauses.append(text(key, language, models=numbers.listed(names, language)))
-    said = clauses[0] if clauses else ""
+    """Which models overfit, which not, as sure as their records are; empty without a training.
+
+    One clause for all models of which the same is said, the worst verdict first.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for one in courses:
+        if one["epochs"]:
+            groups.setdefault(_told(one), []).append(str(one["name"]))
+    clauses = [
+        _clause(told, names, language)
+        for told, names in sorted(groups.items(), key=lambda group: _rank(group[0]))
+    ]
+    sentence = clauses[0] if clauses else ""
     for clause in clauses[1:]:
-        said = text("page.semicolon", language, first=said, last=clause)
-    return said
+        sentence = text("page.semicolon", language, first=sentence, last=clause)
+    return sentence
+
+
+def _told(one: Json) -> tuple[str, ...]:
+    """What is said of a model: its verdict, then "probably", or the two likeliest verdicts."""
+    verdict = _key(one["verdict"])
+    if verdict == "undetermined":
+        return (verdict, *map(_key, () if one["kind"] else one["likeliest"]))
+    return (verdict,) if one["plainly"] else (verdict, "probably")
+
+
+def _key(verdict: Any) -> str:
+    return str(verdict).replace(" ", "_")
+
+
+def _rank(told: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    return WORST_FIRST.index(told[0]), told[1:]
+
+
+def _clause(told: tuple[str, ...], names: Sequence[str], language: str) -> str:
+    key = f"page.{'these' if len(names) > 1 else 'this'}_{told[0]}"
+    values = {"models": numbers.listed(names, language)}
+    if told[1:] == ("probably",):
+        return text(f"{key}_probably", language, **values)
+    if len(told) == 3:
+        first, second = (text(f"verdict.name.{name}", language) for name in told[1:])
+        return text(f"{key}_between", language, **values, first=first, second=second)
+    return text(key, language, **values)
 
 
 def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> list[str]:
-    """What this run measured to help; where nothing was measured, what is usually tried first."""
-    if not any(one["verdict"] == "overfit" for one in courses):
+    """What this run measured to help; empty where nothing was measured or nothing overfits."""
+    if remedies is None or not any(one["verdict"] == "overfit" for one in courses):
         return []
-    if remedies is None:
-        return []
-    said = []
+    found = []
     for moment in ("best", "last"):
         for kind in ("cures", "improves"):
             names = [
@@ -50,8 +78,18 @@ def advice(remedies: Json | None, courses: Sequence[Json], language: str) -> lis
             if names:
                 listed = numbers.listed(names, language)
                 key = f"page.{kind}_{moment}"
-                said.append(text(key, language, names=listed, model=remedies["model"]))
-    return said or [text("page.nothing_helps", language, model=remedies["model"])]
+                found.append(text(key, language, names=listed, model=remedies["model"]))
+    return found or [text("page.nothing_helps", language, model=remedies["model"])]
+
+
+def usual(judged: Iterable[Mapping[str, Any]], language: str) -> list[str]:
+    """What is usually tried first against the overfitting of the first model that overfits.
+
+    Args:
+        judged: records of judgements (`Judgement.as_json`).
+    """
+    overfit = next((one for one in judged if one.get("verdict") == "overfit"), {})
+    return [said(one, language) for one in overfit.get("remedies", ())][:NUM_USUAL]
 
 
 def side_by_side(
@@ -68,9 +106,9 @@ def side_by_side(
         [
             str(one["name"]),
             _verdict(one, language),
-            _span(one["gap"], language),
+            numbers.estimate(one["gap"], numbers.signed, language),
             onset(one["onset"], language),
-            *(_score(metrics.get(one["name"], {}), name, language) for name in scored),
+            *(score(metrics.get(one["name"], {}), name, language) for name in scored),
         ]
         for one in courses
     ]
@@ -90,13 +128,8 @@ def _verdict(one: Json, language: str) -> str:
     return text("page.verdict_with", language, title=one["title"], share=share)
 
 
-def _span(found: Any, language: str) -> str:
-    one = found or {}
-    ends = one.get("low"), one.get("high")
-    return numbers.with_span(one.get("value"), ends, numbers.signed, language)
-
-
-def _score(scores: Mapping[str, Any], name: str, language: str) -> str:
+def score(scores: Mapping[str, Any], name: str, language: str) -> str:
+    """One score of a split with its interval; accuracy as per cent."""
     form = numbers.percent if name == "accuracy" else numbers.number
     ends = scores.get(f"{name}_interval") or ()
     return numbers.with_span(scores.get(name), ends, form, language)

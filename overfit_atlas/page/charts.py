@@ -27,13 +27,14 @@ EFFECTS = {
     "unclear": "#8f4bb3",
     "no effect": NEUTRAL,
 }
+"""Colours of effects, those that help first."""
 SHADES = ("gap", "kind", "val_loss", "onset")
 
 
 def charts(language: str) -> dict[str, Spec]:
     """Every chart by name: the map is there in each shade, the effects with and without names."""
     return {
-        "curves": _curves(language),
+        "curves": _curves(),
         "confusion": _confusion(language),
         "calibration": _calibration(language),
         "effects": _effects(),
@@ -81,7 +82,7 @@ def _quantity(field: str, title: str | None = None, **more: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, **more}
 
 
-def _curves(language: str) -> Spec:
+def _curves() -> Spec:
     """Probe solid, val dashed; the onset with its interval, the moment, the gap, and the ends.
 
     Datasets: rows (epoch, value, split, series, colour), range (epoch, low, high, colour), onset
@@ -165,7 +166,7 @@ def _confusion(language: str) -> Spec:
     ink: Spec = {"condition": {"test": "!datum.right && datum.share > 0.2", "value": "white"}}
     ink |= {"value": "#1f2328"}
     labels: Spec = {
-        "transform": [{"filter": "datum.label != ''"}],
+        "transform": [{"filter": "!datum.right && datum.label != ''"}],
         "mark": {"type": "text", "fontSize": 11},
         "encoding": {"text": {"field": "label"}, "color": ink},
     }
@@ -174,7 +175,6 @@ def _confusion(language: str) -> Spec:
         "mark": {"type": "text", "fontSize": 11},
         "encoding": {"text": {"field": "label"}},
     }
-    labels["transform"] = [{"filter": "!datum.right && datum.label != ''"}]
     encoding = {"x": x, "y": y}
     rows = {"name": "rows"}
     return _chart(
@@ -241,7 +241,7 @@ def _effects(named: bool = True) -> Spec:
 
 
 def _plane(language: str, shade: str) -> Spec:
-    """Datasets: points (x, x2, y, y2, and the shades), chosen, frontier (width, dropout, ...)."""
+    """Datasets: points (x, x2, y, y2, shades, unsure), chosen, frontier (width, dropout, ...)."""
     x_scale = {"type": "log", "base": 2, "nice": False, "domain": {"expr": "[left, right]"}}
     y_scale = {"nice": False, "domain": {"expr": "[bottom, ceiling]"}}
     x = _quantity("x", text("page.axis.width", language), scale=x_scale)
@@ -288,12 +288,25 @@ def _plane(language: str, shade: str) -> Spec:
                 "mark": {"type": "rect", "stroke": ink, "strokeWidth": 3, "fillOpacity": 0},
                 "encoding": {key: cells[key] for key in ("x", "x2", "y", "y2")},
             },
+            *([_unsure(along, ink)] if shade == "kind" else ()),
         ],
     )
 
 
+def _unsure(along: Spec, ink: str) -> Spec:
+    """A question mark in the cells whose verdict is not sure, as the figure of the map has it."""
+    middles = [
+        {"filter": "datum.unsure"},
+        {"calculate": "sqrt(datum.x * datum.x2)", "as": "width"},
+        {"calculate": "(datum.y + datum.y2) / 2", "as": "dropout"},
+    ]
+    mark = {"type": "text", "text": "?", "fontWeight": "bold", "fontSize": 13, "color": ink}
+    return _layer("points", mark | {"cursor": "pointer"}, along) | {"transform": middles}
+
+
 def _shade(language: str, shade: str) -> Spec:
-    title = text(f"page.shade.{shade}", language)
+    said = "shade_legend" if shade == "kind" else "shade"
+    title = text(f"page.{said}.{shade}", language)
     legend = {"orient": "top", "title": title, "gradientLength": 180, "columns": 3}
     if shade == "kind":
         names = [_named(kind, language) for kind in KINDS]

@@ -1,14 +1,18 @@
 """The course of a training, epoch by epoch: curves, confusions, calibration, and its verdict."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.numbers import rounded
+from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.rules import PLAINLY
 from overfit_atlas.scoring.fits import Fit, Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = ("loss", "calibrated_loss", "accuracy")
 NUM_BINS = 10
@@ -25,9 +29,9 @@ def course(
         fits: its seeds; without any there are no curves.
         labels: classes of the validation images `(num_images,)`, where they are known.
 
-    Returns: name, verdict, kind, title, why, notes, probability, onset, gap, num_seeds,
-        num_images; epochs; fitted: what the curves "probe" are of, probe or running; curves: by
-        metric and split a value an epoch, with the least and greatest of the seeds for val;
+    Returns: name, verdict, kind, title, why, notes, probability, plainly, likeliest, onset, gap,
+        num_seeds, num_images; epochs; fitted: what the curves "probe" are of, probe or running;
+        curves: by metric and split a value an epoch, with the ends of the seeds for val;
         calibration: an epoch, bins of (claimed, right); mistakes: an epoch, (true, predicted,
         times), most frequent first; right: an epoch, right answers by class; totals: images of
         each class; both over all seeds.
@@ -35,6 +39,8 @@ def course(
     whole = [fit for fit in fits if fit.failed is None]
     made = {
         **{name: judged.get(name) for name in ("name", "verdict", "kind", "probability")},
+        "plainly": plainly(judged.get("probability")),
+        "likeliest": list(judged.get("likeliest") or ()),
         "title": said(judged.get("title"), language) or str(judged.get("verdict", "")),
         "why": said(judged.get("why"), language),
         "notes": [said(one, language) for one in judged.get("notes", ())],
@@ -47,6 +53,11 @@ def course(
     if not whole:
         return made
     return made | _over_epochs(whole, labels)
+
+
+def plainly(probability: Any) -> bool:
+    """Whether a verdict of this probability is said without "probably"; not where none is known."""
+    return known(probability) and float(probability) >= PLAINLY
 
 
 def said(message: Any, language: str) -> str:
@@ -97,6 +108,31 @@ def _table(fits: Sequence[Fit], curve: Callable[[Fit], Floats]) -> Floats:
     values = np.full((len(fits), longest), np.nan)
     values[:, :shortest] = [curve(fit)[:shortest] for fit in fits]
     return values
+
+
+def curves_by(
+    table: "pd.DataFrame", by: Sequence[str], *, sort: bool = True
+) -> Iterator[tuple[Any, Json]]:
+    """Of each group of fits its key, a tuple, and its curves: means over seeds at each epoch.
+
+    Args:
+        table: one row a fit, epoch and split. by: columns that tell the groups apart; a group
+            without probe or without val is left out. sort: False keeps the groups as they come.
+
+    Yields: epochs, probe, probe_accuracy, val, val_accuracy; gap: val minus probe, of the loss.
+    """
+    clean = table[table["split"].isin(["probe", "val"])]
+    grouped = clean.groupby([*by, "split", "epoch"], as_index=False, sort=sort)
+    means = grouped[["loss", "accuracy"]].mean()
+    for key, rows in means.groupby(list(by), sort=sort):
+        of = {str(split): one.sort_values("epoch") for split, one in rows.groupby("split")}
+        if set(of) == {"probe", "val"}:
+            found: Json = {"epochs": [int(epoch) for epoch in of["val"]["epoch"]]}
+            for split, one in of.items():
+                found[split] = rounded(one["loss"])
+                found[f"{split}_accuracy"] = rounded(one["accuracy"])
+            gap = of["val"]["loss"].to_numpy() - of["probe"]["loss"].to_numpy()
+            yield key, found | {"gap": rounded(gap)}
 
 
 def calibration(fits: Sequence[Fit]) -> list[list[tuple[float, float]]]:

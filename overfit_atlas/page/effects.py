@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.courses import said
-from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.page.charts import EFFECTS
+from overfit_atlas.page.courses import curves_by
+from overfit_atlas.page.numbers import known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("val_accuracy", "val_loss", "gap_loss")
-KINDS = ("cures", "improves", "masks", "harms", "unclear", "no effect")
-"""Of effects, those that help first."""
+KINDS = tuple(EFFECTS)
+CURVES = ("epochs", "probe", "probe_accuracy", "val", "val_accuracy")
 
 
 def effects(
-    table: "pd.DataFrame", curves: "pd.DataFrame | None", record: Mapping[str, Any], language: str
+    table: "pd.DataFrame", curves: "pd.DataFrame | None", record: Mapping[str, Any]
 ) -> Json | None:
     """The remedies as the page shows them; None where nothing was compared.
 
@@ -27,7 +28,7 @@ def effects(
 
     Returns: baseline, model, num_seeds, num_images, confidence; rows: name, at, kind, metric,
         effect, low, high (accuracy in points); order: names, those that help first; variants: by
-        name title, why, and curves (epochs, probe, val, probe_accuracy, val_accuracy).
+        name verdict, kind, and curves (epochs, probe, val, probe_accuracy, val_accuracy).
     """
     if table.empty:
         return None
@@ -45,8 +46,6 @@ def effects(
         "order": sorted(kinds, key=lambda name: _rank(kinds[name])),
         "variants": {
             name: {
-                "title": said((variants.get(name) or {}).get("title"), language),
-                "why": said((variants.get(name) or {}).get("why"), language),
                 **{key: (variants.get(name) or {}).get(key) for key in ("verdict", "kind")},
                 **found,
             }
@@ -80,16 +79,7 @@ def _curves(table: "pd.DataFrame | None") -> dict[str, Json]:
     """By variant, means over seeds at each epoch."""
     if table is None or table.empty or "variant" not in table:
         return {}
-    clean = table[table["split"].isin(["probe", "val"])]
-    keys = ["variant", "split", "epoch"]
-    means = clean.groupby(keys, as_index=False, sort=False)[["loss", "accuracy"]].mean()
-    found = {}
-    for name, rows in means.groupby("variant", sort=False):
-        by_split = {str(split): one.sort_values("epoch") for split, one in rows.groupby("split")}
-        if set(by_split) == {"probe", "val"}:
-            curves: Json = {"epochs": [int(epoch) for epoch in by_split["val"]["epoch"]]}
-            for split, one in by_split.items():
-                curves |= {split: rounded(one["loss"])}
-                curves |= {f"{split}_accuracy": rounded(one["accuracy"])}
-            found[str(name)] = curves
-    return found
+    return {
+        str(name): {key: found[key] for key in CURVES}
+        for (name,), found in curves_by(table, ["variant"], sort=False)
+    }

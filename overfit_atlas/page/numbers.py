@@ -1,7 +1,7 @@
 """Numbers and intervals as the page writes them: one rounding a quantity."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -53,6 +53,12 @@ def with_span(value: Any, ends: Sequence[Any], form: Callable[[Any], str], langu
     dash = "range_signed" if form in (signed, points) else "range"
     span = {"value": form(value), "low": form(low).removesuffix("%"), "high": form(high)}
     return text(f"page.{dash}", language, **span)
+
+
+def estimate(found: Mapping[str, Any] | None, form: Callable[[Any], str], language: str) -> str:
+    """An estimate of a record (value, low, high) with its interval; a dash where there is none."""
+    one = found or {}
+    return with_span(one.get("value"), (one.get("low"), one.get("high")), form, language)
 
 
 def listed(items: Sequence[str], language: str) -> str:

@@ -220,19 +220,22 @@ function pointNow(point) {
   const place = point.epochs ? placeOf(point.epochs, state.epoch) : -1;
   const atEnd = place < 0 || place === point.epochs.length - 1;
   const judged = point.judged?.findLast(([epoch]) => epoch <= (point.epochs?.[place] ?? state.epoch));
-  const [verdict, kind] = judged && !atEnd ? judged.slice(1) : [point.verdict, point.kind];
+  const firstAt = judged || atEnd ? null : point.judged?.[0][0]; // known where it is not judged yet
+  const unjudged = known(firstAt);
+  const ofLast = atEnd || !(judged || unjudged);
+  const [verdict, kind, plainly] = ofLast ? [point.verdict, point.kind, point.plainly] : judged?.slice(1) ?? ["", "", false];
   const gap = atEnd && known(point.gap_loss) ? point.gap_loss : point.gap?.[place];
-  return { place, gap, val_loss: point.val?.[place], verdict, kind, ofLast: !judged || atEnd, judgedAt: judged?.[0], onset: onsetOf(point.onset)[0]?.best };
+  return { place, gap, val_loss: point.val?.[place], verdict, kind, plainly, unjudged, firstAt, ofLast, judgedAt: judged?.[0], onset: onsetOf(point.onset)[0]?.best };
 }
 
 /** The frontier of the largest budget that has passed; null before the first. */
 const frontierNow = () => data.plane.frontiers.findLast((one) => (one.epochs ?? 0) <= state.epoch) ?? null;
 
-const KINDS = ["good fit", "underfit", "too sure", "wrong more often", "by heart"];
-function kindSaid({ verdict, kind }) {
-  const name = verdict === "overfit" ? kind : verdict;
-  return data.words[`kind.${(KINDS.includes(name) ? name : "other").replaceAll(" ", "_")}`];
-}
+/** The name of a verdict, or of the kind of overfit; undefined where the map has no name for it. */
+const named = ({ verdict, kind }) => data.words[`kind.${(verdict === "overfit" ? kind : verdict).replaceAll(" ", "_")}`];
+const kindSaid = (now) => named(now) ?? data.words["kind.other"];
+/** The same as sure as it is; what cannot be judged is not said to be probably so. */
+const surelySaid = (now) => (now.unjudged ? say("js.unjudged") : now.plainly || !named(now) ? kindSaid(now) : say("js.probably", { kind: named(now) }));
 
 function feedPlane() {
   const { points, frontiers, threshold } = data.plane;
@@ -240,7 +243,7 @@ function feedPlane() {
   const rows = points.map((point, index) => {
     const now = pointNow(point);
     const [x, x2, y, y2] = point.cell;
-    return { index, x, x2, y, y2, gap: now.gap ?? null, val_loss: now.val_loss ?? null, onset: now.onset ?? null, kind: kindSaid(now) };
+    return { index, x, x2, y, y2, gap: now.gap ?? null, val_loss: now.val_loss ?? null, onset: now.onset ?? null, kind: kindSaid(now), unsure: !now.plainly && !now.unjudged };
   });
   const ends = (name) => points.flatMap((point) => point.cell.slice(...name));
   const [xs, ys] = [ends([0, 2]), ends([2, 4])];
@@ -259,8 +262,8 @@ function feedPoint() {
   const point = data.plane.points[state.point];
   const now = pointNow(point);
   const at = { width: point.width, dropout: point.dropout };
-  const when = now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt });
-  $("point-said").textContent = say("js.point", { ...at, when, title: kindSaid(now), gap: signed(now.gap), onset: onsetSaid(point.onset) });
+  const when = now.unjudged ? say("js.point_first", { epoch: now.firstAt }) : now.ofLast ? say("js.point_last") : say("js.point_at", { epoch: now.judgedAt });
+  $("point-said").textContent = say("js.point", { ...at, when, title: surelySaid(now), gap: signed(now.gap), onset: onsetSaid(point.onset) });
   if (!point.val) return null;
   const one = { ...point, colour: colour(0), name: "point", gapSaid: say("js.gap", { gap: signed(now.gap) }) };
   const limits = data.plane.points.filter((x) => x.val).map((x) => limit([x])).sort((a, b) => a - b);
@@ -390,6 +393,9 @@ function startGallery() {
   });
 }
 
+/** Whether an image counts as wrong: at least half of the seeds answer wrongly. */
+const mostlyWrong = (wrong, seeds) => 2 * wrong >= seeds;
+
 function imagesNow() {
   const count = data.gallery.true.length;
   const course = trained[state.model];
@@ -400,8 +406,8 @@ function imagesNow() {
   const at = (values, i, p = place) => values[p * count + i];
   return Array.from({ length: count }, (_, i) => {
     const course_ = Array.from({ length: epochs }, (_, p) => at(model.wrong, i, p));
-    const learned = course_.findIndex((wrong) => 2 * wrong < model.seeds);
-    const forgot = learned >= 0 && learned < place && 2 * course_[place] >= model.seeds;
+    const learned = course_.findIndex((wrong) => !mostlyWrong(wrong, model.seeds));
+    const forgot = learned >= 0 && learned < place && mostlyWrong(course_[place], model.seeds);
     return { i, true: data.gallery.true[i], said: at(model.said, i), sure: at(model.sure, i) / 255, wrong: at(model.wrong, i), seeds: model.seeds, forgot, course: course_, place };
   });
 }
@@ -424,14 +430,14 @@ function showGallery() {
   $("sure-now").textContent = `${sure}%`;
   const marked = set.startsWith("mark-") ? new Set(data.gallery.marks[set.slice(5)]) : null;
   const shown = all.filter((one) =>
-    (set !== "wrong" || one.wrong) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) &&
+    (set !== "wrong" || mostlyWrong(one.wrong, one.seeds)) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) &&
     (truth === "" || one.true === Number(truth)) && (said === "" || one.said === Number(said)) && 100 * one.sure >= Number(sure));
   shown.sort((a, b) => b.wrong - a.wrong || b.sure - a.sure || a.i - b.i);
   const focused = document.activeElement?.dataset?.image;
   $("gallery").replaceChildren(...shown.map(tileOf));
   if (focused !== undefined) $("gallery").querySelector(`[data-image="${focused}"]`)?.focus();
   const epoch = trained[state.model].epochs[all[0].place];
-  $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => 2 * one.wrong >= one.seeds).length, epoch });
+  $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => mostlyWrong(one.wrong, one.seeds)).length, epoch });
   if (data.gallery.of > all.length) $("shown").textContent += ` ${say("js.of_all", { total: all.length, of: data.gallery.of })}`;
   showChosen(all);
 }
@@ -445,7 +451,7 @@ function imageSaid(one) {
 function tileOf(one) {
   const tile = document.createElement("button");
   tile.type = "button";
-  tile.className = `tile${2 * one.wrong >= one.seeds ? " wrong" : ""}${one.forgot ? " forgot" : ""}`;
+  tile.className = `tile${mostlyWrong(one.wrong, one.seeds) ? " wrong" : ""}${one.forgot ? " forgot" : ""}`;
   tile.dataset.image = one.i;
   tile.setAttribute("aria-label", imageSaid(one));
   tile.setAttribute("aria-pressed", String(one.i === state.image));

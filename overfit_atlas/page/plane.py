@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.page.courses import curves_by, plainly
+from overfit_atlas.page.numbers import known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AT = ["width", "dropout"]
+CURVES = ("epochs", "probe", "val", "probe_accuracy", "val_accuracy", "gap")
 HALF_POINT = 0.06  # half the side of a point off a grid, as a share of the axis
 
 
@@ -29,8 +31,9 @@ def plane(
         threshold: nats of gap that count as overfitting.
         said: a sentence on the frontier after so many epochs.
 
-    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, onset (status, best_epoch,
-        low, high), gap and curves an epoch, kinds an epoch where they are known; epochs;
+    Returns: points: width, dropout, cell (x, x2, y, y2), verdict, kind, plainly (said without
+        "probably"), onset (status, best_epoch, low, high), gap and curves an epoch, judged: the
+        verdicts by epoch where they are known; epochs;
         frontiers: one a budget, fewest epochs first: epochs (None: the last), said, and rows of
         width, dropout, low, high.
     """
@@ -50,7 +53,6 @@ def plane(
     return {
         "model": model,
         "threshold": threshold,
-        "num_seeds": int(points["num_seeds"].max()) if "num_seeds" in points else None,
         "epochs": _epochs(curves),
         "points": found,
         "frontiers": _frontiers(tables.get("frontier"), said or {}),
@@ -70,13 +72,14 @@ def _slice(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _point(row: Mapping[Any, Any]) -> Json:
-    numbers = ("gap_loss", "gap_loss_low", "gap_loss_high", "probability")
+    numbers = ("gap_loss", "probability")
     return {
         "width": float(row["width"]),
         "dropout": round(float(row["dropout"]), 6),
         **{name: _text(row.get(name)) for name in ("verdict", "kind")},
         "onset": _onset(row),
         **{name: _number(row.get(name)) for name in numbers},
+        "plainly": plainly(row.get("probability")),
     }
 
 
@@ -99,34 +102,25 @@ def _curves(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
     """By point, means over seeds at each epoch: probe, val, accuracies, and the gap."""
     if table is None or table.empty:
         return {}
-    clean = _slice(table)
-    clean = clean[clean["split"].isin(["probe", "val"])]
-    means = clean.groupby([*AT, "split", "epoch"], as_index=False)[["loss", "accuracy"]].mean()
-    found = {}
-    for (width, dropout), rows in means.groupby(AT):
-        by_split = {str(split): one.sort_values("epoch") for split, one in rows.groupby("split")}
-        if set(by_split) != {"probe", "val"}:
-            continue
-        probe, val = by_split["probe"], by_split["val"]
-        found[_key({"width": width, "dropout": dropout})] = {
-            "epochs": [int(epoch) for epoch in val["epoch"]],
-            "probe": rounded(probe["loss"]),
-            "val": rounded(val["loss"]),
-            "probe_accuracy": rounded(probe["accuracy"]),
-            "val_accuracy": rounded(val["accuracy"]),
-            "gap": rounded(val["loss"].to_numpy() - probe["loss"].to_numpy()),
-        }
-    return found
+    return {
+        _key({"width": width, "dropout": dropout}): {key: found[key] for key in CURVES}
+        for (width, dropout), found in curves_by(_slice(table), AT)
+    }
 
 
 def _stages(table: "pd.DataFrame | None") -> dict[tuple[float, float], Json]:
-    """By point, the verdicts and kinds after each epoch, where they were judged."""
+    """By point, of each epoch that was judged: epoch, verdict, kind, and whether it is sure."""
     if table is None or table.empty:
         return {}
     return {
         _key({"width": width, "dropout": dropout}): {
             "judged": [
-                [int(one["epoch"]), _text(one.get("verdict")), _text(one.get("kind"))]
+                [
+                    int(one["epoch"]),
+                    _text(one.get("verdict")),
+                    _text(one.get("kind")),
+                    plainly(one.get("probability")),
+                ]
                 for one in rows.sort_values("epoch").to_dict("records")
             ]
         }

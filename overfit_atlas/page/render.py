@@ -87,7 +87,6 @@ def _data(page: Page) -> Json:
     everything: Mapping[str, Any] = asdict(page)
     return {
         **{name: everything[name] for name in names},
-        "language": page.language,
         "colours": {"light": COLOURS, "dark": ON_DARK},
         "charts": charts.charts(page.language),
         "themes": charts.themes(),

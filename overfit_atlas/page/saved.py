@@ -1,7 +1,5 @@
 """A page of any judged models: from `CleanScores`, from logs, from whatever gave judgements."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.files import write_text
 from overfit_atlas.page import answer, quiz, render
 from overfit_atlas.page.courses import course
 from overfit_atlas.page.document import Page
@@ -24,16 +23,19 @@ def of_judgements(
     labels: NDArray[np.integer] | None = None,
 ) -> Page:
     """The page of `judged` models side by side, with images and labels where they are at hand."""
-    courses = [course(made.as_json(), made.fits, language, labels) for made in judged]
+    records = [made.as_json() for made in judged]
+    courses = [
+        course(record, made.fits, language, labels)
+        for record, made in zip(records, judged, strict=True)
+    ]
     counts = {made.draws.num_images for made in judged if made.draws and made.draws.num_images}
     images = f"{max(counts):,}" if counts else "?"
-    advice = [text(f"verdict.remedy.{name}", language) for name in judged[0].remedies()[:3]]
     return Page(
         language=language,
         headline=answer.verdict_sentence(courses, language) or judged[0].title(language),
         subject=text("page.subject_short", language, models=len(judged), images=images),
         courses=courses,
-        advice=advice,
+        advice=answer.usual(records, language),
         scores=answer.side_by_side(courses, {}, language),
         gallery=None if pictures is None else _gallery(judged, pictures),
         quiz=quiz.questions(courses, None, None, language),
@@ -70,13 +72,4 @@ def write(path: Path, page: Page) -> None:
     Raises:
         PageError: the extra `page` is not installed.
     """
-    written = render.html(page)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(written)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, render.html(page))

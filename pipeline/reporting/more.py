@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from overfit_atlas.page import answer
 from overfit_atlas.page.document import Fold, Table
-from overfit_atlas.page.numbers import NONE, known, number, percent, points, whole, with_span
+from overfit_atlas.page.numbers import NONE, estimate, known, number, percent, points, whole
 from overfit_atlas.words import text
 from pipeline.params import Params
 from pipeline.reporting.results import Results
@@ -46,7 +47,7 @@ def _scores(results: Results, params: Params, say: Say) -> Fold:
     rows = [
         [
             f"{model}, {say(f'split.{split}')}",
-            *(_score(scores, name, params.report.language) for name in SCORES),
+            *(answer.score(scores, name, params.report.language) for name in SCORES),
             whole(scores.get("num_seeds")),
             whole(scores.get("num_images")),
         ]
@@ -58,11 +59,6 @@ def _scores(results: Results, params: Params, say: Say) -> Fold:
     weights = say(f"answer.weights_{params.train.best_by}")
     caption = say("answer.caption", percent=_confidence(params), weights=weights)
     return Fold(say("answer.scores"), tables=[Table(caption, columns, rows)])
-
-
-def _score(scores: Mapping[str, Any], name: str, language: str) -> str:
-    form = percent if name == "accuracy" else number
-    return with_span(scores.get(name), scores.get(f"{name}_interval") or (), form, language)
 
 
 def _confidence(params: Params) -> str:
@@ -98,17 +94,13 @@ def _differences(
 ) -> Table:
     language = params.report.language
 
-    def difference(one: Mapping[str, Any] | None, form: Callable[[Any], str]) -> str:
-        held = one or {}
-        return with_span(held.get("value"), (held.get("low"), held.get("high")), form, language)
-
     rows = [
         [
             name,
-            difference(one.get("accuracy"), points),
-            difference(one.get("macro_f1"), points),
+            estimate(one.get("accuracy"), points, language),
+            estimate(one.get("macro_f1"), points, language),
             number((one.get("mcnemar") or {}).get("p"), 3),
-            difference(one.get("probability_better"), lambda share: percent(share, 0)),
+            estimate(one.get("probability_better"), lambda share: percent(share, 0), language),
         ]
         for name, one in found.items()
     ]

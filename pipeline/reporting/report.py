@@ -30,14 +30,14 @@ def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
         course({**results.judged(name), "name": name}, fits[name], language, val.labels)
         for name in results.models
     ]
-    the_plane, remedies = _plane(results, params), _remedies(results, language)
+    the_plane, remedies = _plane(results, params), _remedies(results)
     tested = {name: dict(results.metrics[name].get("test", {})) for name in results.models}
     return Page(
         language=language,
         headline=headline(results, courses, language),
         subject=_subject(results, language),
         courses=courses,
-        advice=answer.advice(remedies, courses, language) or _usual(results, language),
+        advice=_advice(results, remedies, courses, language),
         scores=answer.side_by_side(courses, tested if any(tested.values()) else {}, language),
         plane=the_plane,
         remedies=remedies,
@@ -53,24 +53,20 @@ def headline(results: Results, courses: list[Json], language: str) -> str:
     """The verdicts and the model that validation chose, in one sentence."""
     best = results.best
     scores = results.metrics[best].get("test", {})
-    ends = scores.get("accuracy_interval") or ()
-    accuracy = with_span(scores.get("accuracy"), ends, percent, language)
+    accuracy = answer.score(scores, "accuracy", language)
     verdicts = answer.verdict_sentence(courses, language)
     if not scores or not verdicts:
         return verdicts or text("page.only_best", language, model=best, accuracy=accuracy)
     return text("page.headline", language, verdicts=verdicts, model=best, accuracy=accuracy)
 
 
-def _usual(results: Results, language: str) -> list[str]:
-    """What is usually tried first where a model overfits and no remedy was measured."""
-    overfit = [
-        found
-        for name in results.models
-        if (found := results.judged(name)).get("verdict") == "overfit"
-    ]
-    measured = MAIN_COMPARISON in results.compare
-    remedies = overfit[0].get("remedies", ()) if overfit and not measured else ()
-    return [str(one.get(language) or one.get("en")) for one in remedies][:3]
+def _advice(
+    results: Results, remedies: Json | None, courses: Sequence[Json], language: str
+) -> list[str]:
+    """What was measured to help; what is usually tried first where no remedy was measured."""
+    if MAIN_COMPARISON in results.compare:
+        return answer.advice(remedies, courses, language)
+    return answer.usual(map(results.judged, results.models), language)
 
 
 def _subject(results: Results, language: str) -> str:
@@ -101,12 +97,12 @@ def _said(summary: Mapping[str, Any], language: str) -> dict[int, str]:
     }
 
 
-def _remedies(results: Results, language: str) -> Json | None:
+def _remedies(results: Results) -> Json | None:
     found = results.compare.get(MAIN_COMPARISON) or {}
     if "effects" not in found:
         return None
     record = {**(found.get("summary") or {}), "variants": found.get("variants") or {}}
-    return effects(found["effects"], found.get("curves"), record, language)
+    return effects(found["effects"], found.get("curves"), record)
 
 
 def _pictures(results: Results) -> Pictures:

@@ -54,6 +54,7 @@ def write_tune(
     folder.mkdir(parents=True)
     points, courses = _points(fits), _map_curves(fits)
     stages = points[["width", "dropout"]].assign(epoch=2, verdict="underfit", kind="too short")
+    stages["probability"] = np.where(stages["width"] == 16, 0.7, 0.95)
     named = {"points": points, "map_curves": courses, "frontier": frontier, "epochs": stages}
     for name, table in named.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -74,7 +75,8 @@ def _points(fits: pd.DataFrame) -> pd.DataFrame:
         "kind": np.where(wide, "by heart", ""),
     }
     onset = {"onset": np.where(wide, "confirmed", "none"), "onset_epoch": 3}
-    return means.assign(**said, **onset, onset_low=2, onset_high=4, num_seeds=SEEDS)
+    sure = {"probability": np.where(means["width"] == 4, 0.7, 0.95), "num_seeds": SEEDS}
+    return means.assign(**said, **onset, onset_low=2, onset_high=4, **sure)
 
 
 def _map_curves(fits: pd.DataFrame) -> pd.DataFrame:

@@ -96,12 +96,16 @@ def test_the_map_knows_gap_and_verdict_of_every_epoch() -> None:
         for s, loss in (("probe", 1.0), ("val", 1.0 + 0.1 * e))
     ]
     stages = pd.DataFrame(
-        [{"width": 2, "dropout": 0.0, "epoch": 1, "verdict": "underfit", "kind": "too short"}]
-    )
+        [
+            {"width": 2, "dropout": 0.0, "epoch": epoch, "verdict": "underfit", "kind": "too short"}
+            for epoch in (1, 2)
+        ]
+    ).assign(probability=[0.9, 0.8999])
     tables = {"points": points, "map_curves": pd.DataFrame(rows), "epochs": stages}
     point = plane(tables, 0.3, "dense")["points"][0]
     assert point["gap"] == [0.1, 0.2]
-    assert point["judged"] == [[1, "underfit", "too short"]]
+    judged = [[1, "underfit", "too short", True], [2, "underfit", "too short", False]]
+    assert point["judged"] == judged and point["plainly"] is False
 
 
 def test_the_map_has_a_frontier_with_its_sentence_after_each_budget() -> None:
@@ -148,7 +152,7 @@ def test_effects_on_accuracy_are_in_points_and_what_helps_comes_first() -> None:
             {"name": "more", "metric": "val_ece", "at": "last", "effect": 0.5, "kind": "cures"},
         ]
     ).assign(low=-0.01, high=0.03)
-    found = effects(table, None, {"baseline": "large"}, "en")
+    found = effects(table, None, {"baseline": "large"})
     assert found["order"] == ["more", "L2"]
     assert [(row["effect"], row["low"], row["high"]) for row in found["rows"]] == [
         (0, -1, 3),
@@ -212,8 +216,58 @@ def test_verdicts_are_one_sentence_and_models_without_epochs_are_not_in_it() -> 
         ("c", "overfit", [1]),
         ("d", "data", []),
     ]
-    courses = [{"name": n, "verdict": v, "epochs": e} for n, v, e in models]
+    courses = [{"name": n, "verdict": v, "epochs": e, "plainly": True} for n, v, e in models]
     assert answer.verdict_sentence(courses, "en") == "a and c overfit; b shows no overfitting"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "a overfits; b and c probably overfit; d probably shows no overfitting; "
+            "e cannot be judged; f cannot be judged (good fit or overfit)",
+        ),
+        (
+            "ja",
+            "a は過学習している。b と c はおそらく過学習している。d には、おそらく過学習がない。"
+            "e は判定できない。f は判定できない（適切または過学習）",
+        ),
+    ],
+)
+def test_the_sentence_is_as_sure_as_the_records(language: str, said: str) -> None:
+    likeliest = ["good fit", "overfit"]
+    models = {
+        "f": ("undetermined", "", 0.55),
+        "e": ("undetermined", "epochs", None),
+        "d": ("good fit", "", 0.71),
+        "b": ("overfit", "too sure", 0.6),
+        "a": ("overfit", "too sure", 0.9),
+        "c": ("overfit", "by heart", 0.8999),
+    }
+    records = [
+        {"name": n, "verdict": v, "kind": k, "probability": p, "likeliest": likeliest}
+        for n, (v, k, p) in models.items()
+    ]
+    courses = [course(one, [], language) | {"epochs": [1]} for one in records]
+    assert answer.verdict_sentence(courses, language) == said
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("verdict", sorted(set(answer.WORST_FIRST) - {"undetermined"}))
+@pytest.mark.parametrize("models", ["a", "ab"])
+def test_every_verdict_has_words_for_sure_and_for_probably(
+    models: str, verdict: str, language: str
+) -> None:
+    said = [
+        answer.verdict_sentence(
+            [{"name": n, "verdict": verdict, "epochs": [1], "plainly": sure} for n in models],
+            language,
+        )
+        for sure in (True, False)
+    ]
+    word = {"en": "probably", "ja": "おそらく"}[language]
+    assert [word in one for one in said] == [False, True]
 
 
 def test_onsets_say_why_there_is_none() -> None:

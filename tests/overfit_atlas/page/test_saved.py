@@ -11,6 +11,7 @@ from overfit_atlas.facts import Facts
 from overfit_atlas.page import charts, render, saved
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
+from overfit_atlas.words import text
 from tests.overfit_atlas import synthetic
 
 
@@ -35,6 +36,15 @@ def test_it_says_what_is_there_and_no_more(judged: Judgement) -> None:
     assert page.gallery is None and page.plane is None and page.remedies is None
     assert len(page.courses) == 2 and len(page.quiz) == 10
     assert page.subject.startswith("Models: 2; validation images: ")
+
+
+def test_what_is_usually_tried_is_of_the_first_model_that_overfits(judged: Judgement) -> None:
+    fits = synthetic.make("ideal", seed=7, num_seeds=2).histories
+    fine = judgement.judge("fine", fits, Rules(), Facts((0.1,) * 10, 10))
+    assert (fine.verdict, judged.verdict) == ("good fit", "overfit")
+    advice = saved.of_judgements([fine, judged], "ja").advice
+    assert advice == [text(f"verdict.remedy.{name}", "ja") for name in judged.remedies()[:3]]
+    assert saved.of_judgements([fine], "ja").advice == []
 
 
 def test_images_are_found_in_what_a_model_takes() -> None:
