@@ -16,6 +16,7 @@ KINDS = {
     "too sure": "#f0a35e",
     "wrong more often": "#c2451e",
     "by heart": "#8f4bb3",
+    "overfit": "#7a4a1f",
     "other": NEUTRAL,
 }
 """Colours of verdicts, of overfits by kind: apart in lightness as well, for the colour-blind."""

@@ -232,7 +232,10 @@ function pointNow(point) {
 const frontierNow = () => data.plane.frontiers.findLast((one) => (one.epochs ?? 0) <= state.epoch) ?? null;
 
 /** The name of a verdict, or of the kind of overfit; undefined where the map has no name for it. */
-const named = ({ verdict, kind }) => data.words[`kind.${(verdict === "overfit" ? kind : verdict).replaceAll(" ", "_")}`];
+const named = ({ verdict, kind }) => {
+  if (verdict === "overfit") return data.words[`kind.${kind.replaceAll(" ", "_")}`] ?? data.words["kind.overfit"];
+  return data.words[`kind.${verdict.replaceAll(" ", "_")}`];
+};
 const kindSaid = (now) => named(now) ?? data.words["kind.other"];
 /** The same as sure as it is; what cannot be judged is not said to be probably so. */
 const surelySaid = (now) => (now.unjudged ? say("js.unjudged") : now.plainly || !named(now) ? kindSaid(now) : say("js.probably", { kind: named(now) }));

@@ -72,5 +72,5 @@ def test_every_chart_is_vega_lite_in_both_languages() -> None:
     assert set(made) == set(charts.charts("en")) and len(made) == 9
     assert made["plane_gap"]["layer"][0]["encoding"]["x"]["title"] == "幅（ユニット数）"
     assert set(charts.KINDS) - {"other"} == {
-        "good fit", "underfit", "too sure", "wrong more often", "by heart",
+        "good fit", "underfit", "too sure", "wrong more often", "by heart", "overfit",
     }  # fmt: skip
