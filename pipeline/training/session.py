@@ -75,10 +75,18 @@ def assist(task: FitTask, told: Any = None) -> None:
 
 
 @lru_cache(maxsize=2)
-def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
-    from pipeline.data import folds, prepared
+def _data(folder: Path, data_hash: str, vary: Vary) -> Any:
+    from pipeline.data import folds
 
-    return folds.varied(prepared.read(folder), **vars(vary))
+    return folds.varied(_prepared(folder, data_hash), **vars(vary))
+
+
+@lru_cache(maxsize=1)
+def _prepared(folder: Path, _data_hash: str) -> Any:
+    """The data that all folds and doses are made of, with what is found out about them once."""
+    from pipeline.data import prepared
+
+    return prepared.read(folder)
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from overfit_atlas.scoring.fits import smoothed
+from pipeline.data import prepared
 from pipeline.training import finished, session
-from pipeline.training.task import FitError
+from pipeline.training.task import FitError, Vary
 from tests.fits import dense_task
 
 
@@ -151,6 +152,15 @@ def test_averaged_weights_are_scored_and_a_killed_fit_goes_on_with_both(task, tm
     np.testing.assert_array_equal(
         resumed.history.series("running", "loss"), expected.history.series("running", "loss")
     )
+
+
+def test_the_files_are_read_once_for_all_folds(task, monkeypatch):
+    read, folders = prepared.read, []
+    monkeypatch.setattr(prepared, "read", lambda folder: folders.append(folder) or read(folder))
+    kept = task.data, "of its own"
+    first, second = (session._data(*kept, Vary(fold=fold)) for fold in (1, 2))
+    assert folders == [task.data]
+    assert set(first.val.ids) != set(second.val.ids)
 
 
 def test_the_average_is_the_one_keras_takes(task):
