@@ -193,7 +193,7 @@ def _said(name: str, ruled: "np.ndarray", rules: Rules, facts: Facts) -> Judgeme
 def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, Draws]) -> Known:
     """What the table of verdicts has to know besides the draws."""
     lowest = lowest_loss((found, *siblings.values()), facts.lowest_loss)
-    sibling, simple = better_sibling(found, rules, siblings)
+    sibling, simple = _better_sibling(found, rules, siblings)
     return Known(
         rules=rules,
         entropy=facts.entropy,
@@ -226,7 +226,7 @@ def wide(rules: Rules, entropy: float | None, lowest: float | None) -> float:
     return rules.wide(entropy, lowest)
 
 
-def better_sibling(
+def _better_sibling(
     found: Draws, rules: Rules, siblings: Mapping[str, Draws]
 ) -> tuple[str | None, bool]:
     """The best of the other models, or "target", and whether it is surely better on both sides.

@@ -83,10 +83,9 @@ def check(plan: Plan) -> None:
         AtlasError: a width the model or the images do not allow, or a map of too few points.
     """
     tune, manifest = plan.tune, plan.manifest
-    num_points = plan.num_points // len(plan.slices)
-    if num_points < MIN_POINTS:
+    if plan.num_points < MIN_POINTS:
         raise ParamsError(
-            f"tune: got {num_points} points, but a map needs at least {MIN_POINTS}: give more "
+            f"tune: got {plan.num_points} points, but a map needs at least {MIN_POINTS}: give more "
             "tune.widths and tune.dropouts, or a larger tune.points."
         )
     for width in (min(tune.widths), max(tune.widths)):
