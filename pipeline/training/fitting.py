@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,12 +49,8 @@ def fit(
 
 def kept(task: FitTask) -> State | None:
     """The state of the task after its last finished epoch, where one was kept."""
-    path = _path(task)
+    path = task.checkpoint
     return checkpoints.load(path) if path else None
-
-
-def _path(task: FitTask) -> Path | None:
-    return task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
 
 
 def advanced(
@@ -66,7 +61,7 @@ def advanced(
     begun: State | None = None,
 ) -> State:
     """The state at the end of `fit`, whose arguments these are."""
-    path = _path(task)
+    path = task.checkpoint
     state = kept(task) or begun or State()
     if state.epoch:
         program.restore(state.variables, state.slots)
