@@ -47,12 +47,12 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
 
 
 def _begun(task: FitTask, watch: Any, told: Any) -> Any:
-    """The state after the burn-in, where the head learns alone in it; None where there is none."""
+    """The state to go on from: of a killed fit, or after a burn-in of the head alone; or None."""
     from pipeline.training import features, fitting
 
-    head = task.head_alone
-    if head is None or task.on_features or fitting.kept(task):
-        return None
+    kept, head = fitting.kept(task), task.head_alone
+    if kept or head is None or task.on_features:
+        return kept
     resident = _resident(head, told)
     program = _program(head, resident)
     state = fitting.advanced(head, resident, program, _as_part_of(task, watch))

@@ -5,7 +5,7 @@ import pytest
 
 from overfit_atlas.scoring.fits import smoothed
 from pipeline.data import prepared
-from pipeline.training import finished, session
+from pipeline.training import checkpoints, finished, session
 from pipeline.training.task import FitError, Vary
 from tests.fits import dense_task
 
@@ -82,6 +82,16 @@ def test_a_killed_fit_goes_on_and_ends_with_the_numbers_of_a_whole_one(
     assert np.array_equal(resumed.probabilities, whole.probabilities)
     finished.discard_checkpoints([kept])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_fit_reads_its_checkpoint_once(task, tmp_path, monkeypatch):
+    kept = replace(task, checkpoints=tmp_path, keep_weights=False)
+    with pytest.raises(Killed):
+        session.run(kept, _killed_after(2))
+    load, read = checkpoints.load, []
+    monkeypatch.setattr(checkpoints, "load", lambda path: read.append(path) or load(path))
+    session.run(kept)
+    assert read == [kept.checkpoint]
 
 
 def test_a_checkpoint_of_another_task_is_not_continued(task, tmp_path):
