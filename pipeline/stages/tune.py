@@ -160,11 +160,12 @@ def _log(run: tracking.Run, found: Outcome, figures: Mapping[str, "Figure"]) -> 
             run.log_table(table, f"{name}.csv")
     for path, figure in figures.items():
         run.log_figure(figure, path)
-    undropped = found.first.overfits_from()
-    answers = {"frontier/overfits_from_width": undropped.width}
-    answers |= {f"surface/{key}": x for key, x in vars(found.first.leave_one_out()).items()}
+    first = found.summary["slices"][0]
+    undropped = first["overfits_from"]
+    answers = {"frontier/overfits_from_width": undropped["width"]}
+    answers |= {f"surface/{key}": x for key, x in first["leave_one_out"].items()}
     run.log_metrics({name: value for name, value in answers.items() if value is not None})
-    run.log_tags({"frontier": found.first.crossing(), "undropped_net_overfits": undropped.reach})
+    run.log_tags({"frontier": first["crossing"], "undropped_net_overfits": undropped["reach"]})
 
 
 def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
