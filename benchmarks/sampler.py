@@ -24,7 +24,12 @@ import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from overfit_atlas.gap_map import overfit_map, surface
 from overfit_atlas.gap_map.surface import Surface
@@ -117,10 +122,18 @@ class Grid:
 
     def sides(self, points: list[Point]) -> NDArray[np.bool_]:
         """Which places of a fine lattice the surface through `points` puts above the threshold."""
-        ladders = [designs.ladder(one, steps) for one, steps in zip(
+        ladders = [ladder(one, steps) for one, steps in zip(
             self.space.values(), (41, 26), strict=True)]  # fmt: skip
         places = [(np.log2(width), dropout) for width in ladders[0] for dropout in ladders[1]]
         return np.asarray(self.surface(points).predict(places)[0] >= overfit_map.LEVEL)
+
+
+def ladder(distribution: BaseDistribution, num_steps: int) -> list[Any]:
+    """At most `num_steps` values, evenly over the distribution, both ends among them."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    steps = np.linspace(0, 1, num_steps)
+    return list(dict.fromkeys(designs.value_at(distribution, float(step), 0.0) for step in steps))
 
 
 def sobol(grid: Grid, seed: int) -> Iterator[Point]:

@@ -4,7 +4,7 @@ Each draw (`draws`, `curve_draws`) goes through the table of `verdicts`; the sha
 probabilities (`recalibration`); the likeliest verdict is said, and the likeliest kind within it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -192,23 +192,13 @@ def _said(name: str, ruled: "np.ndarray", rules: Rules, facts: Facts) -> Judgeme
 
 def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, Draws]) -> Known:
     """What the table of verdicts has to know besides the draws."""
-    lowest = [
-        one.values[f"best/{score}"]
-        for one in (found, *siblings.values())
-        for score in ("loss", "calibrated_loss")
-        if f"best/{score}" in one.values
-    ]
-    if facts.lowest_loss is not None:
-        lowest.append(facts.lowest_loss)
-    wide = rules.wide_gap_nats
-    if facts.entropy is not None:
-        wide = rules.wide(facts.entropy, min(lowest))
-    sibling, simple = better_sibling(found, rules, siblings)
+    lowest = lowest_loss((found, *siblings.values()), facts.lowest_loss)
+    sibling, simple = _better_sibling(found, rules, siblings)
     return Known(
         rules=rules,
         entropy=facts.entropy,
         majority=facts.majority,
-        wide=wide,
+        wide=wide(rules, facts.entropy, lowest),
         clean=facts.clean,
         comparable=facts.comparable,
         sibling=sibling,
@@ -218,7 +208,25 @@ def knowledge(found: Draws, rules: Rules, facts: Facts, siblings: Mapping[str, D
     )
 
 
-def better_sibling(
+def lowest_loss(models: Iterable[Draws], known: float | None = None) -> float | None:
+    """The lowest loss of any model at its best epoch, calibrated or not, and `known` with them."""
+    found = [
+        one.values[name]
+        for one in models
+        for name in ("best/loss", "best/calibrated_loss")
+        if name in one.values
+    ]
+    return min(found if known is None else [*found, known], default=None)
+
+
+def wide(rules: Rules, entropy: float | None, lowest: float | None) -> float:
+    """From how many nats on a gap is wide, as far as the data are known."""
+    if entropy is None or lowest is None:
+        return rules.wide_gap_nats
+    return rules.wide(entropy, lowest)
+
+
+def _better_sibling(
     found: Draws, rules: Rules, siblings: Mapping[str, Draws]
 ) -> tuple[str | None, bool]:
     """The best of the other models, or "target", and whether it is surely better on both sides.

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -28,6 +28,7 @@ Units = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
 Dataset = Literal[
     "fashion_mnist_mini", "digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "folder", "npz"
 ]
+Net = Literal["dense", "cnn", "efficientnet"]
 Links = Literal["inside", "follow"]
 Layout = Literal["auto", "classes"]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(min_length=1)]
@@ -231,7 +232,7 @@ class Workers(Record):
 class Tune(Record):
     """The two Optuna studies: the map of overfitting, and the search for the best model."""
 
-    model: Literal["dense", "cnn", "efficientnet"] = "dense"
+    model: Net = "dense"
     storage: str | None = None
     widths: Sizes = (4, 8, 16, 32, 64, 128, 256, 512)
     dropouts: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -286,7 +287,7 @@ class OfImages(Record):
     @field_validator("model")
     @classmethod
     def _known(cls, model: str) -> str:
-        if model not in ("dense", "cnn", "efficientnet") and not re.fullmatch(OWN_NET, model):
+        if model not in get_args(Net) and not re.fullmatch(OWN_NET, model):
             raise ValueError(
                 f"got {model!r}: choose dense, cnn or efficientnet, or name a function of your "
                 "own, such as nets/mine.py:build_model"

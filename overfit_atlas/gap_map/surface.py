@@ -6,7 +6,7 @@ Staum 2010, "Stochastic kriging").
 """
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -120,18 +120,6 @@ class Surface:
             return generator.standard_normal((num, len(counts))) * np.sqrt(self.variances)
         means = [pool[generator.integers(len(pool), size=(num, n))].mean(1) for n in counts]
         return np.stack(means, axis=1) * np.sqrt(counts * self.variances)
-
-    def with_pending(self, points: ArrayLike) -> "Surface":
-        """This surface as if `points` had been measured too and had come out as predicted."""
-        new, known = np.atleast_2d(np.asarray(points, float)), self.averages
-        averages = replace(
-            known,
-            coordinates=np.concatenate([known.coordinates, new]),
-            means=np.concatenate([known.means, self.predict(new)[0]]),
-            counts=np.concatenate([known.counts, np.ones(len(new), int)]),
-        )
-        noise = np.full(len(new), self.variances.mean())
-        return replace(self, averages=averages, variances=np.append(self.variances, noise))
 
     def _scaled(self, points: ArrayLike) -> Floats:
         return np.asarray((np.atleast_2d(np.asarray(points, float)) - self.low) / self.span)

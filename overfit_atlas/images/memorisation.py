@@ -15,6 +15,8 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.estimates import standard_error, wilson
 
 Booleans = NDArray[np.bool_]
+MEMORISED = 0.25
+"""From here on Feldman & Zhang (2020) call an image memorised."""
 _MOST_PAIRS = 1 << 22
 
 
@@ -67,6 +69,11 @@ def memorisation(
             "num_out": num_out,
         }
     )
+
+
+def memorised(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Which images of `memorisation` are memorised: by much, and surely more than not at all."""
+    return (table["memorisation"] >= MEMORISED) & (table["low"] > 0)
 
 
 def mean_memorisation(table: pd.DataFrame, confidence: float = 0.95) -> Interval:

@@ -7,7 +7,7 @@ up to `REACH` pixels and with one of them mirrored, and must agree up to brightn
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,31 +83,63 @@ def near_duplicates(images: NDArray[np.uint8]) -> list[Pair]:
     return pairs(fingerprints([images[i : i + 1024] for i in range(0, len(images), 1024)]))
 
 
-def fingerprints(blocks: Iterable[NDArray[np.uint8]]) -> Fingerprints:
-    """The fingerprints of images that come in blocks (num_images, height, width[, channels])."""
-    digests: list[bytes] = []
+def digests(images: Iterable[NDArray[Any]]) -> list[bytes]:
+    """One digest an image, equal for equal pixels of images of one shape."""
+    return [
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        for image in images
+    ]
+
+
+def fingerprints(
+    blocks: Iterable[NDArray[np.uint8]], known: Sequence[bytes] | None = None
+) -> Fingerprints:
+    """The fingerprints of images that come in blocks (num_images, height, width[, channels]).
+
+    Args:
+        known: the `digests` of all images, where they have been made before.
+    """
+    hashed: list[bytes] = []
     pixels, spectra = [np.zeros((0, 1, 1), np.float16)], [np.zeros((0, 1), np.float32)]
     for block in blocks:
-        for image in block:
-            data = np.ascontiguousarray(image).data
-            digests.append(hashlib.blake2b(data, digest_size=16).digest())
+        if known is None:
+            hashed += digests(block)
         reduced = _reduced(block)
         spectra.append(_spectra(reduced))
         pixels.append(_blurred(reduced).astype(np.float16))
-    kept = slice(1, None) if digests else slice(None)
-    return Fingerprints(tuple(digests), np.concatenate(pixels[kept]), np.concatenate(spectra[kept]))
+    kept = slice(1, None) if len(pixels) > 1 else slice(None)
+    return Fingerprints(
+        tuple(hashed if known is None else known),
+        np.concatenate(pixels[kept]),
+        np.concatenate(spectra[kept]),
+    )
 
 
 def pairs(found: Fingerprints) -> list[Pair]:
     """`near_duplicates` of images whose fingerprints are known."""
+    return in_order([*exact(found.digests), *nearly(found)])
+
+
+def exact(digests: Sequence[bytes]) -> list[Pair]:
+    """Pairs of images of one digest, each image with the first that has it; by `second`."""
     first: dict[bytes, int] = {}
-    originals = [first.setdefault(digest, i) for i, digest in enumerate(found.digests)]
-    copies = [Pair(a, b, "exact", 0.0) for b, a in enumerate(originals) if a != b]
+    originals = [first.setdefault(digest, i) for i, digest in enumerate(digests)]
+    return [Pair(a, b, "exact", 0.0) for b, a in enumerate(originals) if a != b]
+
+
+def nearly(found: Fingerprints) -> list[Pair]:
+    """Pairs of images that differ, but are one image; of equal ones only the first is looked at."""
     if min(found.pixels.shape[1:]) < SMALLEST:
-        return copies
-    distinct = np.array(sorted(first.values()), np.int64)
+        return []
+    copies = {pair.second for pair in exact(found.digests)}
+    distinct = np.array([i for i in range(len(found)) if i not in copies], np.int64)
     visible = distinct[np.any(found.spectra[distinct] != 0, axis=1)]
-    return sorted([*copies, *_confirmed(found, visible)], key=lambda one: (one.second, one.first))
+    return in_order(_confirmed(found, visible))
+
+
+def in_order(pairs: Iterable[Pair]) -> list[Pair]:
+    """By `second`, then `first`."""
+    return sorted(pairs, key=lambda one: (one.second, one.first))
 
 
 def _reduced(images: NDArray[np.uint8]) -> Floats:

@@ -36,20 +36,22 @@ REMEDIES: dict[str, tuple[str, ...]] = {
 
 def title(made: "Judgement", language: str) -> str:
     """Verdict and kind in words, with "probably" where it is not sure."""
-
-    def named(verdict: str) -> str:
-        return text(f"verdict.name.{_key(verdict)}", language)
-
     if made.verdict == "undetermined":
         if not made.likeliest or made.kind:
-            return named(made.verdict)
-        first, second = (named(one) for one in made.likeliest)
+            return named(made.verdict, "", language)
+        first, second = (named(one, "", language) for one in made.likeliest)
         return text("verdict.between", language, first=first, second=second)
-    said = named(made.verdict)
-    if made.kind:
-        kind = text(f"verdict.kind.{_key(made.kind)}", language)
-        said = text("verdict.with_kind", language, verdict=said, kind=kind)
+    said = named(made.verdict, made.kind, language)
     return text(f"verdict.{'plainly' if made.plainly else 'probably'}", language, verdict=said)
+
+
+def named(verdict: str, kind: str, language: str) -> str:
+    """A verdict in words, with its kind where there is one."""
+    said = text(f"verdict.name.{_key(verdict)}", language)
+    if not kind:
+        return said
+    named_kind = text(f"verdict.kind.{_key(kind)}", language)
+    return text("verdict.with_kind", language, verdict=said, kind=named_kind)
 
 
 def why(made: "Judgement") -> Message:

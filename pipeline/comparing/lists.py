@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.comparing.record import ComparisonError
+from pipeline.comparing.record import LISTS, ComparisonError
 from pipeline.data.prepared import Prepared
 from pipeline.data.spoil import LEFT_OUT
 from pipeline.training.task import Corrections
-
-COLUMNS = {"drop": ("id",), "relabel": ("id", "suggested")}
 
 
 def read(kind: str, path: Path, data: Prepared) -> Corrections:
@@ -33,7 +31,7 @@ def read(kind: str, path: Path, data: Prepared) -> Corrections:
         ) from None
     except (OSError, ValueError) as error:
         raise ComparisonError(f"{kind}: {path}: cannot be read as CSV ({error}).") from None
-    missing = [name for name in COLUMNS[kind] if name not in table.columns]
+    missing = [name for name in LISTS[kind] if name not in table.columns]
     if missing:
         raise ComparisonError(
             f"{kind}: {path}: got the columns {list(table.columns)}, expected {missing} too."

@@ -12,12 +12,13 @@ from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
 from pipeline.comparing.data_size import FEWEST_SIZES
 from pipeline.comparing.variant import SPOILING, Variant
-from pipeline.params import ParamsError, Record, Seed
+from pipeline.params import Net, ParamsError, Record, Seed
 
 FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
-LISTS = ("drop", "relabel")
+LISTS = {"drop": ("id",), "relabel": ("id", "suggested")}
+"""Lists of train images that a variant may name, each with the columns it needs."""
 Overrides = dict[str, Any]
 BEST_BY_LOSS: Overrides = {"train.best_by": "loss"}
 """Comparisons look at the raw loss, so "the best epoch" is that of the loss unless they say so."""
@@ -51,7 +52,7 @@ class Comparison(Record):
 
     title: Label = "untitled"
     data: Label
-    model: Literal["dense", "cnn", "efficientnet"]
+    model: Net
     seeds: Seeds | None = None
     baseline_name: Label = "baseline"
     baseline: Overrides = {}

@@ -77,17 +77,14 @@ def near(decoded: Decoded) -> list[Pair]:
     """Pairs of images that are nearly one; empty where there are too many to compare."""
     if len(decoded.images) > MOST_IMAGES:
         return []
-    found = near_duplicates.fingerprints(decoded.images.blocks())
-    return [pair for pair in near_duplicates.pairs(found) if pair.kind != "exact"]
+    found = near_duplicates.fingerprints(decoded.images.blocks(), decoded.digests)
+    return near_duplicates.nearly(found)
 
 
 def copies(digests: Sequence[bytes], nearly: Sequence[Pair]) -> Copies:
     """Exact copies by `digests`, and `nearly` (of `near`), as groups."""
-    first: dict[bytes, int] = {}
-    originals = [first.setdefault(digest, row) for row, digest in enumerate(digests)]
-    exact = [Pair(a, b, "exact", 0.0) for b, a in enumerate(originals) if a != b]
     group = np.arange(len(digests))
-    pairs = sorted([*exact, *nearly], key=lambda pair: (pair.second, pair.first))
+    pairs = near_duplicates.in_order([*near_duplicates.exact(digests), *nearly])
     for pair in pairs:
         one, other = sorted((_first(group, pair.first), _first(group, pair.second)))
         group[other] = one

@@ -1,6 +1,5 @@
 """Raw data as images of one shape: files decoded, sizes and colours brought in line."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.images.near_duplicates import digests
 from pipeline.data import DataError, arrays, images
 from pipeline.data.images import ImageError, Looks
 from pipeline.data.prepared import SPLITS, Ids, Labels
@@ -93,9 +93,7 @@ class _Sink:
             for block in blocks:
                 file.write(np.ascontiguousarray(block).data)
                 self.coloured.append((block != block[..., :1]).any(axis=(1, 2, 3)))
-                for image in block:
-                    pixels = np.ascontiguousarray(image).data
-                    self.digests.append(hashlib.blake2b(pixels, digest_size=16).digest())
+                self.digests += digests(block)
         return arrays.Rows(self.path, (len(self.digests), *self.shape), np.dtype(np.uint8))
 
 

@@ -5,7 +5,6 @@ common; from K on the images are dealt anew. Every fold has the class tables of 
 so that scores of all folds are of one kind.
 """
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +33,8 @@ def turned(prepared: Prepared, fold: int) -> Prepared:
     whole = _together(prepared.train, prepared.val)
     before = np.arange(len(whole)) >= len(prepared.train)
     inside = np.zeros(len(whole), bool)
-    inside[_chosen(whole, before, *divmod(fold, num_folds(prepared)))] = True
+    single = ~prepared.repeated
+    inside[_chosen(whole, before, single, *divmod(fold, num_folds(prepared)))] = True
     rows = np.flatnonzero(~inside)
     labels = _labels(prepared, whole, before, fold)[rows]
     train = replace(whole.take(rows, "train"), labels=labels)
@@ -48,31 +48,27 @@ def varied(prepared: Prepared, fold: int = 0, **changes: Any) -> Prepared:
     return spoil.vary(turned(prepared, fold), **changes)
 
 
-def _chosen(whole: Split, before: NDArray[np.bool_], turn: int, place: int) -> Indices:
+def _chosen(
+    whole: Split, before: NDArray[np.bool_], single: NDArray[np.bool_], turn: int, place: int
+) -> Indices:
     """The images of val in one fold: of each class as many as the prepared val has.
 
     Args:
         before: which images are in the prepared val; they are the first ones of the first turn.
+        single: which images have no exact copy.
     """
     order = draws(whole.ids, turn, "fold") + (~before if turn == 0 else 0)
-    repeated = _repeated(whole)
     chosen = []
     for label in np.unique(whole.true_labels):
         members = np.flatnonzero(whole.true_labels == label)
         own = members[before[members]]
-        single = members[~repeated[members]]
-        if len(single) < len(own):
+        free = members[single[members]]
+        if len(free) < len(own):
             chosen.append(own)
             continue
-        ranked = single[np.argsort(order[single], kind="stable")]
+        ranked = free[np.argsort(order[free], kind="stable")]
         chosen.append(ranked[(place * len(own) + np.arange(len(own))) % len(ranked)])
     return np.sort(np.concatenate(chosen))
-
-
-def _repeated(whole: Split) -> NDArray[np.bool_]:
-    digests = [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in whole.images]
-    _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
-    return np.asarray(counts[inverse] > 1)
 
 
 def _labels(prepared: Prepared, whole: Split, before: NDArray[np.bool_], fold: int) -> Labels:

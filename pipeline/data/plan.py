@@ -25,8 +25,8 @@ class Plan:
 
     labels: of train, as trained on, one for each of its rows. true_labels: of all images, in the
     numbering of `class_names`. probe: places in train. duplicates: every pair of copies.
-    copied: of val and test, the ids with a copy in an earlier part that is used. left_out: how many
-    train images left for a copy in val or test. counts: of copies, see `copies.counted`.
+    copied: of val and test, the ids with a copy in an earlier part that is used. counts: of copies,
+    see `copies.counted`.
     """
 
     class_names: tuple[str, ...]
@@ -41,8 +41,12 @@ class Plan:
     contradictions: Sequence[Contradiction] = ()
     notes: Sequence[str] = ()
     copied: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    left_out: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> int:
+        """How many train images left for a copy in val or test."""
+        return int(self.counts["left_out_of_train"])
 
 
 def plan(
@@ -100,7 +104,6 @@ def plan(
             *doubts.notes(decoded, rows, true_labels, names),
         ),
         copied=copied,
-        left_out=int(leaving.sum()),
         counts=counts,
     )
     return _probed(_spoiled(made, decoded, settings, seed), decoded, seed)

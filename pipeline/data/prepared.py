@@ -8,6 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,14 @@ class Prepared:
     def probe_indices(self) -> NDArray[np.int64]:
         """Which rows of train the probe is, ascending."""
         return np.flatnonzero(np.isin(self.train.ids, self.probe.ids))
+
+    @cached_property
+    def repeated(self) -> NDArray[np.bool_]:
+        """Which images of train, then val, have an exact copy in either; looked for once."""
+        images = chain(self.train.images, self.val.images)
+        digests = [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in images]
+        _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
+        return np.asarray(counts[inverse] > 1)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from overfit_atlas.rules import PLAINLY
-from overfit_atlas.words import text
+from overfit_atlas.words import sentences, text
 from pipeline.plots import plane, style
 
 COLOURS = {
@@ -126,8 +126,6 @@ def _handles(told: pd.DataFrame, language: str) -> list[Artist]:
     names = [name for name in COLOURS if name in set(told["verdict"])]
     looks: dict[str, Any] = {"marker": "s", "linestyle": "", "markeredgecolor": "#aab2bb"}
     return [
-        style.key(
-            text(f"verdict.name.{name.replace(' ', '_')}", language), color=COLOURS[name], **looks
-        )
+        style.key(sentences.named(name, "", language), color=COLOURS[name], **looks)
         for name in names
     ]

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from overfit_atlas.images import memorisation
 from pipeline.plots import style
 from pipeline.plots.examples import SIDE, Images, grid, percent, under
 
@@ -22,12 +23,13 @@ def memorised(
 ) -> Figure:
     """The atlas of Feldman & Zhang (2020): each image with how often nets are right on it.
 
-    Once of the fits that trained on it, and once of those that did not. Images whose interval
-    reaches down to 0 are left out.
+    Once of the fits that trained on it, and once of those that did not. Images that are not counted
+    as memorised are left out.
     """
     say = style.words(language)
-    sure = _placed(table).query("low > 0")
-    chosen = sure.sort_values("memorisation", ascending=False, kind="stable").head(num_examples)
+    placed = _placed(table)
+    counted = placed[memorisation.memorised(placed)]
+    chosen = counted.sort_values("memorisation", ascending=False, kind="stable").head(num_examples)
 
     def caption(axes: Axes, row: Mapping[str, Any]) -> None:
         under(axes, 0, style.fitted(str(row["class"]), ROOM, 9), style.INK)

@@ -38,6 +38,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 FOLDERS = {
+    "raw": (Path("data/raw"), "what download wrote"),
     "data": (Path("data/prepared"), "prepared images"),
     "models": (Path("models"), "folder of models"),
     "results": (Path("results"), "folder of tables and figures"),
@@ -45,7 +46,7 @@ FOLDERS = {
 
 
 def add_folders(arguments: argparse.ArgumentParser, *names: str) -> None:
-    """Add `--data`, `--models`, `--results`: those of them that are named."""
+    """Add `--raw`, `--data`, `--models`, `--results`: those of them that are named."""
     for name in names:
         default, meaning = FOLDERS[name]
         arguments.add_argument(f"--{name}", type=Path, default=default, help=meaning)

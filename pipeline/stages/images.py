@@ -122,8 +122,7 @@ def told(found: Found) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     made = cli.parser("Find which images are memorised or mislabelled.")
-    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="prepared images")
-    made.add_argument("--raw", type=Path, default=Path("data/raw"), help="what download wrote")
+    cli.add_folders(made, "data", "raw")
     made.add_argument(
         "--out", type=Path, default=Path("results/images"), help="folder for tables and atlases"
     )

@@ -229,7 +229,7 @@ def _table(record: type[Row], rows: Sequence[Row]) -> str:
 def arguments() -> argparse.ArgumentParser:
     """The command line of this stage."""
     parser = cli.parser("Split, resize and describe a data set.")
-    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="what download wrote")
+    cli.add_folders(parser, "raw")
     parser.add_argument("--out", type=Path, default=Path("data/prepared"), help="folder to write")
     parser.add_argument(
         "--results", type=Path, default=Path("results/data"), help="folder for tables and figures"

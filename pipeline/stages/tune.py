@@ -83,10 +83,9 @@ def check(plan: Plan) -> None:
         AtlasError: a width the model or the images do not allow, or a map of too few points.
     """
     tune, manifest = plan.tune, plan.manifest
-    num_points = plan.num_points // len(plan.slices)
-    if num_points < MIN_POINTS:
+    if plan.num_points < MIN_POINTS:
         raise ParamsError(
-            f"tune: got {num_points} points, but a map needs at least {MIN_POINTS}: give more "
+            f"tune: got {plan.num_points} points, but a map needs at least {MIN_POINTS}: give more "
             "tune.widths and tune.dropouts, or a larger tune.points."
         )
     for width in (min(tune.widths), max(tune.widths)):
@@ -161,11 +160,12 @@ def _log(run: tracking.Run, found: Outcome, figures: Mapping[str, "Figure"]) -> 
             run.log_table(table, f"{name}.csv")
     for path, figure in figures.items():
         run.log_figure(figure, path)
-    undropped = found.first.overfits_from()
-    answers = {"frontier/overfits_from_width": undropped.width}
-    answers |= {f"surface/{key}": x for key, x in vars(found.first.leave_one_out()).items()}
+    first = found.summary["slices"][0]
+    undropped = first["overfits_from"]
+    answers = {"frontier/overfits_from_width": undropped["width"]}
+    answers |= {f"surface/{key}": x for key, x in first["leave_one_out"].items()}
     run.log_metrics({name: value for name, value in answers.items() if value is not None})
-    run.log_tags({"frontier": found.first.crossing(), "undropped_net_overfits": undropped.reach})
+    run.log_tags({"frontier": first["crossing"], "undropped_net_overfits": undropped["reach"]})
 
 
 def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:

@@ -61,7 +61,7 @@ def from_unit(space: Space, row: NDArray[np.float64]) -> Point:
     """The point of `space` at a place in the unit cube, edges made thick by `MARGIN`."""
     stretched = np.clip((row - MARGIN) / (1 - 2 * MARGIN), 0.0, 1.0)
     pairs = zip(space.items(), stretched, row, strict=True)
-    return {name: _value(one, float(inner), float(u)) for (name, one), inner, u in pairs}
+    return {name: value_at(one, float(inner), float(u)) for (name, one), inner, u in pairs}
 
 
 def number(distribution: BaseDistribution, value: Any) -> float:
@@ -69,15 +69,12 @@ def number(distribution: BaseDistribution, value: Any) -> float:
     return math.log2(value) if getattr(distribution, "log", False) else float(value)
 
 
-def ladder(distribution: BaseDistribution, num_steps: int) -> list[Any]:
-    """At most `num_steps` values, evenly over the distribution, both ends among them."""
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    steps = np.linspace(0, 1, num_steps)
-    return list(dict.fromkeys(_value(distribution, float(step), 0.0) for step in steps))
+def value_at(distribution: BaseDistribution, inner: float, u: float) -> Any:
+    """The value at a place, 0 to 1: `inner` where it is a number, `u` where it is a category.
 
-
-def _value(distribution: BaseDistribution, inner: float, u: float) -> Any:
+    Raises:
+        AtlasError: no such kind of distribution.
+    """
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[
             min(int(u * len(distribution.choices)), len(distribution.choices) - 1)

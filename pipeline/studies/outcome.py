@@ -13,7 +13,7 @@ from overfit_atlas.words import LANGUAGES
 from pipeline.studies import tables, telling
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import rule
-from pipeline.studies.summary import summary
+from pipeline.studies.summary import at_last, summary
 from pipeline.studies.tables import SLICE
 
 
@@ -47,8 +47,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     settings = map_settings(plan, ruled.wide)
     maps = [overfit_map.fit(rows, settings) for _, rows in fits.groupby(SLICE)]
     maps.sort(key=_fullness, reverse=True)
-    whole = [_last(found, "epochs") == plan.tune.epochs for found in maps]
-    full = [found for found, last in zip(maps, whole, strict=True) if last]
+    full = [found for found in maps if at_last(found, plan.tune.epochs)]
     descent = tables.descent_fits(plan, fits)
     found = {
         "map": fits,
@@ -57,7 +56,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
         "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
         "surface": _stacked(
-            [(one, tables.surface_table(one, last)) for one, last in zip(maps, whole, strict=True)]
+            [(one, tables.surface_table(one, at_last(one, plan.tune.epochs))) for one in maps]
         ),
         "double_descent": double_descent.table(descent),
         "search": tables.search_table(searched),

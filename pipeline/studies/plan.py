@@ -109,11 +109,9 @@ class Plan:
 
     @property
     def num_points(self) -> int:
-        """How many points the map has, all slices together."""
+        """How many points each slice of the map has."""
         num_points = len(self.tune.widths) * len(self.tune.dropouts)
-        if self.tune.sampler != "grid":
-            num_points = self.tune.points or num_points
-        return num_points * len(self.slices)
+        return num_points if self.tune.sampler == "grid" else self.tune.points or num_points
 
     def budgets(self, purpose: Purpose) -> tuple[int, ...]:
         """The numbers of epochs after which the fits of a study are scored, the last one last."""
@@ -136,8 +134,7 @@ class Plan:
         if tune.sampler == "grid":
             plane = designs.grid({"width": tune.widths, "dropout": tune.dropouts})
         else:
-            num_points = self.num_points // len(self.slices)
-            plane = designs.sobol(self.plane, num_points, self.params.seed)
+            plane = designs.sobol(self.plane, self.num_points, self.params.seed)
         points = [{**point, **part} for part in self.slices for point in plane]
         kept = [{name: point[name] for name in self.space} for point in points]
         if tune.minutes is not None:

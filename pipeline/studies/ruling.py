@@ -19,7 +19,6 @@ from overfit_atlas.draws import Draws
 from overfit_atlas.record import Judgement
 from pipeline.studies.plan import Plan
 
-BEST = ("best/loss", "best/calibrated_loss")
 SAID = ("verdict", "kind", "probability", "p_underfit")
 
 
@@ -44,8 +43,7 @@ def rule(plan: Plan, trials: Sequence[FrozenTrial]) -> Ruled:
         if one
     }
     rules = plan.params.evaluate.rules
-    losses = [one.values[name] for one in known.values() for name in BEST if name in one.values]
-    facts = replace(plan.facts, lowest_loss=min(losses, default=None))
+    facts = replace(plan.facts, lowest_loss=judgement.lowest_loss(known.values()))
     groups: dict[tuple[Any, ...], dict[str, Draws]] = {}
     data = {trial.number: _data(plan, trial) for trial in trials}
     for (number, budget), found in known.items():
@@ -55,9 +53,7 @@ def rule(plan: Plan, trials: Sequence[FrozenTrial]) -> Ruled:
         for name, found in group.items():
             others = {other: one for other, one in group.items() if other != name}
             said[int(name), budget] = spoken(judgement.ruled(name, found, rules, facts, others))
-    entropy, lowest = facts.entropy, facts.lowest_loss
-    sure = entropy is not None and lowest is not None
-    return Ruled(rules.wide(entropy, lowest) if sure else rules.wide_gap_nats, said)  # type: ignore[arg-type]
+    return Ruled(judgement.wide(rules, facts.entropy, facts.lowest_loss), said)
 
 
 def spoken(made: Judgement) -> dict[str, Any]:

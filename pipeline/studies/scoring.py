@@ -203,7 +203,8 @@ def score_point(
         "draws": {str(budget): packed(one.draws) for budget, one in judged.items()},
     }
     mean = float(np.mean(values)) if values else None
-    return Scored(mean, attributes, kept, (val - probe).tolist())
+    finite = min(len(val), len(probe))
+    return Scored(mean, attributes, kept, (val[:finite] - probe[:finite]).tolist())
 
 
 def _mean_curve(results: Sequence[FitResult], split: str) -> np.ndarray:

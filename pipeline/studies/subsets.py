@@ -13,15 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overfit_atlas.images.membership import membership
-from overfit_atlas.images.memorisation import influence, mean_memorisation, memorisation
+from overfit_atlas.images.memorisation import influence, mean_memorisation, memorisation, memorised
 from overfit_atlas.images.suspicious_labels import suspicious_labels
 from pipeline import models
 from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.params import Params, Train
 from pipeline.training.task import FitError, FitResult, FitTask
 
-MEMORISED = 0.25
-"""From here on Feldman & Zhang (2020) call an image memorised."""
 FEWEST_FITS = 10
 Paths = Sequence[str]
 
@@ -170,7 +168,7 @@ def found(tally: Tally, params: Params, paths: Paths) -> Found:
     summary = {
         **_setting(tally, params),
         "gap_accuracy": vars(gap),
-        "memorised": int(((train["memorisation"] >= MEMORISED) & (train["low"] > 0)).sum()),
+        "memorised": int(memorised(train).sum()),
         "membership_auc": vars(leak.auc),
         "suspicious": {
             "train": int(train["suspicious"].sum()),

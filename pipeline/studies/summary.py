@@ -48,8 +48,13 @@ def summary(
     }
 
 
+def at_last(found: OverfitMap, epochs: int) -> bool:
+    """Whether a slice is of all `epochs`, and not of an earlier budget."""
+    return bool(found.fits["epochs"].iloc[0] == epochs)
+
+
 def _slice(found: OverfitMap, epochs: int) -> dict[str, Any]:
-    whole = found.fits["epochs"].iloc[0] == epochs  # the surface is checked where it is shown
+    whole = at_last(found, epochs)  # the surface is checked where it is shown
     points, frontier = found.points, found.frontier()
     worst = points.sort_values("gap_loss").iloc[-1]
     return {

@@ -3,7 +3,6 @@
 The note stands on the study's page in Optuna's dashboard; figures lie beside it as artifacts.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pandas as pd
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.study import Study
 
-from overfit_atlas.words import text
+from overfit_atlas.words import sentences, text
 from pipeline.files import replacing
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "optuna_artifacts"
 """The folder beside the studies' database that `make dashboard` shows artifacts from."""
+DPI = 110
 
 
 def sentence(summary: Mapping[str, Any], part: Mapping[str, Any], language: str) -> str:
@@ -59,10 +59,8 @@ def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en")
     lines += ["", text("map.note.first", language), "", text("map.note.columns", language)]
     lines.append("|---:|---:|---:|---|---:|")
     for row in points.sort_values("gap_loss", ascending=False).to_dict("records"):
-        said = text(f"verdict.name.{str(row['verdict']).replace(' ', '_')}", language)
-        if isinstance(row["kind"], str) and row["kind"] and row["verdict"] != "undetermined":
-            kind = text(f"verdict.kind.{row['kind'].replace(' ', '_')}", language)
-            said = text("verdict.with_kind", language, verdict=said, kind=kind)
+        known = isinstance(row["kind"], str) and row["verdict"] != "undetermined"
+        said = sentences.named(row["verdict"], row["kind"] if known else "", language)
         place = f"| {row['width']:g} | {row['dropout']:g} | {row['gap_loss']:+.3f} |"
         lines.append(f"{place} {said} | {row['probability']:.2f} |")
     return "\n".join(lines)
@@ -83,6 +81,8 @@ def present(
     """
     from optuna_dashboard import save_note
 
+    from pipeline.plots import style
+
     save_note(study, words)
     for name, said in (answers or {}).items():
         study.set_user_attr(name, said)
@@ -91,16 +91,12 @@ def present(
     store = FileSystemArtifactStore(base)
     known = {one.filename: one.artifact_id for one in get_all_artifact_meta(study)}
     for name, figure in figures.items():
-        if name in known:
-            image = io.BytesIO()
-            figure.savefig(image, format="png", dpi=110)
-            with replacing(base / known[name]) as temporary:
-                temporary.write_bytes(image.getvalue())
-            continue
-        with replacing(base / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=110)
-        upload_artifact(artifact_store=store, file_path=str(base / name), study_or_trial=study)
-        (base / name).unlink()
+        path = base / known.get(name, name)
+        with replacing(path) as temporary:
+            temporary.write_bytes(style.png(figure, DPI))
+        if name not in known:
+            upload_artifact(artifact_store=store, file_path=str(path), study_or_trial=study)
+            path.unlink()
 
 
 def _same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -1,10 +1,10 @@
 """A fit's state after each epoch, on disk, so that a killed fit goes on where it stopped."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.files import replacing
 
 Arrays = list[np.ndarray]
+T = TypeVar("T")
 GROUPS = ("variables", "slots", "best", "probabilities")
 
 
@@ -67,15 +68,25 @@ def save(state: State, path: Path) -> None:
         "failed": state.failed,
     }
     arrays["facts"] = np.array(json.dumps(facts))
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    write(arrays, path)
 
 
 def load(path: Path) -> State | None:
     """The state in `path`, or None where there is none that can be read whole."""
+    return read(path, _restored)
+
+
+def write(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write `arrays` to `path` as one file, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read(path: Path, made: Callable[[Mapping[str, np.ndarray]], T]) -> T | None:
+    """What `made` makes of the arrays in `path`; None, and no file, where it is not whole."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _restored(arrays)
+            return made(arrays)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):

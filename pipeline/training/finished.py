@@ -8,8 +8,8 @@ from pipeline.training.task import FitError, FitResult, FitTask
 def discard_checkpoints(tasks: Sequence[FitTask]) -> None:
     """Remove the checkpoints of finished `tasks`, once their results stand elsewhere."""
     for task in tasks:
-        if task.checkpoints:
-            (task.checkpoints / f"{task.key()}.npz").unlink(missing_ok=True)
+        if path := task.checkpoint:
+            path.unlink(missing_ok=True)
 
 
 def require_success(results: Sequence[FitResult]) -> None:

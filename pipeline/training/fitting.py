@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,16 +31,16 @@ def fit(
 ) -> FitResult:
     """Train `task.model` with `task.seed` and score it on probe and val after every epoch.
 
-    A killed fit that is asked for again, with the same task, data and code, goes on after its last
-    finished epoch and gives the numbers of an undisturbed one: every epoch is seeded by its number.
+    A killed fit that goes on after its last finished epoch (`kept`) gives the numbers of an
+    undisturbed one: every epoch is seeded by its number.
 
     Args:
         task: what to fit.
         resident: the data set that `task` names.
         program: compiled for this kind of task, and at its initial weights (`Program.begin`).
         watch: called after every epoch.
-        begun: the state to go on from where the fit has not been killed; its optimizer's variables
-            may be missing, and then are those of a fresh one.
+        begun: the state to go on from; its optimizer's variables may be missing, and then are
+            those of a fresh one.
     """
     traces = program.num_traces
     state = advanced(task, resident, program, watch, begun)
@@ -49,13 +48,9 @@ def fit(
 
 
 def kept(task: FitTask) -> State | None:
-    """The state of the task after its last finished epoch, where one was kept."""
-    path = _path(task)
+    """The state after the last finished epoch of the same task, data and code, if there is one."""
+    path = task.checkpoint
     return checkpoints.load(path) if path else None
-
-
-def _path(task: FitTask) -> Path | None:
-    return task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
 
 
 def advanced(
@@ -66,8 +61,8 @@ def advanced(
     begun: State | None = None,
 ) -> State:
     """The state at the end of `fit`, whose arguments these are."""
-    path = _path(task)
-    state = kept(task) or begun or State()
+    path = task.checkpoint
+    state = begun or State()
     if state.epoch:
         program.restore(state.variables, state.slots)
     while not _finished(state, task):

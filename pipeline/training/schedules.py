@@ -59,15 +59,20 @@ def phase(schedule: Schedule, epochs: int, epoch: int) -> dict[str, int]:
 
     Empty where the epoch is in none: where all have one rate, go down in steps, or in a cycle.
     """
+    name = _phase(schedule, epochs, epoch)
+    return {"phase": 1 + PHASES.index(name)} if name else {}
+
+
+def _phase(schedule: Schedule, epochs: int, epoch: int) -> str | None:
     begun = schedule.burn_in_epochs + schedule.warmup_epochs
     falls = schedule.name == "cosine"
     last_flat = begun if falls else epochs - schedule.cooldown_epochs
     if epoch <= begun:
-        return {"phase": 1 if epoch <= schedule.burn_in_epochs else 2}
+        return "burn_in" if epoch <= schedule.burn_in_epochs else "warm_up"
     if epoch > last_flat:
-        return {"phase": 4} if begun or not falls else {}
+        return "cool_down" if begun or not falls else None
     has_phases = begun or schedule.cooldown_epochs
-    return {"phase": 3} if has_phases and schedule.name in ("constant", "warmup") else {}
+    return "flat" if has_phases and schedule.name in ("constant", "warmup") else None
 
 
 @dataclass(frozen=True)

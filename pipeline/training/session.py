@@ -47,12 +47,12 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
 
 
 def _begun(task: FitTask, watch: Any, told: Any) -> Any:
-    """The state after the burn-in, where the head learns alone in it; None where there is none."""
+    """The state to go on from: of a killed fit, or after a burn-in of the head alone; or None."""
     from pipeline.training import features, fitting
 
-    head = task.head_alone
-    if head is None or task.on_features or fitting.kept(task):
-        return None
+    kept, head = fitting.kept(task), task.head_alone
+    if kept or head is None or task.on_features:
+        return kept
     resident = _resident(head, told)
     program = _program(head, resident)
     state = fitting.advanced(head, resident, program, _as_part_of(task, watch))
@@ -75,10 +75,18 @@ def assist(task: FitTask, told: Any = None) -> None:
 
 
 @lru_cache(maxsize=2)
-def _data(folder: Path, _data_hash: str, vary: Vary) -> Any:
-    from pipeline.data import folds, prepared
+def _data(folder: Path, data_hash: str, vary: Vary) -> Any:
+    from pipeline.data import folds
 
-    return folds.varied(prepared.read(folder), **vars(vary))
+    return folds.varied(_prepared(folder, data_hash), **vars(vary))
+
+
+@lru_cache(maxsize=1)
+def _prepared(folder: Path, _data_hash: str) -> Any:
+    """The data that all folds and doses are made of, with what is found out about them once."""
+    from pipeline.data import prepared
+
+    return prepared.read(folder)
 
 
 _residents: OrderedDict[Any, Any] = OrderedDict()

@@ -4,16 +4,15 @@ Nothing is scored on the way, so that hundreds of such fits cost little more tha
 """
 
 import time
-from pathlib import Path
-from zipfile import BadZipFile
+from collections.abc import Mapping
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
 from overfit_atlas.scoring import scores
 from overfit_atlas.scoring.fits import Fit
-from pipeline.files import replacing
-from pipeline.training import schedules
+from pipeline.training import checkpoints, schedules
 from pipeline.training.fitting import EXPLODED
 from pipeline.training.program import Program, Resident
 from pipeline.training.task import FitResult, FitTask, OfTrain
@@ -32,12 +31,12 @@ def fit(task: FitTask, resident: Resident, program: Program) -> FitResult:
     A fit that was finished before, and whose result still lies in `task.checkpoints`, is read.
     """
     started = time.perf_counter()
-    path = task.checkpoints / f"{task.key()}.npz" if task.checkpoints else None
-    found = _read(path) if path else None
+    path = task.checkpoint
+    found = checkpoints.read(path, _restored) if path else None
     if found is None:
         found = _fitted(task, resident, program)
         if path:
-            _save(path, found)
+            checkpoints.write(vars(found), path)
     seconds = time.perf_counter() - started
     accuracy = found.val_probabilities.argmax(1) == resident.data.val.labels
     loss = scores.cross_entropy(found.val_probabilities.astype(float), resident.data.val.labels)
@@ -72,17 +71,5 @@ def _fitted(task: FitTask, resident: Resident, program: Program) -> OfTrain:
     )
 
 
-def _save(path: Path, found: OfTrain) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **vars(found))
-
-
-def _read(path: Path) -> OfTrain | None:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return OfTrain(**dict(arrays))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, TypeError):
-        path.unlink(missing_ok=True)
-        return None
+def _restored(arrays: Mapping[str, np.ndarray]) -> OfTrain:
+    return OfTrain(**{field.name: arrays[field.name] for field in fields(OfTrain)})

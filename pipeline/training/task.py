@@ -69,6 +69,11 @@ class FitTask:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
+    def checkpoint(self) -> Path | None:
+        """The file in `checkpoints` that is this task's own."""
+        return self.checkpoints / f"{self.key()}.npz" if self.checkpoints else None
+
+    @property
     def on_features(self) -> bool:
         """Whether the backbone is frozen, so that the head alone is trained, on kept features.
 

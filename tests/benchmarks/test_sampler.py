@@ -2,6 +2,11 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from benchmarks import sampler
 
@@ -28,6 +33,13 @@ def test_every_sampler_stays_on_stored_points_and_repeats_by_seed(full, trials):
     first, again = ([p for p, _ in zip(trials(full, 1), range(12), strict=False)] for _ in range(2))
     assert first == again
     assert all(point in full.points for point in first)
+
+
+def test_a_ladder_has_both_ends_and_no_value_twice():
+    assert sampler.ladder(IntDistribution(1, 8, log=True), 4) == [1, 2, 4, 8]
+    assert sampler.ladder(IntDistribution(0, 2), 9) == [0, 1, 2]
+    assert sampler.ladder(FloatDistribution(0.0, 0.8), 5) == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert sampler.ladder(CategoricalDistribution((0.1, 0.9)), 5) == [0.1, 0.9]
 
 
 def test_the_whole_grid_agrees_with_itself_and_few_points_less(full):

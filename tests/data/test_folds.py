@@ -73,6 +73,17 @@ def test_copies_stay_on_one_side(prepared):
         assert not {3, 7} & set(folds.turned(twice, fold).val.ids)
 
 
+def test_copies_are_looked_for_once_for_all_folds(prepared):
+    images = prepared.val.images.copy()
+    images[5] = prepared.train.images[7]
+    twice = replace(prepared, val=replace(prepared.val, images=images))
+    folds.turned(twice, 1)
+    kept = vars(twice)["repeated"]
+    folds.turned(twice, 2)
+    assert twice.repeated is kept
+    assert np.flatnonzero(kept).tolist() == [7, 48 + 5]
+
+
 def test_the_fold_comes_before_what_changes_its_train(prepared):
     first = int(folds.turned(prepared, 2).train.ids[0])
     found = folds.varied(prepared, fold=2, corrections=((first, LEFT_OUT),))

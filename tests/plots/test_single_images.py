@@ -39,6 +39,12 @@ def test_the_most_memorised_come_first_and_those_that_may_not_be_are_left_out() 
     assert figure.texts[0].get_text() == "Train images most learnt by heart (60 fits)"
 
 
+def test_images_that_are_not_counted_as_memorised_are_not_shown() -> None:
+    table = TABLE.assign(memorisation=[0.25, 0.249, 0.004, 0.998], low=[0.1, 0.1, -0.1, 0.9])
+    figure = single_images.memorised(table, IMAGES, "en", num_fits=60)
+    assert pixels(figure) == [3 * 16, 0]
+
+
 def test_labels_come_by_rank_and_images_that_no_fit_left_out_do_not() -> None:
     figure = single_images.suspicious(TABLE, IMAGES, "en", num_fits=60)
     assert pixels(figure) == [3 * 16, 0, 16]

@@ -42,13 +42,6 @@ def test_a_small_space_gives_each_point_once_and_no_more():
         designs.sobol(space, 9, seed=0)
 
 
-def test_a_ladder_has_both_ends_and_no_value_twice():
-    assert designs.ladder(IntDistribution(1, 8, log=True), 4) == [1, 2, 4, 8]
-    assert designs.ladder(IntDistribution(0, 2), 9) == [0, 1, 2]
-    assert designs.ladder(FloatDistribution(0.0, 0.8), 5) == [0.0, 0.2, 0.4, 0.6, 0.8]
-    assert designs.ladder(CategoricalDistribution((0.1, 0.9)), 5) == [0.1, 0.9]
-
-
 def test_a_coordinate_is_logarithmic_where_its_distribution_is():
     assert designs.number(SPACE["width"], 64) == 6.0
     assert designs.number(SPACE["dropout"], 0.4) == 0.4

@@ -17,7 +17,7 @@ def test_a_sobol_design_has_as_many_points_as_asked_for_in_each_slice(make_plan)
         {"tune.sampler": "sobol", "tune.points": 7, "tune.train_fractions": [0.5, 1.0]}
     )
     design = plan.design()
-    assert plan.num_points == len(design) == 14
+    assert len(design) == 14 and plan.num_points == 7
     halves = [
         {(p["width"], p["dropout"]) for p in design if p["train_fraction"] == share}
         for share in (0.5, 1.0)

@@ -108,6 +108,15 @@ def test_the_judgement_is_one_for_all_fits_of_a_point(rows, scored, results):
     assert first["damage_loss"] == pytest.approx(kept["damage_loss"])
 
 
+def test_gaps_end_where_the_first_split_leaves_the_finite_numbers(results, scored):
+    whole = scored(results).gaps
+    curves = results[0].history.curves
+    curves.loc[(curves["split"] == "val") & (curves["epoch"] > 5), "loss"] = np.nan
+    found = scored(results)
+    assert found.gaps == whole[:5]
+    assert len(found.attributes["val_loss_by_epoch"]) == 5
+
+
 def test_attributes_are_plain_json_without_nan(results, scored):
     import json
 

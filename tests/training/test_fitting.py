@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from overfit_atlas.scoring.fits import smoothed
-from pipeline.training import finished, session
-from pipeline.training.task import FitError
+from pipeline.data import prepared
+from pipeline.training import checkpoints, finished, session
+from pipeline.training.task import FitError, Vary
 from tests.fits import dense_task
 
 
@@ -83,6 +84,16 @@ def test_a_killed_fit_goes_on_and_ends_with_the_numbers_of_a_whole_one(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_killed_fit_reads_its_checkpoint_once(task, tmp_path, monkeypatch):
+    kept = replace(task, checkpoints=tmp_path, keep_weights=False)
+    with pytest.raises(Killed):
+        session.run(kept, _killed_after(2))
+    load, read = checkpoints.load, []
+    monkeypatch.setattr(checkpoints, "load", lambda path: read.append(path) or load(path))
+    session.run(kept)
+    assert read == [kept.checkpoint]
+
+
 def test_a_checkpoint_of_another_task_is_not_continued(task, tmp_path):
     kept = replace(task, checkpoints=tmp_path)
     with pytest.raises(Killed):
@@ -151,6 +162,15 @@ def test_averaged_weights_are_scored_and_a_killed_fit_goes_on_with_both(task, tm
     np.testing.assert_array_equal(
         resumed.history.series("running", "loss"), expected.history.series("running", "loss")
     )
+
+
+def test_the_files_are_read_once_for_all_folds(task, monkeypatch):
+    read, folders = prepared.read, []
+    monkeypatch.setattr(prepared, "read", lambda folder: folders.append(folder) or read(folder))
+    kept = task.data, "of its own"
+    first, second = (session._data(*kept, Vary(fold=fold)) for fold in (1, 2))
+    assert folders == [task.data]
+    assert set(first.val.ids) != set(second.val.ids)
 
 
 def test_the_average_is_the_one_keras_takes(task):

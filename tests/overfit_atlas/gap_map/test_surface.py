@@ -64,14 +64,6 @@ def test_resampled_errors_are_as_large_as_the_noise():
     assert errors.std(0) == pytest.approx(np.sqrt(averages.variances), rel=0.1)
 
 
-def test_a_pending_point_lowers_the_uncertainty_there_and_moves_nothing():
-    found = surface.fit(surface.averaged(*repeats(slope, steps=3)), [0, 0], [1, 1])
-    there = np.array([[0.25, 0.25]])
-    later = found.with_pending(there)
-    assert later.predict(there)[0] == pytest.approx(found.predict(there)[0], abs=1e-6)
-    assert later.predict(there)[1] < found.predict(there)[1]
-
-
 def test_a_constant_gives_a_constant_surface():
     found = surface.fit(
         surface.averaged(*repeats(lambda points: 0 * points[:, 0], noise=0.0)), [0, 0], [1, 1]

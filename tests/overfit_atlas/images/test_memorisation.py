@@ -1,11 +1,12 @@
 """Memorisation and influence of planted images, counted by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from overfit_atlas import memorisation
 from overfit_atlas.errors import AtlasError
-from overfit_atlas.images.memorisation import influence, mean_memorisation
+from overfit_atlas.images.memorisation import influence, mean_memorisation, memorised
 
 # Ten fits, seven with each image. Image 0 always right, 1 only when trained on, 2 never.
 INSIDE = np.array([[True] * 3] * 7 + [[False] * 3] * 3)
@@ -37,6 +38,12 @@ def test_an_image_always_inside_has_no_memorisation() -> None:
     row = memorisation([[True], [True]], [[True], [False]]).iloc[0]
     assert row["right_in"] == 0.5
     assert np.isnan(row["right_out"]) and np.isnan(row["memorisation"]) and np.isnan(row["low"])
+
+
+def test_memorised_is_what_reaches_a_quarter_and_surely_is_above_0() -> None:
+    rows = [(0.25, 0.01), (0.2499, 0.01), (0.9, 0.0), (np.nan, np.nan)]
+    table = pd.DataFrame(rows, columns=["memorisation", "low"])
+    assert memorised(table).tolist() == [True, False, False, False]
 
 
 def test_shapes_that_differ_are_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from overfit_atlas import near_duplicates
-from overfit_atlas.images.near_duplicates import fingerprints
+from overfit_atlas.images.near_duplicates import digests, exact, fingerprints, nearly, pairs
 
 
 def _images(count: int, side: int = 28) -> np.ndarray:
@@ -82,3 +82,20 @@ def test_nothing_is_seen_in_plain_or_tiny_images() -> None:
 def test_few_images_or_none() -> None:
     assert near_duplicates(_images(1)) == []
     assert near_duplicates(np.zeros((0, 28, 28), np.uint8)) == []
+
+
+def test_images_of_known_digests_are_not_hashed_again() -> None:
+    images = _images(12)
+    both = np.concatenate([images, images[3:4]])
+    known = digests(both)
+    assert len(known) == 13 and len(set(known)) == 12 and known[3] == known[12]
+    assert fingerprints([both], [b"given"] * 13).digests == (b"given",) * 13
+    assert pairs(fingerprints([both], known)) == near_duplicates(both)
+    assert [(one.first, one.second) for one in exact(known)] == [(3, 12)]
+
+
+def test_near_copies_are_found_without_the_exact_ones() -> None:
+    images = _images(12)
+    both = np.concatenate([images, images[3:4], images[5:6, :, ::-1], images[5:6, :, ::-1]])
+    found = nearly(fingerprints([both]))
+    assert [(one.first, one.second, one.kind) for one in found] == [(5, 13, "mirrored")]
