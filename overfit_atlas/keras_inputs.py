@@ -5,7 +5,6 @@ Arrays are taken by index; all else (`tf.data.Dataset`, `PyDataset`, `ImageDataG
 held. The same pass looks at all images: digests for exact copies, and the mean of each channel.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from overfit_atlas.images import near_duplicates
 from overfit_atlas.scoring.fits import InvalidFit
 
 Array = NDArray[Any]
@@ -77,8 +77,8 @@ class Seen:
         self.num_images += len(flat[0])
         if len(flat) != 1:
             return
-        array = np.ascontiguousarray(flat[0])
-        self.digests += [hashlib.blake2b(one.data, digest_size=16).digest() for one in array]
+        array = np.asarray(flat[0])
+        self.digests += near_duplicates.digests(array)
         if array.ndim == 4 and array.dtype.kind in "fiu":
             means = array.mean((1, 2), dtype=np.float64)
             found = np.stack([means.sum(0), np.square(means).sum(0)])
