@@ -93,7 +93,7 @@ ROWS = (
         "clean-cnn", "`CleanScores` instead of `validation_data`, CNN", "x", 0.95, 1,
         partial(core.clean_scores, "clean-cnn", fits.Work("cnn", 32, 6400, 3)),
     ),
-    Row("import", "import what judging needs", "s", 1, 0.7, partial(core.imports, "import")),
+    Row("import", "import what judging needs", "s", 0.5, 0.3, partial(core.imports, "import")),
     Row("light-size", "the core, installed", "MB", 250, 220, partial(core.size, "light-size")),
     Row(
         "fixed-cost", "fixed cost of the default pipeline", "s", 20, 12,
