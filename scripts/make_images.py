@@ -51,7 +51,7 @@ def main(report: Path, only: str | None = None) -> None:
 
 
 def _curves(chromium: Any, report: Path) -> None:
-    learning_curves(IMAGES / "learning_curves.png")
+    _write(learning_curves(), "learning_curves")
 
 
 def _page(chromium: Any, report: Path) -> None:
@@ -87,12 +87,16 @@ def _optuna(chromium: Any, report: Path) -> None:
 
 
 def _keep(page: Any, name: str) -> None:
-    """Write what the page shows with few colours, which takes a third of the bytes."""
+    _write(page.screenshot(), name)
+    page.close()
+
+
+def _write(picture: bytes, name: str) -> None:
+    """Keep a PNG with few colours, which takes a third of the bytes."""
     from PIL import Image
 
-    shot = Image.open(io.BytesIO(page.screenshot()))
-    shot.convert("RGB").quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
-    page.close()
+    read = Image.open(io.BytesIO(picture)).convert("RGB")
+    read.quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def _new_page(chromium: Any, width: int, height: int) -> Any:
@@ -104,14 +108,14 @@ def _new_page(chromium: Any, width: int, height: int) -> Any:
 PICTURES = {"curves": _curves, "page": _page, "mlflow": _mlflow, "dvc": _dvc, "optuna": _optuna}
 
 
-def learning_curves(path: Path) -> None:
+def learning_curves() -> bytes:
     """The figure in which a gap opens: the CNN of the default data."""
     import pandas as pd
 
     from pipeline.plots import curves, style
 
     table = pd.read_csv(ROOT / "results" / "curves" / "cnn.csv")
-    path.write_bytes(style.png(curves.learning_curves({"cnn": table}, "en", marks("cnn"))))
+    return style.png(curves.learning_curves({"cnn": table}, "en", marks("cnn")))
 
 
 def marks(model: str) -> Any:
