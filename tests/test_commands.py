@@ -143,6 +143,8 @@ def test_each_step_of_the_course_is_one_command_that_exists() -> None:
     steps = [block.strip() for block in _course("README.md")]
     assert len(steps) == 7 and all("\n" not in step for step in steps)
     for step in steps:
+        bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", step)
+        assert set("[]*?~!^#{}") & set(bare) == set(), "zsh reads it otherwise than bash"
         program, *rest = shlex.split(step)
         if program == "make":
             assert rest[0] in TARGETS
