@@ -6,8 +6,9 @@ left to `evaluate`.
 
 import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from overfit_atlas.scoring.scores import softmax
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.comparing import judged, lists, record, tables
-from pipeline.comparing.judged import Probabilities, Setting
+from pipeline.comparing.judged import Setting
 from pipeline.comparing.outcome import Outcome, Plan, plan
 from pipeline.comparing.record import Comparison
-from pipeline.comparing.scoring import MOMENTS
+from pipeline.comparing.scoring import MOMENTS, SPLITS
 from pipeline.comparing.variant import Variant, Where
 from pipeline.data import folds, prepared
 from pipeline.data.prepared import Prepared, Split
@@ -31,7 +32,8 @@ from pipeline.files import replacing, write_json
 from pipeline.params import Params
 from pipeline.stages import cli, registered
 from pipeline.training import checks, finished, workers
-from pipeline.training.task import FitError, FitResult
+from pipeline.training.finished import Kept
+from pipeline.training.task import FitError, FitResult, FitTask
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,22 @@ def main(arguments: argparse.Namespace) -> None:
     data = prepared.read(arguments.data)
     variants = [_with_files(variant, data) for variant in comparison.resolved(seeds)]
     num_train = checked(variants, seeds, data)
-    workers.prepare(params.workers)
     smoothing = params.evaluate.smoothing
     folder = arguments.data.resolve()
     where = Where(folder, data.manifest.content_hash, smoothing, cli.root() / ".checkpoints")
     planned = plan(variants, seeds, where)
     name = record.name_of(arguments.name)
+    kept = Kept(cli.root() / ".checkpoints" / f"compare-{name}")
+    if kept.lacks(planned.tasks):
+        workers.prepare(params.workers)
     base = variants[0]
     sections = ("train", f"models.{comparison.model}")
     dataset = data.manifest.dataset
     with tracking.stage_run(base.settings, f"compare@{name}", dataset, sections) as run:
         run.log_dataset(data.manifest)
-        results = _fitted(params, planned, name)
-        outcomes = _judged(planned, results, data, params, num_train)
+        results = _fitted(params, planned, name, kept)
+        setting = _setting(planned, results, data, params, num_train, kept)
+        outcomes = judged.outcomes(planned, results, setting)
         result = _result(comparison, outcomes, data, params, overrides)
         _write(arguments, result, outcomes)
         _log(run, comparison, outcomes, result)
@@ -109,36 +114,49 @@ def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
     return folds.varied(data, **vars(variant.vary(seed)))
 
 
-def _fitted(params: Params, planned: Plan, name: str) -> list[FitResult]:
-    with workers.pool(params.workers) as pool:
-        found = dict(pool.run(planned.tasks, f"compare {name}"))
+def _fitted(params: Params, planned: Plan, name: str, kept: Kept) -> list[FitResult]:
+    """The fits in their order; workers start where any is not kept from before."""
+
+    def missing(tasks: Sequence[FitTask]) -> Iterator[tuple[int, FitResult]]:
+        with workers.pool(params.workers) as pool:
+            yield from pool.run(tasks, f"compare {name}")
+
+    found = dict(kept.run(planned.tasks, missing))
     return [found[index] for index in sorted(found)]
 
 
-def _judged(
+def _setting(
     planned: Plan,
     results: list[FitResult],
     data: Prepared,
     params: Params,
     num_train: Mapping[str, int],
-) -> list[Outcome]:
+    kept: Kept,
+) -> Setting:
+    """What all variants are judged with; kept are their fits, and what members of ensembles say."""
     probabilities, probes = {}, {}
+    ensembles: list[list[FitTask]] = []
     for variant in planned.variants:
-        members = [results[place] for place in planned.places[variant.name]]
+        places = planned.places[variant.name]
+        members = [results[place] for place in places]
         if variant.members is None or any(one.failed for one in members):
             continue
-        probe = _varied(variant, planned.seeds[0], data).probe
-        probes[variant.name] = probe
-        probabilities[variant.name] = _predicted(members, probe, data.val)
-    setting = Setting(data, params.evaluate, num_train, probabilities, probes)
-    return judged.outcomes(planned, results, setting)
+        probe = probes[variant.name] = _varied(variant, planned.seeds[0], data).probe
+        ensembles.append([planned.tasks[place] for place in places])
+        said = kept.arrays(ensembles[-1], partial(_predicted, members, probe, data.val))
+        probabilities[variant.name] = {
+            moment: {split: said[f"{moment}/{split}"] for split in SPLITS} for moment in MOMENTS
+        }
+    kept.discard_others(planned.tasks, *ensembles)
+    return Setting(data, params.evaluate, num_train, probabilities, probes)
 
 
-def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilities:
-    """Raw probabilities of each member at its best and last epoch, on probe and val."""
+def _predicted(members: list[FitResult], probe: Split, val: Split) -> dict[str, np.ndarray]:
+    """By "moment/split" the raw probabilities of each member at its best and last epoch."""
     from pipeline import prediction
 
     found = {}
+    images = [np.asarray(probe.images), np.asarray(val.images)]
     with tempfile.TemporaryDirectory() as folder:
         for moment in MOMENTS:
             paths = []
@@ -146,12 +164,9 @@ def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilit
                 path = Path(folder) / f"{moment}-{member.seed}.keras"
                 path.write_bytes(getattr(member, moment) or b"")
                 paths.append(path)
-            images = [np.asarray(probe.images), np.asarray(val.images)]
             said = prediction.of_seeds(paths, images)
-            found[moment] = {
-                split: softmax(one.logits)
-                for split, one in zip(("probe", "val"), said, strict=True)
-            }
+            for split, one in zip(SPLITS, said, strict=True):
+                found[f"{moment}/{split}"] = softmax(one.logits)
     return found
 
 

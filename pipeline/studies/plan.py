@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ from pipeline.files import FETCHED_WEIGHTS
 from pipeline.params import Params, Tune
 from pipeline.studies import designs
 from pipeline.studies.designs import Point
-from pipeline.training.task import FitTask, Vary
+from pipeline.training.task import FitTask, Vary, packages
 
 Purpose = Literal["map", "search"]
 
@@ -42,7 +41,6 @@ DECISIVE_CODE = (
     "pipeline/training",
     "pipeline/studies",
 )
-DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ class Plan:
             "seed": self.params.seed,
             "data": self.manifest.content_hash,
             "code": _code_hash(),
-            "packages": {name: version(name) for name in DECISIVE_PACKAGES},
+            "packages": packages(),
         }
 
     def _section(self) -> dict[str, Any]:
