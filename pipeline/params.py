@@ -136,6 +136,7 @@ class EfficientNet(Regularised):
     )
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
+    head_units: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     keep_batch_norm: bool = False
@@ -222,6 +223,7 @@ class Train(Record):
     ] = "categorical_crossentropy"
     label_smoothing: Rate = 0.0
     augmentation: tuple[Augmentation, ...] = ()
+    augmentation_strength: Annotated[float, Field(gt=0, le=3)] = 1.0
     balance: Literal["none", "class_weights", "sampling", "logit_adjustment", "augmentation"] = (
         "none"
     )
@@ -295,7 +297,8 @@ class Tune(Record):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}={list(values)}: every value may stand there once")
         low, high = (0, 7) if self.model == "efficientnet" else (1, 1_000_000)
-        if min(self.widths) < low or max(self.widths) > high:
+        widths = self.widths if self.axes is None else self.axes.get(WIDTH, (low,))
+        if min(widths) < low or max(widths) > high:
             raise ValueError(f"widths of {self.model} are from {low} to {high}")
         if any(epoch >= self.epochs for epoch in self.also_at_epochs or ()):
             raise ValueError(f"also_at_epochs lie before the last of {self.epochs} epochs")
