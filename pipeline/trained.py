@@ -9,6 +9,10 @@ import pandas as pd
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit, PerImage, from_table
+from pipeline.params import trained_by
+
+FITS = "fits.json"
+"""In the folder of a model that has been trained."""
 
 
 def facts(folder: Path) -> list[dict[str, Any]]:
@@ -18,9 +22,11 @@ def facts(folder: Path) -> list[dict[str, Any]]:
         AtlasError: the model has not been trained.
     """
     try:
-        found: list[dict[str, Any]] = json.loads((folder / "fits.json").read_text())
+        found: list[dict[str, Any]] = json.loads((folder / FITS).read_text())
     except FileNotFoundError:
-        raise AtlasError(f"{folder}: no fits.json; run `dvc repro train@{folder.name}`.") from None
+        raise AtlasError(
+            f"{folder}: no {FITS}; run `dvc repro {trained_by(folder.name)}`."
+        ) from None
     return found
 
 
