@@ -166,6 +166,21 @@ class Models(Record):
         return self
 
 
+class Enabled(Record):
+    """Which models there are; the stages of the others do nothing, and tables do without them."""
+
+    dense: bool = True
+    cnn: bool = True
+    efficientnet: bool = True
+    ensemble: bool = True
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> "Enabled":
+        if not (self.dense or self.cnn or self.efficientnet):
+            raise ValueError("one of dense, cnn and efficientnet must be true")
+        return self
+
+
 class Schedule(Record):
     """Learning rate over epochs; which fields count depends on `name` (see training/schedules)."""
 
@@ -331,6 +346,7 @@ class Params(Record):
     seed: Seed = 0
     download: Download = Download()
     preprocess: Preprocess = Preprocess()
+    enabled: Enabled = Enabled()
     models: Models = Models()
     train: Train = Train()
     workers: Workers = Workers()
@@ -344,6 +360,13 @@ class Params(Record):
     def _enough_members(self) -> "Params":
         members = self.models.ensemble.members
         base = self.models.ensemble.base
+        named = members if isinstance(members, tuple) else (base,)
+        missing = [name for name in named if not getattr(self.enabled, name)]
+        if self.enabled.ensemble and missing:
+            raise ValueError(
+                f"enabled.ensemble: its members are fits of {missing[0]}, which is not enabled; "
+                "set enabled.ensemble to false, or name others in models.ensemble"
+            )
         seeds = getattr(self.models, base).train.get("seeds", self.train.seeds)
         if isinstance(members, int) and members > len(seeds):
             raise ValueError(

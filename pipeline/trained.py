@@ -1,6 +1,7 @@
 """What training left on disk, read again: facts and fits of one model."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,31 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit, PerImage, from_table
 
 
+def enabled(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the models `names` in `folder` that were trained, in their order.
+
+    Training leaves an empty list of fits of a model that `enabled` in params.yaml leaves out.
+    """
+    found = [name for name in names if (folder / name).is_dir()]
+    return [name for name in found if _fits(folder / name)]
+
+
 def facts(folder: Path) -> list[dict[str, Any]]:
     """One record a seed of the model in `folder`: seed, best_epoch, num_parameters, temperature.
 
     Raises:
         AtlasError: the model has not been trained.
     """
+    found = _fits(folder)
+    if not found:
+        raise AtlasError(
+            f"{folder}: no fits, for params.yaml says enabled.{folder.name}: false; set it to "
+            f"true and run `dvc repro train@{folder.name}`."
+        )
+    return found
+
+
+def _fits(folder: Path) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = json.loads((folder / "fits.json").read_text())
     except FileNotFoundError:

@@ -35,9 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Predict, judge, write and log."""
     params = parameters.load(arguments.params)
     data = prepared.read(arguments.data)
-    names = [
-        name for name in type(params.models).model_fields if (arguments.models / name).is_dir()
-    ]
+    names = trained.enabled(arguments.models, type(params.models).model_fields)
     sections = ("evaluate",)
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)

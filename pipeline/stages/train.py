@@ -27,6 +27,9 @@ EQUAL_COST_PATIENCE = 5
 def main(arguments: argparse.Namespace) -> None:
     """Fit every seed, write the models and curves, log all of it."""
     params = parameters.load(arguments.params)
+    if not getattr(params.enabled, arguments.model):
+        _leave_out(arguments)
+        return
     data = prepared.read(arguments.data)
     if arguments.model == "ensemble":
         _combine(arguments, params, data)
@@ -47,6 +50,15 @@ def main(arguments: argparse.Namespace) -> None:
         saved = _best(arguments, results)
         told.model(run, saved, arguments.model, data.manifest, _curves(arguments))
     finished.discard_checkpoints(tasks)
+
+
+def _leave_out(arguments: argparse.Namespace) -> None:
+    """Write that there is no fit of this model, which is not enabled."""
+    print(f"{arguments.model}: nothing to train, for enabled.{arguments.model} is false")
+    _write_curves(arguments, pd.DataFrame(columns=["seed", "epoch", "split"]))
+    with replacing(arguments.models / arguments.model) as folder:
+        folder.mkdir()
+        write_json(folder / "fits.json", [])
 
 
 def plan(params: Params, model: str, data: Path, manifest: Manifest) -> list[FitTask]:
