@@ -10,19 +10,18 @@ from pydantic import Field
 
 from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
+from pipeline.comparing.classic import Classic, Overrides, Seeds
 from pipeline.comparing.data_size import FEWEST_SIZES
 from pipeline.comparing.variant import SPOILING, Variant
-from pipeline.params import Net, ParamsError, Record, Seed
+from pipeline.params import Net, ParamsError, Record
 
 FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
 LISTS = {"drop": ("id",), "relabel": ("id", "suggested")}
 """Lists of train images that a variant may name, each with the columns it needs."""
-Overrides = dict[str, Any]
 BEST_BY_LOSS: Overrides = {"train.best_by": "loss"}
 """Comparisons look at the raw loss, so "the best epoch" is that of the loss unless they say so."""
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=2, max_length=1000)]
 
 
 class ComparisonError(AtlasError):
@@ -48,6 +47,7 @@ class Comparison(Record):
         needs: a file its settings name that another stage makes, such as pretrained weights.
         small: overrides of the baseline with which the default pipeline runs it, to stay short.
         source: where the settings or the expected numbers come from, and what was changed.
+        classic: what a source claims of it, and how `make classics` runs it.
     """
 
     title: Label = "untitled"
@@ -62,6 +62,7 @@ class Comparison(Record):
     needs: str | None = None
     small: Overrides = {}
     source: str = ""
+    classic: Classic | None = None
 
     def with_baseline(self, overrides: Overrides) -> "Comparison":
         """The same with `overrides` in the baseline, such as `{"preprocess.train_fraction": 0.1}`.
@@ -72,6 +73,28 @@ class Comparison(Record):
         changed = self.model_copy(update={"baseline": {**self.baseline, **overrides}})
         changed._check_fit()
         return changed
+
+    def as_classic(self, quick: bool) -> "Comparison | None":
+        """The comparison that `make classics` runs, on whole data or quickly; None for none.
+
+        Raises:
+            ComparisonError: `classic` speaks of a variant that there is not.
+        """
+        classic = self.classic
+        if classic is None or (quick and classic.quick is None):
+            return None
+        known = {self.baseline_name, *self.variants}
+        for name in (*classic.named(), *classic.whole.without):
+            if name not in known:
+                raise ComparisonError(
+                    f"classic: there is no variant {name!r}; there are {sorted(known)}."
+                )
+        scale = classic.scale(quick)
+        kept = {name: one for name, one in self.variants.items() if name not in scale.without}
+        changes: dict[str, Any] = {"variants": kept, "seeds": scale.seeds}
+        if scale.data:
+            changes["data"] = scale.data
+        return self.model_copy(update=changes).with_baseline(scale.settings)
 
     def resolved(self, seeds: tuple[int, ...]) -> list[Variant]:
         """The baseline, then every variant, with all of their settings.
