@@ -57,6 +57,12 @@ model: $(READY) ## Train and judge one model alone: NAME=dense, cnn or efficient
 		echo "NAME is one of: dense cnn efficientnet"; exit 1;; esac
 	python -m dvc repro "judge@$(NAME)"
 
+lr: $(READY) ## Which learning rate to begin with: a range test of NAME=dense, cnn or efficientnet
+	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
+		echo "NAME is one of: dense cnn efficientnet"; exit 1;; esac
+	@test -d data/prepared || python -m dvc repro preprocess
+	@python -m pipeline.stages.lr "$(NAME)"
+
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline
 	python -m ruff check .
 	python -m ruff format --check .

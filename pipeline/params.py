@@ -125,11 +125,12 @@ class Cnn(Regularised):
 
 
 class EfficientNet(Regularised):
-    """EfficientNet (Tan & Le 2019), from scratch or from given weights."""
+    """EfficientNet (Tan & Le 2019) or another network of Keras, from scratch or given weights."""
 
-    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2"] = (
-        "B0"
-    )
+    variant: Literal[
+        "B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2",
+        "MobileNetV3Small", "ResNet50V2", "ConvNeXtTiny",
+    ] = "B0"  # fmt: skip
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
     augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.scores import softmax
@@ -20,7 +21,7 @@ from pipeline.comparing.judged import Probabilities, Setting
 from pipeline.comparing.outcome import Outcome, Plan
 from pipeline.comparing.record import Comparison
 from pipeline.comparing.scoring import MOMENTS
-from pipeline.comparing.variant import Variant
+from pipeline.comparing.variant import Variant, Views
 from pipeline.data import folds
 from pipeline.data.prepared import Prepared, Split
 from pipeline.files import replacing, write_json
@@ -92,15 +93,22 @@ def judge(
             continue
         probe = _varied(variant, planned.seeds[0], data).probe
         probes[variant.name] = probe
-        probabilities[variant.name] = _predicted(members, probe, data.val)
+        probabilities[variant.name] = _predicted(members, variant.views, probe, data.val)
     setting = Setting(data, settings, num_train, probabilities, probes)
     return judged.outcomes(planned, results, setting)
 
 
-def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilities:
-    """Raw probabilities of each member at its best and last epoch, on probe and val."""
+def _predicted(
+    members: list[FitResult], views: Views | None, probe: Split, val: Split
+) -> Probabilities:
+    """Raw probabilities of each member at its best and last epoch, on probe and val.
+
+    Of several `views` the mean.
+    """
     from pipeline import prediction
 
+    splits = [np.asarray(probe.images), np.asarray(val.images)]
+    versions = [_version(images, views, number) for number in _numbers(views) for images in splits]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for moment in MOMENTS:
@@ -109,13 +117,25 @@ def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilit
                 path = Path(folder) / f"{moment}-{member.seed}.keras"
                 path.write_bytes(getattr(member, moment) or b"")
                 paths.append(path)
-            images = [np.asarray(probe.images), np.asarray(val.images)]
-            said = prediction.of_seeds(paths, images)
+            said = [softmax(one.logits) for one in prediction.of_seeds(paths, versions)]
             found[moment] = {
-                split: softmax(one.logits)
-                for split, one in zip(("probe", "val"), said, strict=True)
+                "probe": np.mean(said[::2], axis=0),
+                "val": np.mean(said[1::2], axis=0),
             }
     return found
+
+
+def _numbers(views: Views | None) -> range:
+    return range(views.number if views else 1)
+
+
+def _version(images: NDArray[np.uint8], views: Views | None, number: int) -> NDArray[np.uint8]:
+    """The images themselves as number 0, else changed at random, by a seed of that number."""
+    if views is None or number == 0:
+        return images
+    from pipeline.training import augmentation
+
+    return augmentation.changed(images, views.of, number)
 
 
 def result_of(

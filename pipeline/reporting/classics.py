@@ -15,9 +15,9 @@ Experiments of courses, papers and text books, run again: what was claimed, what
 whether the two agree. {how}
 
 A claim *agrees* or *disagrees* where the whole 95 % interval of what was measured does, over seeds
-and images; else it is *open*. Effects are variant minus baseline over the same seeds. All scores are
-of validation images, where published ones are mostly of test images. In the pictures a bar is an
-interval, a diamond a published value.
+and images; else it is *open*. Effects are variant minus baseline over the same seeds. All scores
+are of validation images, where published ones are mostly of test images. In the pictures a bar is
+an interval, a diamond a published value.
 """
 HOW = {
     False: "Run by `make classics`, on whole data sets.",
@@ -31,7 +31,7 @@ class Entry:
 
     Attributes:
         comparison: as it was run; summary: what its tables say of it.
-        seconds: of processor time.
+        seconds: of its fits, one after the other, and of scoring them.
     """
 
     name: str
@@ -52,7 +52,7 @@ def page(entries: Sequence[Entry], quick: bool) -> str:
 
 def _overview(entries: Sequence[Entry]) -> str:
     lines = [
-        "| classic | source | agrees | disagrees | open | CPU min |",
+        "| classic | source | agrees | disagrees | open | min of fits |",
         "|---|---|---|---|---|---|",
     ]
     for entry in entries:

@@ -56,7 +56,7 @@ class Job:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def done(self) -> float | None:
-        """The seconds of processor time it took, where it is finished."""
+        """The seconds its fits took, one after the other, where it is finished."""
         try:
             found = json.loads((self.folder / DONE).read_text(encoding="utf-8"))
         except (OSError, ValueError):

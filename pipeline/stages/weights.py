@@ -39,7 +39,7 @@ def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
             from pipeline.models import efficientnet
 
             file = efficientnet.imagenet_weights_file(section.variant)
-            weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
+            weights.obtain(file.name, file.urls, file.checksum, mirror, temporary)
 
 
 def _parser() -> argparse.ArgumentParser:
