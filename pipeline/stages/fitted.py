@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import tracking
+from pipeline import tracking, trained
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import Params, Regularised, Train, Workers
@@ -61,6 +61,15 @@ def fit(
     told.model(run, _best(folder, results), name, data.manifest, curves)
 
 
+def write_nothing(arguments: argparse.Namespace, name: str) -> None:
+    """Leave what says that there is no fit of this model, which was not to be trained."""
+    empty = pd.DataFrame(columns=["seed", "epoch", "split"])
+    write_curves(curves_file(arguments, name), empty)
+    with replacing(arguments.models / name) as folder:
+        folder.mkdir()
+        write_json(folder / trained.FITS, [])
+
+
 def curves_file(arguments: argparse.Namespace, name: str) -> Path:
     """Where the learning curves of a model lie."""
     return Path(arguments.results, "curves", f"{name}.csv")
@@ -94,7 +103,7 @@ def _write(folder: Path, curves: Path, results: list[FitResult]) -> None:
             start = f"seed-{result.seed}"
             (temporary / f"{start}.best.keras").write_bytes(result.best or b"")
             np.savez(temporary / f"{start}.per_image.npz", **vars(result.history.per_image))
-        write_json(temporary / "fits.json", [_facts(result) for result in results])
+        write_json(temporary / trained.FITS, [_facts(result) for result in results])
 
 
 def _best(folder: Path, results: list[FitResult]) -> Path:

@@ -1,7 +1,7 @@
 """Opens the tracked runs in MLflow's own pages: `python -m pipeline.stages.ui`.
 
 It prints the address of the trainings with their losses on one axis, which is not where MLflow
-opens by itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; else one is started here.
+opens by itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; else one is started.
 """
 
 import argparse
