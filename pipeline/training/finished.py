@@ -56,10 +56,14 @@ class Kept:
         return not all(self._path(task).exists() for task in tasks)
 
     def arrays(
-        self, of: Sequence[FitTask], make: Callable[[], Mapping[str, np.ndarray]]
+        self, of: Sequence[FitTask], make: Callable[[], Mapping[str, np.ndarray]], how: object = ""
     ) -> dict[str, np.ndarray]:
-        """What `make` makes of the fits `of`, such as what they predict, made once and kept."""
-        path = self._path_of(of)
+        """What `make` makes of the fits `of`, such as what they predict, made once and kept.
+
+        Args:
+            how: what else decides the arrays, with a `repr` that names it whole.
+        """
+        path = self.folder / f"{_name(of)}.{_digest(repr(how))}.npz"
         found = checkpoints.read(path, dict)
         if found is None:
             found = dict(make())
@@ -68,19 +72,21 @@ class Kept:
 
     def discard_others(self, *kept: Sequence[FitTask]) -> None:
         """Remove all fits but those of `kept`, and all arrays but those of one of its sequences."""
-        named = {self._path(task) for tasks in kept for task in tasks} | set(
-            map(self._path_of, kept)
-        )
+        named = {task.key() for tasks in kept for task in tasks} | set(map(_name, kept))
         for path in self.folder.glob("*.npz"):
-            if path not in named:
+            if path.name.partition(".")[0] not in named:
                 path.unlink(missing_ok=True)
 
     def _path(self, task: FitTask) -> Path:
         return self.folder / f"{task.key()}.npz"
 
-    def _path_of(self, tasks: Sequence[FitTask]) -> Path:
-        keys = " ".join(task.key() for task in tasks)
-        return self.folder / f"of-{hashlib.sha256(keys.encode()).hexdigest()[:24]}.npz"
+
+def _name(tasks: Sequence[FitTask]) -> str:
+    return f"of-{_digest(' '.join(task.key() for task in tasks))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _arrays(result: FitResult) -> dict[str, np.ndarray]:

@@ -31,6 +31,7 @@ variants:
   twice: {preprocess.train_fraction: 1.0}
   hot: {train.learning_rate: 1000.0, train.optimizer: sgd}
   two: {ensemble: 2}
+  shifted: {views: {number: 3, of: [shift]}}
 """
 
 
@@ -64,7 +65,7 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any, monkeypatch: 
     assert set(curves["seed"]) == {3, 5, 8} and "seconds" not in curves
 
     effects = pd.read_csv(asked.out / "effects.csv")
-    assert set(effects["name"]) == {"stopped", "twice", "two"}
+    assert set(effects["name"]) == {"stopped", "twice", "two", "shifted"}
     assert set(effects["num_seeds"]) == {3} and set(effects["at"]) == {"best", "last"}
     assert np.isfinite(effects["effect"]).all() and (effects["low"] <= effects["high"]).all()
 
@@ -74,6 +75,10 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any, monkeypatch: 
     # 8 * 8 * 32 + 32 and 32 * 10 + 10 weights; an ensemble has them twice.
     assert variants["baseline"]["num_parameters"] == 2410
     assert variants["two"]["num_parameters"] == 4820
+    assert variants["shifted"]["num_parameters"] == 2410
+    # Three views of an image are no fit of their own, and say something else than the image alone.
+    of_views = effects[(effects["name"] == "shifted") & (effects["metric"] == "val_loss")]
+    assert (of_views["effect"] != 0).all()
 
     summary = json.loads((asked.out / "summary.json").read_text())
     # What was changed for this run is written down.
