@@ -158,7 +158,11 @@ def _start(path: Path) -> None:
             listener.listen()
             given = (listener.fileno(), dvc)
             options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-            command = [sys.executable, *options, "-m", __name__, *map(str, given)]
+            code = (
+                f"import sys; sys.path[:] = {sys.path!r}; "
+                f"from {__name__} import serve; serve(*{given})"
+            )
+            command = [sys.executable, *options, "-c", code]
             nowhere = subprocess.DEVNULL
             started = subprocess.Popen(
                 command, stdin=nowhere, stdout=nowhere, stderr=nowhere, pass_fds=given
@@ -168,10 +172,15 @@ def _start(path: Path) -> None:
         os.close(dvc)
 
 
-def serve(listener: socket.socket, dvc: int) -> None:
-    """Import what fits need, then fork a server for every stage that asks, as long as DVC lives."""
+def serve(listening: int, dvc: int) -> None:
+    """Import what fits need, then fork a server for every stage that asks, as long as DVC lives.
+
+    Args:
+        listening: the socket that stages connect to. dvc: a handle of the DVC process.
+    """
     from pipeline.training import preloaded  # noqa: F401
 
+    listener = socket.socket(fileno=listening)
     path = Path(listener.getsockname())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for stages to answer
     waited = 0.0
@@ -217,8 +226,3 @@ def _become_server(stage: socket.socket) -> None:
         code = 0
     finally:
         os._exit(code)
-
-
-if __name__ == "__main__":
-    given = [int(word) for word in sys.argv[1:]]
-    serve(socket.socket(fileno=given[0]), given[1])

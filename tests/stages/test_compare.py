@@ -55,7 +55,7 @@ def asked(tmp_path: Path, digits_folder: Path, monkeypatch: Any) -> argparse.Nam
     )
 
 
-def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
+def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any, monkeypatch: Any) -> None:
     compare.main(asked)
     said = capsys.readouterr().out
     assert "What helps: against baseline, 3 seeds" in said
@@ -88,10 +88,21 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
     seconds = json.loads((asked.timings / "compare-what.json").read_text())
     assert len(seconds["twice"]) == 3 and min(seconds["twice"]) > 0
 
-    # No clock in what DVC hashes: a second run gives the same bytes.
+    # No clock in what DVC hashes: a second run gives the same bytes, whether it fits anew or not.
     first = {path.name: path.read_bytes() for path in asked.out.iterdir()}
+    monkeypatch.setattr(compare.workers, "pool", _nothing)
+    monkeypatch.setattr("pipeline.prediction.of_seeds", _nothing)
     compare.main(asked)
     assert {path.name: path.read_bytes() for path in asked.out.iterdir()} == first
+    text = asked.params.read_text().replace("100}", "100, wide_gap: 0.4}")
+    asked.params.write_text(text, encoding="utf-8")
+    compare.main(asked)
+    assert (asked.out / "effects.csv").read_bytes() == first["effects.csv"]
+    assert (asked.out / "variants.json").read_bytes() != first["variants.json"]
+
+
+def _nothing(*_: Any) -> None:
+    raise AssertionError("no fit and no prediction was expected")
 
 
 @pytest.mark.parametrize(
