@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 5000
 NAME ?=
+QUICK ?=
 
 VENV := .venv
 READY := $(VENV)/ready
@@ -73,7 +74,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset numbers lock clean
+.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset classics lr numbers lock clean
 
 help: ## List these targets | この一覧
 	@$(call say,FIRST)
@@ -91,6 +92,12 @@ model: $(READY) ## Train and judge one model alone: NAME=dense, cnn or efficient
 	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
 		$(call say,NAMES); printf '%s\n' dense cnn efficientnet; exit 1;; esac
 	python -m dvc repro "judge@$(NAME)"
+
+lr: $(READY) ## Which learning rate to begin with: a range test of NAME=dense, cnn or efficientnet | どの学習率から始めるか：NAME=dense、cnn、efficientnet の範囲テスト
+	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
+		$(call say,NAMES); printf '%s\n' dense cnn efficientnet; exit 1;; esac
+	@test -d data/prepared || python -m dvc repro preprocess
+	@python -m pipeline.stages.lr "$(NAME)"
 
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline | 準備し、CI と同じ検査をする：ruff、mypy、小さな実物のパイプラインを含む pytest
 	python -m ruff check .
@@ -138,6 +145,9 @@ compare: $(READY) ## Run one comparison of experiments/compare: make compare NAM
 		ls experiments/compare | sed -n 's/\.yaml$$//p'; exit 1; }
 	@python -m pipeline.stages.comparisons "$(NAME)"
 	python -m dvc repro "experiments/dvc.yaml:compare@$(NAME)"
+
+classics: $(READY) ## Run experiments of courses and papers again, on whole data (hours); QUICK=1: on less; NAME=... one | 講義や論文の実験を全データでやり直す（数時間）。QUICK=1：少ないデータで。NAME=...：1 つだけ
+	@python -m pipeline.stages.classics $(NAME) $(if $(QUICK),--quick)
 
 preset: $(READY) ## Run the pipeline with one preset of experiments/presets, as a DVC experiment: NAME=... | experiments/presets の設定 1 つで全体を DVC の実験として実行する：NAME=...
 	@test -f "experiments/presets/$(NAME).yaml" || { $(call say,NAMES); \

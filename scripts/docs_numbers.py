@@ -80,7 +80,7 @@ def read_run(root: Path) -> dict[str, Any]:
         "images": {split: scores["num_images"] for split, scores in one.items()},
         "models": {
             name: _model(metrics[name], diagnosis[name])
-            for name in params.Models.model_fields
+            for name in params.MODEL_NAMES
             if name in metrics
         },
         "map": study["slices"][0]["sentence"],
@@ -99,7 +99,8 @@ def read_course(root: Path) -> dict[str, list[Any]] | None:
     if said.returncode:
         return None
     found = json.loads(said.stdout).get("results/verdicts.json", {})
-    return {name: [one["old"], one["new"]] for name, one in sorted(found.items())} or None
+    dense = {name: one for name, one in sorted(found.items()) if name.startswith("dense.")}
+    return {name: [one["old"], one["new"]] for name, one in dense.items()} or None
 
 
 def hashes_in(lock: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
-from overfit_atlas.words import text
+from overfit_atlas.words import sentences, text
 from pipeline import params as parameters
 from pipeline.stages import cli
 
@@ -32,6 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(table(metrics, diagnosis, language))
+    if (path := arguments.results / "overtuning.json").is_file() and (found := _read(path)):
+        print(sentences.overtuned(found, language))
     page = text(
         "report.terminal.page", language, report=arguments.results / "report" / "index.html"
     )
@@ -46,7 +48,7 @@ def table(metrics: Json, diagnosis: Json, language: str = "en") -> "Table":
     made = Table(title=_title(metrics, language), title_justify="left")
     for number, column in enumerate(text("report.terminal.columns", language).split("|")):
         made.add_column(column, justify="left" if number in (0, VERDICT) else "right")
-    order = [name for name in parameters.Models.model_fields if name in metrics]
+    order = [name for name in parameters.MODEL_NAMES if name in metrics]
     for name in order:
         splits = metrics[name]
         judged = _judged(diagnosis.get(name, {}), language)
