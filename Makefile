@@ -14,7 +14,7 @@ LOCKS := requirements
 QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
 # Columns of `dvc exp show` that are left out: files, times, and what would not fit a terminal.
-UNREAD := '[a-z_.]+/|Created|.*\.(probability|val_accuracy)$$|evaluate.read_test'
+UNREAD := '[a-z_.]+/|Created|State|Executor|.*\.(probability|val_accuracy)$$|evaluate.read_test'
 
 # In which language `make` speaks, and what it says: `$(call say,NO_GIT)`.
 SPOKEN := $(if $(filter ja%,$(firstword $(LC_ALL) $(LC_MESSAGES) $(LANG))),ja,en)
