@@ -1,11 +1,13 @@
 """Rows about single commands: prediction, memory, a light stage, the page."""
 
+import json
+import shutil
 import sys
 from typing import Any
 
 from benchmarks import made
 from benchmarks.measured import Measured, load_average
-from benchmarks.processes import ROOT, BenchmarkError, Side, timed
+from benchmarks.processes import ROOT, BenchmarkError, Side, finite, timed
 from benchmarks.setting import Setting
 from benchmarks.whole import repeated
 from scripts import make_images
@@ -68,6 +70,36 @@ def predict(name: str, setting: Setting) -> Measured:
         notebook_losses=[answer["loss"] for answer in answers["notebook"]],
         ours_losses=[answer["loss"] for answer in answers["ours"]],
         remark=f"{count} images at 32x32, both compiled before; the same weights",
+    )
+    return setting.labelled(found, load)
+
+
+def features(name: str, setting: Setting) -> Measured:
+    """`model.predict` of a network from ImageNet in batches of 32, against our kept features."""
+    load = load_average()
+    count = setting.smaller(NUM_PREDICTED, 64)
+    folder = made.write(setting.folder / "data", count - 32, 32, (28, 28, 1))
+    request = {"folder": str(folder), "weights": str(setting.folder / "extractor.keras")}
+    with Side("ours") as ours:
+        ours.ask("saved_extractor", **request)
+    seconds: dict[str, list[float]] = {"notebook": [], "ours": []}
+    means: dict[str, list[float]] = {"notebook": [], "ours": []}
+    for number in setting.each_round(name):
+        for side in list(seconds)[:: 1 if number % 2 else -1]:
+            command = [sys.executable, "-m", f"benchmarks.{side}", "features", json.dumps(request)]
+            took, printed = timed(command)
+            seconds[side].append(took)
+            means[side].append(finite(json.loads(printed.splitlines()[-1]), side))
+            shutil.rmtree(f"{folder}.features", ignore_errors=True)
+    found = Measured(
+        name=name,
+        unit="s",
+        notebook=seconds["notebook"],
+        ours=seconds["ours"],
+        remark=(
+            f"{count} images of 28x28, enlarged; whole processes; the mean feature is "
+            f"{means['notebook'][0]:.4f} / {means['ours'][0]:.4f}"
+        ),
     )
     return setting.labelled(found, load)
 

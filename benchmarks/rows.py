@@ -73,6 +73,10 @@ ROWS = (
         partial(commands.predict, "predict"),
     ),
     Row(
+        "features", "features of 10,000 images at 128 pixels, Lite0", "x", 1.3, 2,
+        partial(commands.features, "features"),
+    ),
+    Row(
         "memory", "peak memory, CIFAR-100 train + test loaded", "MB", 250, 210,
         partial(commands.memory, "memory"),
     ),

@@ -86,9 +86,9 @@ def main(arguments: argparse.Namespace) -> None:
                     _run(job, pool, params)
                 except AtlasError as error:
                     entries[job.name] = replace(entries[job.name], failed=str(error))
-                _write_page(jobs, entries, out, arguments.quick)
+                _write_page(jobs, entries, arguments.page or out, arguments.quick)
     if not arguments.list:
-        print(_write_page(jobs, entries, out, arguments.quick))
+        print(_write_page(jobs, entries, arguments.page or out, arguments.quick))
 
 
 def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
@@ -104,13 +104,14 @@ def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
 
 
 def _job(name: str, comparison: Comparison, params: Params, folder: Path) -> Job:
-    data = prepared.read(_data(comparison.data))
+    folder_of_images = _data(name, comparison.data)
+    data = prepared.read(folder_of_images)
     seeds = comparison.seeds or params.compare.seeds
     resolved = comparison.resolved(seeds)
     variants = [running.with_lists(variant, data) for variant in resolved]
     num_train = running.checked(variants, seeds, data)
     where = Where(
-        _data(comparison.data).resolve(),
+        folder_of_images.resolve(),
         data.manifest.content_hash,
         params.evaluate.smoothing,
         cli.root() / ".checkpoints",
@@ -118,12 +119,12 @@ def _job(name: str, comparison: Comparison, params: Params, folder: Path) -> Job
     return Job(name, comparison, data, plan(variants, seeds, where), num_train, folder)
 
 
-def _data(name: str) -> Path:
-    """The folder of a prepared data set; DVC fetches and prepares what is not there yet."""
+def _data(classic: str, name: str) -> Path:
+    """The images of a classic, prepared; DVC fetches and prepares what is not there yet."""
     folder = Path("data/sets", name, "prepared")
     if not folder.is_dir():
         print(f"{name}: fetching and preparing the images", flush=True)
-        subprocess.run([sys.executable, "-m", "pipeline.stages.comparisons"], check=False)
+        subprocess.run([sys.executable, "-m", "pipeline.stages.comparisons", classic], check=False)
         stage = f"experiments/dvc.yaml:preprocess@{name}"
         subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], check=False)
     if not folder.is_dir():
@@ -179,17 +180,18 @@ def _processor_seconds() -> float:
 
 
 def _write_page(
-    jobs: Mapping[str, Job], entries: Mapping[str, Entry], out: Path, quick: bool
+    jobs: Mapping[str, Job], entries: Mapping[str, Entry], folder: Path, quick: bool
 ) -> Path:
-    known = [_read(jobs[name], entry, out) if name in jobs else entry
+    """The page and its pictures, in `folder`."""
+    known = [_read(jobs[name], entry, folder) if name in jobs else entry
              for name, entry in entries.items()]  # fmt: skip
     ready = [one for one in known if one.summary is not None or one.failed]
-    path = out / "index.md"
+    path = folder / "index.md"
     write_text(path, pages.page(ready, quick))
     return path
 
 
-def _read(job: Job, entry: Entry, out: Path) -> Entry:
+def _read(job: Job, entry: Entry, pictures: Path) -> Entry:
     seconds, of = job.done(), job.comparison.classic
     if seconds is None or of is None or entry.failed:
         return entry
@@ -199,7 +201,7 @@ def _read(job: Job, entry: Entry, out: Path) -> Entry:
     )
     effects = pd.read_csv(job.folder / "effects.csv")
     judged = [classic.judge(one, effects, variants, summary["scaled"]) for one in of.claims]
-    _draw(of, variants, job.comparison, out / f"{job.name}.png")
+    _draw(of, variants, job.comparison, pictures / f"{job.name}.png")
     return replace(entry, judged=judged, summary=summary, variants=variants, seconds=seconds)
 
 
@@ -250,6 +252,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="on fractions of the data")
     made.add_argument("--list", action="store_true", help="say only what would be run")
     made.add_argument("--out", type=Path, default=Path("results/classics"), help="folder to write")
+    made.add_argument("--page", type=Path, help="folder for page and pictures, if another")
     return made
 
 

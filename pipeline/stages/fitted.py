@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import tracking, trained
+from pipeline import tracking
 from pipeline.data.prepared import Manifest, Prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import Params, Regularised, Train, Workers
@@ -16,6 +16,9 @@ from pipeline.stages import cli
 from pipeline.tracking import told
 from pipeline.training import finished, workers
 from pipeline.training.task import FitResult, FitTask
+
+FITS = "fits.json"
+"""In the folder of a model: one record a seed; `pipeline.trained` reads it."""
 
 
 def tasks(
@@ -67,7 +70,7 @@ def write_nothing(arguments: argparse.Namespace, name: str) -> None:
     write_curves(curves_file(arguments, name), empty)
     with replacing(arguments.models / name) as folder:
         folder.mkdir()
-        write_json(folder / trained.FITS, [])
+        write_json(folder / FITS, [])
 
 
 def curves_file(arguments: argparse.Namespace, name: str) -> Path:
@@ -103,7 +106,7 @@ def _write(folder: Path, curves: Path, results: list[FitResult]) -> None:
             start = f"seed-{result.seed}"
             (temporary / f"{start}.best.keras").write_bytes(result.best or b"")
             np.savez(temporary / f"{start}.per_image.npz", **vars(result.history.per_image))
-        write_json(temporary / trained.FITS, [_facts(result) for result in results])
+        write_json(temporary / FITS, [_facts(result) for result in results])
 
 
 def _best(folder: Path, results: list[FitResult]) -> Path:
