@@ -48,7 +48,7 @@ def sweep(tables: Sequence[tuple[str, pd.DataFrame]], language: str, key: str, a
         )  # fmt: skip
         axes.fill_between(at, ordered["low"], ordered["high"], color=style.GOOD, alpha=0.15, lw=0)
         if at.min() > 0 and at.max() / at.min() >= 20:
-            axes.set_xscale("log")
+            style.log_axis(axes)
     if len(tables) > 1:
         axes.legend(frameon=False)
     axes.set_xlabel(key)

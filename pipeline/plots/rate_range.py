@@ -36,7 +36,7 @@ def rate_range(
         handles.append(style.key(said, color=colour, linestyle=(0, (2, 2))))
     known = found.losses[np.isfinite(found.losses)]
     axes.set_ylim(max(0.0, known.min() - 0.1 * np.ptp(known)), known.max() + 0.3 * np.ptp(known))
-    axes.set_xscale("log")
+    style.log_axis(axes)
     axes.set_xlabel(say("rate_range.axis"))
     axes.set_ylabel(say("rate_range.loss"))
     note = say("rate_range.note", images=num_images, seeds=len(by_seed))
