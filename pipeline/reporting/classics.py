@@ -47,7 +47,7 @@ def page(entries: Sequence[Entry], quick: bool) -> str:
     """The whole page; pictures are `NAME.png` beside it."""
     scale = "quick" if quick else "whole"
     parts = [HEAD.format(scale=scale, how=HOW[quick]), _overview(entries)]
-    return "\n".join([*parts, *(_section(entry) for entry in entries)])
+    return "\n".join([*parts, *(_section(entry) for entry in entries), _settings(entries)])
 
 
 def _overview(entries: Sequence[Entry]) -> str:
@@ -62,6 +62,35 @@ def _overview(entries: Sequence[Entry]) -> str:
         source = _source(entry)
         lines.append(f"| {link} | {source} | {told} |" + (" | | |" if entry.failed else ""))
     return "\n".join([*lines, ""])
+
+
+def _settings(entries: Sequence[Entry]) -> str:
+    """What each setting was found to do: its best and its worst value, by the score shown."""
+    lines = ["## What each setting was found to do", "", "| setting | score | best | worst |"]
+    lines.append("|---|---|---|---|")
+    for entry in entries:
+        of, variants = entry.comparison.classic, entry.variants or {}
+        if of is None or not variants:
+            continue
+        keys = dict.fromkeys(key for one in variants.values() for key in one["changes"])
+        found = {
+            name: one["values"][of.at][of.shown]
+            for name, one in variants.items()
+            if of.shown in one["values"].get(of.at, {})
+        }
+        higher = "accuracy" in of.shown or "f1" in of.shown
+        ranked = sorted(found, key=lambda name: found[name]["value"], reverse=higher)
+        if not ranked:
+            continue
+        best, worst = (f"{name}: {_with_interval(found[name])}" for name in (ranked[0], ranked[-1]))
+        settings = ", ".join(f"`{key}`" for key in keys)
+        lines.append(f"| {settings} | {of.shown}, {of.at} epoch | {best} | {worst} |")
+    return "\n".join([*lines, ""])
+
+
+def _with_interval(found: Json) -> str:
+    value, low, high = (found[name] for name in ("value", "low", "high"))
+    return f"{value:.3f}" if low is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _source(entry: Entry) -> str:
