@@ -84,9 +84,9 @@ def main(arguments: argparse.Namespace) -> None:
                     _run(job, pool, params)
                 except AtlasError as error:
                     entries[job.name] = replace(entries[job.name], failed=str(error))
-                _write_page(jobs, entries, out, arguments.quick)
+                _write_page(jobs, entries, arguments.page or out, arguments.quick)
     if not arguments.list:
-        print(_write_page(jobs, entries, out, arguments.quick))
+        print(_write_page(jobs, entries, arguments.page or out, arguments.quick))
 
 
 def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
@@ -176,17 +176,18 @@ def _processor_seconds() -> float:
 
 
 def _write_page(
-    jobs: Mapping[str, Job], entries: Mapping[str, Entry], out: Path, quick: bool
+    jobs: Mapping[str, Job], entries: Mapping[str, Entry], folder: Path, quick: bool
 ) -> Path:
-    known = [_read(jobs[name], entry, out) if name in jobs else entry
+    """The page and its pictures, in `folder`."""
+    known = [_read(jobs[name], entry, folder) if name in jobs else entry
              for name, entry in entries.items()]  # fmt: skip
     ready = [one for one in known if one.summary is not None or one.failed]
-    path = out / "index.md"
+    path = folder / "index.md"
     write_text(path, pages.page(ready, quick))
     return path
 
 
-def _read(job: Job, entry: Entry, out: Path) -> Entry:
+def _read(job: Job, entry: Entry, pictures: Path) -> Entry:
     seconds, of = job.done(), job.comparison.classic
     if seconds is None or of is None or entry.failed:
         return entry
@@ -196,7 +197,7 @@ def _read(job: Job, entry: Entry, out: Path) -> Entry:
     )
     effects = pd.read_csv(job.folder / "effects.csv")
     judged = [classic.judge(one, effects, variants, summary["scaled"]) for one in of.claims]
-    _draw(of, variants, job.comparison, out / f"{job.name}.png")
+    _draw(of, variants, job.comparison, pictures / f"{job.name}.png")
     return replace(entry, judged=judged, summary=summary, variants=variants, seconds=seconds)
 
 
@@ -247,6 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="on fractions of the data")
     made.add_argument("--list", action="store_true", help="say only what would be run")
     made.add_argument("--out", type=Path, default=Path("results/classics"), help="folder to write")
+    made.add_argument("--page", type=Path, help="folder for page and pictures, if another")
     return made
 
 

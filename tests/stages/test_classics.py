@@ -35,7 +35,8 @@ def asked(tmp_path, digits_folder, monkeypatch):
     params = tmp_path / "params.yaml"
     params.write_text("workers: {count: 0}\nevaluate: {num_resamples: 100}\n")
     out = tmp_path / "out"
-    return argparse.Namespace(params=params, names=[], quick=True, list=False, out=out)
+    given = {"params": params, "names": [], "quick": True, "list": False}
+    return argparse.Namespace(**given, out=out, page=None)
 
 
 def test_what_is_claimed_is_run_judged_and_written_once(asked, capsys, monkeypatch):
