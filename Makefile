@@ -99,15 +99,15 @@ bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
 
 images: $(READY) ## Find memorised, mislabelled and copied images: results/images/, with docs/images.md
-	python -m pipeline.stages.comparisons
-	python -m dvc repro experiments/dvc.yaml:images
+	@python -m pipeline.stages.comparisons images
+	python -m dvc repro experiments/dvc.yaml:images@train
 	@if test -f $(REPORT); then python -m dvc repro --single-item --force report; else \
 		echo "The report shows it too (レポートにも出る): make repro"; fi
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \
 		ls experiments/compare | sed -n 's/\.yaml$$//p'; exit 1; }
-	python -m pipeline.stages.comparisons
+	@python -m pipeline.stages.comparisons "$(NAME)"
 	python -m dvc repro "experiments/dvc.yaml:compare@$(NAME)"
 
 classics: $(READY) ## Run experiments of courses and papers again, on whole data (hours); QUICK=1: on less; NAME=... one

@@ -6,6 +6,7 @@ Its fits see train and val only; test images are left to `evaluate`.
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,18 @@ from numpy.typing import NDArray
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.scores import softmax
 from pipeline.comparing import judged, lists, tables
-from pipeline.comparing.judged import Probabilities, Setting
+from pipeline.comparing.judged import Setting
 from pipeline.comparing.outcome import Outcome, Plan
 from pipeline.comparing.record import Comparison
-from pipeline.comparing.scoring import MOMENTS
+from pipeline.comparing.scoring import MOMENTS, SPLITS
 from pipeline.comparing.variant import Variant, Views
 from pipeline.data import folds
 from pipeline.data.prepared import Prepared, Split
 from pipeline.files import replacing, write_json
 from pipeline.params import Evaluate
 from pipeline.training import checks
-from pipeline.training.task import FitError, FitResult
-from pipeline.training.workers import Pool
+from pipeline.training.finished import Fitted, Kept
+from pipeline.training.task import FitError, FitResult, FitTask
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
     return folds.varied(data, **vars(variant.vary(seed)))
 
 
-def fitted(pool: Pool, planned: Plan, title: str) -> list[FitResult]:
-    """The results of all fits of `planned`, in their order."""
-    found = dict(pool.run(planned.tasks, title))
+def fitted(planned: Plan, kept: Kept, missing: Fitted) -> list[FitResult]:
+    """The results of all fits of `planned`, in their order; `missing` runs those not in `kept`."""
+    found = dict(kept.run(planned.tasks, missing))
     return [found[index] for index in sorted(found)]
 
 
@@ -84,24 +85,35 @@ def judge(
     data: Prepared,
     settings: Evaluate,
     num_train: Mapping[str, int],
+    kept: Kept,
 ) -> list[Outcome]:
-    """One outcome a variant of `planned` from its finished fits, the baseline first."""
+    """One outcome a variant of `planned` from its finished fits, the baseline first.
+
+    Kept are these fits alone, and what members of ensembles say.
+    """
     probabilities, probes = {}, {}
+    ensembles: list[list[FitTask]] = []
     for variant in planned.variants:
-        members = [results[place] for place in planned.places[variant.name]]
+        places = planned.places[variant.name]
+        members = [results[place] for place in places]
         if variant.members is None or any(one.failed for one in members):
             continue
-        probe = _varied(variant, planned.seeds[0], data).probe
-        probes[variant.name] = probe
-        probabilities[variant.name] = _predicted(members, variant.views, probe, data.val)
+        probe = probes[variant.name] = _varied(variant, planned.seeds[0], data).probe
+        ensembles.append([planned.tasks[place] for place in places])
+        make = partial(_predicted, members, variant.views, probe, data.val)
+        said = kept.arrays(ensembles[-1], make, variant.views)
+        probabilities[variant.name] = {
+            moment: {split: said[f"{moment}/{split}"] for split in SPLITS} for moment in MOMENTS
+        }
+    kept.discard_others(planned.tasks, *ensembles)
     setting = Setting(data, settings, num_train, probabilities, probes)
     return judged.outcomes(planned, results, setting)
 
 
 def _predicted(
     members: list[FitResult], views: Views | None, probe: Split, val: Split
-) -> Probabilities:
-    """Raw probabilities of each member at its best and last epoch, on probe and val.
+) -> dict[str, NDArray[np.floating]]:
+    """By "moment/split" the raw probabilities of each member at its best and last epoch.
 
     Of several `views` the mean.
     """
@@ -118,10 +130,8 @@ def _predicted(
                 path.write_bytes(getattr(member, moment) or b"")
                 paths.append(path)
             said = [softmax(one.logits) for one in prediction.of_seeds(paths, versions)]
-            found[moment] = {
-                "probe": np.mean(said[::2], axis=0),
-                "val": np.mean(said[1::2], axis=0),
-            }
+            for start, split in enumerate(SPLITS):
+                found[f"{moment}/{split}"] = np.mean(said[start :: len(SPLITS)], axis=0)
     return found
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,8 @@ def num_parameters(
     section: EfficientNet, input_shape: tuple[int, int, int], num_classes: int
 ) -> int:
     """The parameter count `build` would reach: the backbone's, and the head's."""
-    head = layers.affine_parameters(num_features(section), num_classes, False)
+    sizes = [num_features(section), *filter(None, [section.head_units]), num_classes]
+    head = sum(layers.affine_parameters(a, b, False) for a, b in pairwise(sizes))
     return _backbone_parameters(section.variant) + head
 
 
@@ -272,6 +274,14 @@ def _load(backbone: Any, section: EfficientNet) -> None:
 
 
 def _headed(inputs: Any, features: Any, section: EfficientNet, num_classes: int) -> keras.Model:
+    import keras
+
+    if section.head_units:
+        penalty = layers.penalty(section)
+        hidden = keras.layers.Dense(
+            section.head_units, "relu", kernel_regularizer=penalty, name=layers.HEAD
+        )
+        features = hidden(features)
     features = layers.dropped(features, section, "dropout")
     return layers.finished(inputs, features, num_classes, section, "efficientnet")
 

@@ -42,8 +42,9 @@ MODEL_COLOURS = {
     "cnn": "#cc6d14",
     "efficientnet": "#296642",
     "ensemble": "#99008c",
+    "tuned": "#664b00",
 }
-OTHER_COLOURS = (*MODEL_COLOURS.values(), "#664b00", "#d6649f", "#2aa9d8")
+OTHER_COLOURS = (*MODEL_COLOURS.values(), "#d6649f", "#2aa9d8")
 BASELINE_COLOUR = "#4a4f57"
 SPLIT_LINES: Mapping[str, Any] = {
     "probe": "-",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from pipeline.reporting import classics as pages
 from pipeline.reporting.classics import Entry
 from pipeline.stages import cli
 from pipeline.training import devices, finished, workers
+from pipeline.training.finished import Kept
 from pipeline.training.task import code_hash
 from pipeline.training.workers import Pool
 
@@ -102,13 +104,14 @@ def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
 
 
 def _job(name: str, comparison: Comparison, params: Params, folder: Path) -> Job:
-    data = prepared.read(_data(comparison.data))
+    folder_of_data = _data(name, comparison.data)
+    data = prepared.read(folder_of_data)
     seeds = comparison.seeds or params.compare.seeds
     resolved = comparison.resolved(seeds)
     variants = [running.with_lists(variant, data) for variant in resolved]
     num_train = running.checked(variants, seeds, data)
     where = Where(
-        _data(comparison.data).resolve(),
+        folder_of_data.resolve(),
         data.manifest.content_hash,
         params.evaluate.smoothing,
         cli.root() / ".checkpoints",
@@ -116,12 +119,12 @@ def _job(name: str, comparison: Comparison, params: Params, folder: Path) -> Job
     return Job(name, comparison, data, plan(variants, seeds, where), num_train, folder)
 
 
-def _data(name: str) -> Path:
-    """The folder of a prepared data set; DVC fetches and prepares what is not there yet."""
+def _data(classic: str, name: str) -> Path:
+    """The images of a classic, prepared; DVC fetches and prepares what is not there yet."""
     folder = Path("data/sets", name, "prepared")
     if not folder.is_dir():
         print(f"{name}: fetching and preparing the images", flush=True)
-        subprocess.run([sys.executable, "-m", "pipeline.stages.comparisons"], check=False)
+        subprocess.run([sys.executable, "-m", "pipeline.stages.comparisons", classic], check=False)
         stage = f"experiments/dvc.yaml:preprocess@{name}"
         subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], check=False)
     if not folder.is_dir():
@@ -150,8 +153,9 @@ def _tell(jobs: Mapping[str, Job], entries: Mapping[str, Entry], params: Params)
 
 def _run(job: Job, pool: Pool, params: Params) -> None:
     before = _processor_seconds()
-    results = running.fitted(pool, job.planned, job.name)
-    outcomes = running.judge(job.planned, results, job.data, params.evaluate, job.num_train)
+    kept = Kept(cli.root() / ".checkpoints" / f"classic-{job.folder.parent.name}-{job.name}")
+    results = running.fitted(job.planned, kept, partial(pool.run, title=job.name))
+    outcomes = running.judge(job.planned, results, job.data, params.evaluate, job.num_train, kept)
     of = job.comparison.classic
     scaled = {} if of is None else _scaled(job.name, job.comparison)
     result = running.result_of(job.comparison, outcomes, job.data, params.evaluate, scaled)

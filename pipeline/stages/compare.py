@@ -5,7 +5,9 @@ left to `evaluate`.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +23,11 @@ from pipeline.comparing.variant import Variant, Where
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
 from pipeline.files import write_json
+from pipeline.params import Params
 from pipeline.stages import cli, registered
 from pipeline.training import finished, workers
+from pipeline.training.finished import Kept
+from pipeline.training.task import FitResult, FitTask
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -36,20 +41,21 @@ def main(arguments: argparse.Namespace) -> None:
     data = prepared.read(arguments.data)
     variants = [_ready(variant, data) for variant in comparison.resolved(seeds)]
     num_train = running.checked(variants, seeds, data)
-    workers.prepare(params.workers)
     smoothing = params.evaluate.smoothing
     folder = arguments.data.resolve()
     where = Where(folder, data.manifest.content_hash, smoothing, cli.root() / ".checkpoints")
     planned = plan(variants, seeds, where)
     name = record.name_of(arguments.name)
+    kept = Kept(cli.root() / ".checkpoints" / f"compare-{name}")
+    if kept.lacks(planned.tasks):
+        workers.prepare(params.workers)
     base = variants[0]
     sections = ("train", f"models.{comparison.model}")
     dataset = data.manifest.dataset
     with tracking.stage_run(base.settings, f"compare@{name}", dataset, sections) as run:
         run.log_dataset(data.manifest)
-        with workers.pool(params.workers) as pool:
-            results = running.fitted(pool, planned, f"compare {name}")
-        outcomes = running.judge(planned, results, data, params.evaluate, num_train)
+        results = running.fitted(planned, kept, partial(_fitted, params, name))
+        outcomes = running.judge(planned, results, data, params.evaluate, num_train, kept)
         result = running.result_of(comparison, outcomes, data, params.evaluate, overrides)
         running.write(arguments.out, result)
         _write_seconds(arguments, outcomes)
@@ -64,6 +70,11 @@ def _ready(variant: Variant, data: Prepared) -> Variant:
     """`variant` with what other stages wrote for it: registered weights, lists of images."""
     settings = registered.fetched(variant.settings, variant.model)
     return running.with_lists(replace(variant, settings=settings), data)
+
+
+def _fitted(params: Params, name: str, tasks: Sequence[FitTask]) -> Iterator[tuple[int, FitResult]]:
+    with workers.pool(params.workers) as pool:
+        yield from pool.run(tasks, f"compare {name}")
 
 
 def _write_seconds(arguments: argparse.Namespace, outcomes: list[Outcome]) -> None:
