@@ -199,7 +199,7 @@ def _read(job: Job, entry: Entry, pictures: Path) -> Entry:
         json.loads((job.folder / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("summary", "variants")
     )
-    effects = pd.read_csv(job.folder / "effects.csv")
+    effects = pd.read_csv(job.folder / "effects.csv", dtype={"name": str})
     judged = [classic.judge(one, effects, variants, summary["scaled"]) for one in of.claims]
     _draw(of, variants, job.comparison, pictures / f"{job.name}.png")
     return replace(entry, judged=judged, summary=summary, variants=variants, seconds=seconds)

@@ -13,12 +13,12 @@ title: Wider
 data: {data}
 model: dense
 baseline: {{models.dense.units: [8], train.epochs: 4, train.batch_size: 20}}
-variants: {{wide: {{models.dense.units: [64]}}}}
+variants: {{"64": {{models.dense.units: [64]}}}}
 classic:
   source: a course
   claims:
-    - {{says: Wider is better, of: wide, change: higher}}
-    - {{says: It reaches, of: wide, value: 0.97}}
+    - {{says: Wider is better, of: "64", change: higher}}
+    - {{says: It reaches, of: "64", value: 0.97}}
   quick: {{settings: {{train.epochs: 3}}}}
 """
 
@@ -49,7 +49,7 @@ def test_what_is_claimed_is_run_judged_and_written_once(asked, capsys, monkeypat
     assert "widths: 6 fits, about" in said and "gone: not run: the images of nowhere" in said
     page = (asked.out / "quick" / "index.md").read_text()
     assert "Changed for this run: `train.epochs: 3`" in page
-    assert "| Wider is better | wide | effect on val_accuracy at the best epoch: +" in page
+    assert "| Wider is better | 64 | effect on val_accuracy at the best epoch: +" in page
     assert "not with less: train.epochs | open |" in page
     assert "Not run: the images of nowhere could not be had" in page
     assert (asked.out / "quick" / "widths.png").stat().st_size > 2_000
