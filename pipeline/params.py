@@ -48,6 +48,7 @@ Augmentation = Literal[
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
 OWN_NET = r".+\.py:[^\W\d]\w*"
+MOST_CHARACTERS = 1_000_000
 MOST_VALUES, DEEPEST = 100_000, 50
 
 
@@ -426,7 +427,10 @@ def _read(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)  # a device may never end
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"longer than {MOST_CHARACTERS:,} characters")
         _check_size(YAML(typ="safe", pure=True).compose(text))
         return YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:
