@@ -103,7 +103,7 @@ def page(name: str, setting: Setting) -> Measured:
     """Seconds of `overfit-atlas page` of a log of 100 epochs, from start to end."""
     log = _log(setting, 100)
     out = setting.folder / "page.html"
-    command = [sys.executable, "-m", "overfit_atlas.cli", "page", str(log), "--out", str(out)]
+    command = [sys.executable, "-m", "overfit_atlas", "page", str(log), "--out", str(out)]
     timed(command)
     load = load_average()
     seconds = [timed(command)[0] for _ in setting.each_round(name)]
