@@ -34,6 +34,7 @@ class Measured:
         machine: the kind of machine: processor, cores, memory.
         software: system, Python and the packages that decide speed.
         remark: what else was seen, in a few words.
+        parts: what the mean over the rounds is made of, in `unit`, in order of time.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Measured:
     machine: str = ""
     software: str = ""
     remark: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
 
     def ratio(self) -> float:
         """How many times as much as the notebook: the median of the rounds' ratios."""
