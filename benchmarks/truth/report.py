@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.truth import bars, measures, stopping, stored, summaries
+from benchmarks.truth import bars, measures, remedies, stopping, stored, summaries
 from benchmarks.truth.measures import Measured
 from benchmarks.truth.settings import PARTS
 from overfit_atlas.held_out import SCORES
@@ -109,6 +109,16 @@ def _table(found: Mapping[str, Measured]) -> str:
         [name, str(one.cases), one.form.format(one.value), ends(one)] for name, one in found.items()
     ]
     return in_markdown(["", "cases", "measured", "95 % interval"], lines)
+
+
+def beside(found: Sequence[Mapping[str, Measured]], heads: Sequence[str]) -> str:
+    """The same measures of several groups side by side, in Markdown."""
+    lines = []
+    for name in found[0]:
+        own = [group[name] for group in found]
+        told = [f"{one.form.format(one.value)} ({ends(one)}; {one.cases})" for one in own]
+        lines.append([name, *told])
+    return in_markdown(["", *heads], lines)
 
 
 def in_markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -220,8 +230,10 @@ def blocks(found: Record, settings: pd.DataFrame) -> dict[str, dict[str, str]]:
     bench = {"settings": summaries.described(settings), "bars": must_show(found)}
     for part, groups in found.items():
         bench[part] = tables(groups)
-        if STOPS in groups:
+        if STOPS in groups and part != "transfer":
             bench[f"early stopping, {part}"] = early_stopping(groups[STOPS])
+    if remedies.TABLE.exists():
+        bench["remedies"] = remedies.described(pd.read_csv(remedies.TABLE))
     return {
         str(DOCUMENTS[0]): bench,
         str(DOCUMENTS[1]): {"readme": in_readme(found, "en")},
