@@ -31,7 +31,7 @@ TABLE, STOPS, DIGITS = "judged.csv.gz", "stopped.csv.gz", 6
 MEANS = ("gap/loss", "val/accuracy", "val/loss", "fall")
 JUDGE = (
     "draws", "facts", "held_out", "judgement", "rules", "verdicts",
-    "scoring/calibration", "scoring/fits", "scoring/scores",
+    "scoring/calibration", "scoring/scores",
 )  # fmt: skip
 """What a judgement comes from. Recalibration is none of it: that is done when reports are made."""
 Truth = dict[str, Floats]

@@ -152,7 +152,7 @@ def early_stopping(found: Mapping[str, Measured]) -> str:
         # An error rate that rises is accuracy given up.
         cells = [_turned(one) if name.startswith("accuracy") else one for name, one in own.items()]
         lines.append([rule, *(f"{one.form.format(one.value)} ({ends(one)})" for one in cells)])
-    return in_markdown(["rule", *heads.values()], lines)
+    return in_markdown([f"{of_all(found):,} trainings", *heads.values()], lines)
 
 
 def _turned(one: Measured) -> Measured:
@@ -228,10 +228,12 @@ def _stops_told(found: Mapping[str, Measured], words: Mapping[str, str]) -> str:
 def blocks(found: Record, settings: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Document -> block -> what it says."""
     bench = {"settings": summaries.described(settings), "bars": must_show(found)}
-    for part, groups in found.items():
-        bench[part] = tables(groups)
-        if STOPS in groups and part != "transfer":
+    for part in PARTS:
+        groups = found.get(part)
+        bench[part] = tables(groups) if groups else "No setting of it has been fitted yet."
+        if groups and STOPS in groups and part != "transfer":
             bench[f"early stopping, {part}"] = early_stopping(groups[STOPS])
+    bench["remedies"] = "It has not been run yet."
     if remedies.TABLE.exists():
         bench["remedies"] = remedies.described(pd.read_csv(remedies.TABLE))
     return {
