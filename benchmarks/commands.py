@@ -1,5 +1,7 @@
 """Rows about single commands: prediction, memory, a light stage, the page."""
 
+import json
+import shutil
 import sys
 from typing import Any
 

@@ -104,14 +104,14 @@ def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
 
 
 def _job(name: str, comparison: Comparison, params: Params, folder: Path) -> Job:
-    folder_of_data = _data(name, comparison.data)
-    data = prepared.read(folder_of_data)
+    folder_of_images = _data(name, comparison.data)
+    data = prepared.read(folder_of_images)
     seeds = comparison.seeds or params.compare.seeds
     resolved = comparison.resolved(seeds)
     variants = [running.with_lists(variant, data) for variant in resolved]
     num_train = running.checked(variants, seeds, data)
     where = Where(
-        folder_of_data.resolve(),
+        folder_of_images.resolve(),
         data.manifest.content_hash,
         params.evaluate.smoothing,
         cli.root() / ".checkpoints",
