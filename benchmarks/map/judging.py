@@ -185,7 +185,7 @@ def _true_start(design: Design, gaps: Mapping[Point, float], wide: float) -> flo
 
 
 def _truth(fits: Fitted, sets: list[int], rules: Rules) -> Draws:
-    """What is true of a point, as draws that are all alike: means over the fits of `sets` on unseen images."""
+    """What is true of a point, as draws that are all alike: means of `sets` on unseen images."""
     loss, accuracy, calibrated = fits.truth[sets].mean((0, 1), dtype=np.float64)
     curves = {"loss": loss, "calibrated_loss": calibrated, "accuracy": 1 - accuracy}
     probe = fits.probe_loss[sets].astype(np.float64).mean((0, 1, 3))
