@@ -129,11 +129,12 @@ class Cnn(Regularised):
 
 
 class EfficientNet(Regularised):
-    """EfficientNet (Tan & Le 2019), from scratch or from given weights."""
+    """EfficientNet (Tan & Le 2019) or another network of Keras, from scratch or given weights."""
 
-    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2"] = (
-        "B0"
-    )
+    variant: Literal[
+        "B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2",
+        "MobileNetV3Small", "ResNet50V2", "ConvNeXtTiny",
+    ] = "B0"  # fmt: skip
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
     head_units: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -168,6 +169,21 @@ class Models(Record):
         for name in (self.ensemble.base, *named):
             if name not in known:
                 raise ValueError(f"ensemble: no model {name!r}; choose among {', '.join(known)}")
+        return self
+
+
+class Enabled(Record):
+    """Which models there are; the stages of the others do nothing, and tables do without them."""
+
+    dense: bool = True
+    cnn: bool = True
+    efficientnet: bool = True
+    ensemble: bool = True
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> "Enabled":
+        if not (self.dense or self.cnn or self.efficientnet):
+            raise ValueError("one of dense, cnn and efficientnet must be true")
         return self
 
 
@@ -409,6 +425,7 @@ class Params(Record):
     seed: Seed = 0
     download: Download = Download()
     preprocess: Preprocess = Preprocess()
+    enabled: Enabled = Enabled()
     models: Models = Models()
     train: Train = Train()
     workers: Workers = Workers()
@@ -422,6 +439,13 @@ class Params(Record):
     def _enough_members(self) -> "Params":
         members = self.models.ensemble.members
         base = self.models.ensemble.base
+        named = members if isinstance(members, tuple) else (base,)
+        missing = [name for name in named if not getattr(self.enabled, name)]
+        if self.enabled.ensemble and missing:
+            raise ValueError(
+                f"enabled.ensemble: its members are fits of {missing[0]}, which is not enabled; "
+                "set enabled.ensemble to false, or name others in models.ensemble"
+            )
         seeds = getattr(self.models, base).train.get("seeds", self.train.seeds)
         if isinstance(members, int) and members > len(seeds):
             raise ValueError(

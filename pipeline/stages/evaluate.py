@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Predict, judge, write and log."""
     params = parameters.load(arguments.params)
     data = prepared.read(arguments.data)
-    names = [name for name in MODEL_NAMES if (arguments.models / name / trained.FITS).is_file()]
+    names = trained.enabled(arguments.models, MODEL_NAMES)
     sections = ("evaluate",)
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)

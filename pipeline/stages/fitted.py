@@ -17,6 +17,9 @@ from pipeline.tracking import told
 from pipeline.training import finished, workers
 from pipeline.training.task import FitResult, FitTask
 
+FITS = "fits.json"
+"""In the folder of a model: one record a seed; `pipeline.trained` reads it."""
+
 
 def tasks(
     params: Params, model: str, settings: tuple[Regularised, Train], data: Path, manifest: Manifest
@@ -61,6 +64,15 @@ def fit(
     told.model(run, _best(folder, results), name, data.manifest, curves)
 
 
+def write_nothing(arguments: argparse.Namespace, name: str) -> None:
+    """Leave what says that there is no fit of this model, which was not to be trained."""
+    empty = pd.DataFrame(columns=["seed", "epoch", "split"])
+    write_curves(curves_file(arguments, name), empty)
+    with replacing(arguments.models / name) as folder:
+        folder.mkdir()
+        write_json(folder / FITS, [])
+
+
 def curves_file(arguments: argparse.Namespace, name: str) -> Path:
     """Where the learning curves of a model lie."""
     return Path(arguments.results, "curves", f"{name}.csv")
@@ -94,7 +106,7 @@ def _write(folder: Path, curves: Path, results: list[FitResult]) -> None:
             start = f"seed-{result.seed}"
             (temporary / f"{start}.best.keras").write_bytes(result.best or b"")
             np.savez(temporary / f"{start}.per_image.npz", **vars(result.history.per_image))
-        write_json(temporary / "fits.json", [_facts(result) for result in results])
+        write_json(temporary / FITS, [_facts(result) for result in results])
 
 
 def _best(folder: Path, results: list[FitResult]) -> Path:

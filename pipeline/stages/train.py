@@ -23,6 +23,10 @@ EQUAL_COST_PATIENCE = 5
 def main(arguments: argparse.Namespace) -> None:
     """Fit every seed, write the models and curves, log all of it."""
     params = parameters.load(arguments.params)
+    if not getattr(params.enabled, arguments.model):
+        print(f"{arguments.model}: nothing to train, for enabled.{arguments.model} is false")
+        fitted.write_nothing(arguments, arguments.model)
+        return
     data = prepared.read(arguments.data)
     if arguments.model == "ensemble":
         _combine(arguments, params, data)

@@ -31,6 +31,7 @@ from pipeline.studies.plan import Plan, Purpose
 from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
 from pipeline.studies.scoring import WORDS
 from pipeline.training import checks, workers
+from pipeline.training.finished import Kept
 from pipeline.training.task import FitResult, FitTask
 
 if TYPE_CHECKING:
@@ -57,16 +58,21 @@ def main(arguments: argparse.Namespace) -> None:
     manifest = prepared.read_manifest(arguments.data)
     plan = Plan(params, arguments.data, manifest)
     check(plan)
-    workers.prepare(params.workers)
+    kept = Kept(cli.root() / ".checkpoints" / "tune")
+    points = plan.design() if plan.tune.map else []
+    laid_out = [task for point in points for task in plan.tasks(point)]
+    if kept.lacks(laid_out) or plan.tune.search_trials:
+        workers.prepare(params.workers)
     sections = (*SECTIONS, f"models.{plan.tune.model}")
     folder = cli.root() / "mlruns"
     with tracking.stage_run(given, "tune", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         with ExitStack() as stack:
-            fitted = _on_demand(plan, stack)
+            fitted = _on_demand(plan, kept, stack)
             mapped = _studied(plan, "map", fitted, run) if plan.tune.map else []
             searched = _studied(plan, "search", fitted, run) if plan.tune.search_trials else []
         found = outcome(plan, mapped, searched)
+        kept.discard_others(laid_out, [task for one in searched for task in plan.tasks(one.params)])
         _write(arguments.out, plan, found)
         figures = {name: draw() for name, draw in _figures(plan, found).items()}
         if found.first:
@@ -95,11 +101,11 @@ def check(plan: Plan) -> None:
         checks.check_fit(plan.tasks(point)[0], manifest.image_shape, manifest.num_classes)
 
 
-def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
-    """Fits on workers that start with the first of them: a finished study starts none of them."""
+def _on_demand(plan: Plan, kept: Kept, stack: ExitStack) -> Fitted:
+    """Fits on workers that start with the first one that is not kept, if any."""
     pools: list[workers.Pool] = []
 
-    def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+    def missing(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
         if not pools:
             # Figures are imported while TensorFlow is, for the workers.
             from pipeline.plots import kinds, maps, studies  # noqa: F401
@@ -107,7 +113,7 @@ def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
             pools.append(stack.enter_context(workers.pool(plan.params.workers)))
         return pools[0].run(tasks, title)
 
-    return fitted
+    return lambda tasks, title: kept.run(tasks, partial(missing, title=title))
 
 
 def _studied(plan: Plan, purpose: Purpose, fitted: Fitted, run: tracking.Run) -> list[FrozenTrial]:

@@ -2,8 +2,8 @@
 
 As the other models are trained, on the main table's split with its seeds, so that it is one more
 row of every table; and once for each validation fold with a fresh seed, which shows how much the
-search flattered it. Where there was no search, there is nothing to train: it says so, and leaves an
-empty folder and table.
+search flattered it. Where there was no search, there is nothing to train: it says so, and leaves no
+fits and an empty table.
 """
 
 import argparse
@@ -12,22 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import folds, prepared
 from pipeline.data.prepared import Prepared
-from pipeline.files import replacing, write_json
+from pipeline.files import write_json
 from pipeline.params import TUNED, Params, Regularised, Train
 from pipeline.stages import cli, fitted, registered
 from pipeline.studies import overtuning
 from pipeline.studies.plan import Plan
 from pipeline.tracking.runs import flat_params
 from pipeline.training import checks, finished, workers
-
-COLUMNS = ("seed", "epoch", "split", "loss", "accuracy")
-"""Of the empty table of curves."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -36,7 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
     winner = json.loads(arguments.winner.read_text(encoding="utf-8"))
     if not winner:
         print("tuned: the search has no winner, so there is nothing to train", flush=True)
-        _write_nothing(arguments)
+        fitted.write_nothing(arguments, TUNED)
+        write_json(_file(arguments), {})
         return
     data = prepared.read(arguments.data)
     params = registered.fetched(given, winner["model"])
@@ -78,13 +74,6 @@ def _tell(run: tracking.Run, found: Mapping[str, Any]) -> None:
     numbers = {"search/val/loss": found["val_loss"], "fresh/val/loss": found["fresh_val_loss"]}
     numbers |= {f"overtuning/{end}": value for end, value in found["overtuning"].items()}
     run.log_metrics({name: value for name, value in numbers.items() if value is not None})
-
-
-def _write_nothing(arguments: argparse.Namespace) -> None:
-    with replacing(arguments.models / TUNED) as folder:
-        folder.mkdir()
-    fitted.write_curves(fitted.curves_file(arguments, TUNED), pd.DataFrame(columns=list(COLUMNS)))
-    write_json(_file(arguments), {})
 
 
 def _file(arguments: argparse.Namespace) -> Path:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +35,7 @@ from pipeline.params import (
 )
 from pipeline.studies import designs
 from pipeline.studies.designs import Point
-from pipeline.training.task import FitTask, Vary
+from pipeline.training.task import FitTask, Vary, packages
 
 Purpose = Literal["map", "search"]
 
@@ -56,7 +55,6 @@ DECISIVE_CODE = (
     "pipeline/training",
     "pipeline/studies",
 )
-DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 @dataclass(frozen=True)
@@ -311,7 +309,7 @@ class Plan:
             "seed": self.params.seed,
             "data": self.manifest.content_hash,
             "code": _code_hash(),
-            "packages": {name: version(name) for name in DECISIVE_PACKAGES},
+            "packages": packages(),
         }
 
     def _section(self) -> dict[str, Any]:

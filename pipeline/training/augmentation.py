@@ -40,6 +40,7 @@ RANDAUGMENT_OPERATIONS = 2  # Cubuk et al. 2020
 RANDAUGMENT_STRENGTH = 0.2
 RANDAUGMENT_ROTATION = 1 / 12  # of a full turn: 30 degrees
 RANDAUGMENT_BITS = 4
+CHANGED_AT_ONCE, SALTS = 500, 10_000  # images; batches that have seeds of their own
 MOST_DRAWS = 16  # more than any one layer makes
 
 Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -106,6 +107,28 @@ def augment(
         return images, labels
 
     return augmented
+
+
+def changed(images: np.ndarray, names: Sequence[str], seed: int) -> np.ndarray:
+    """`uint8` images `(num_images, height, width, channels)`, each changed at random once.
+
+    Args:
+        names: of changes that mix no images.
+        seed: equal seeds give equal images.
+    """
+    from pipeline import quiet
+
+    quiet.tensorflow()
+    import tensorflow as tf
+
+    change = augment(names, images.shape[1:])
+    found = []
+    for start in range(0, len(images), CHANGED_AT_ONCE):
+        batch = tf.cast(np.ascontiguousarray(images[start : start + CHANGED_AT_ONCE]), tf.float32)
+        salt = tf.constant(seed * SALTS + start // CHANGED_AT_ONCE)
+        of_batch, _ = change(batch, tf.zeros((len(batch), 1)), salt)
+        found.append(tf.cast(of_batch, tf.uint8).numpy())
+    return np.concatenate(found)
 
 
 def chances_by_rarity(counts: np.ndarray) -> np.ndarray:
