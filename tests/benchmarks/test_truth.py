@@ -252,10 +252,10 @@ def test_a_probe_is_all_of_train_where_train_is_smaller():
 
 def test_smaller_images_are_means_over_squares():
     pixels = np.arange(32, dtype=np.float32).reshape(2, 16)
-    found = images._pooled(pixels, 2)
+    found = images.pooled(pixels, 2)
     # Rows of the first image: 0 1 2 3 / 4 5 6 7 / ...
     assert found.tolist() == [[2.5, 4.5, 10.5, 12.5], [18.5, 20.5, 26.5, 28.5]]
-    assert images._pooled(pixels, 1) is pixels
+    assert images.pooled(pixels, 1) is pixels
 
 
 def test_labels_are_wrong_on_every_side_at_the_rate_asked_for():
