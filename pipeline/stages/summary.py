@@ -5,11 +5,12 @@ It only shows what other stages wrote, so it belongs to no pipeline and runs in 
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
+from pipeline.data.copies import told
 from pipeline.params import Models
 from pipeline.stages import cli
 
@@ -46,6 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(table(metrics, diagnosis))
+    for line in copies(arguments.results / "data" / "summary.json", metrics):
+        console.print(line)
     print(NEXT.format(report=arguments.results / "report" / "index.html"))
 
 
@@ -61,6 +64,25 @@ def table(metrics: Json, diagnosis: Json) -> "Table":
         splits = metrics[name]
         made.add_row(name, *_scores(splits), *_judged(diagnosis.get(name, {})))
     return made
+
+
+def copies(path: Path, metrics: Json) -> Iterator[str]:
+    """How many images are there twice, and the scores on test without those that are.
+
+    Args:
+        path: the summary that `preprocess` wrote; nothing is said where it is not there.
+    """
+    count = _read(path).get("copies") if path.exists() else None
+    if not count:
+        return
+    within, across = count["within"], count["across"]
+    parts = [f"{number} within {split}" for split, number in within.items()]
+    parts += [f"{number} of {split} in earlier parts" for split, number in across.items()]
+    yield f"{told(count)}; images: {', '.join(parts)}."
+    alone = {name: splits.get("test_without_copies") for name, splits in metrics.items()}
+    said = [f"{name} {_percent(one['accuracy'])}" for name, one in alone.items() if one]
+    if said:
+        yield f"Test accuracy without the copied images: {', '.join(said)}."
 
 
 def _title(metrics: Json) -> str:
