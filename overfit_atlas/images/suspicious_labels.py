@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from overfit_atlas.errors import AtlasError
 
 Floats = NDArray[np.float64]
-FOLDS, STEPS = 5, 40
-"""Parts of the images, each judged by the others; steps of EM."""
+FOLDS, STEPS, RIGHT = 5, 40, 10
+"""Parts of the images, each judged by the others; steps of EM; right labels a class beforehand."""
 TEMPERATURES, PRIOR = (-2.3, 2.3), 2.5
 """Ends of the natural logarithm of T, from 0.1 to 10; images that hold T at 1 where few speak."""
 
@@ -116,7 +116,7 @@ def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 def _noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     """P(label | class) as (label, class), by EM from 10 % of wrong labels.
 
-    One right label a class is added, so that what few images say is not taken at its word.
+    `RIGHT` right labels a class are added: what few images say is not taken at its word.
     """
     number = probabilities.shape[1]
     given = np.eye(number)[labels].T
@@ -124,7 +124,7 @@ def _noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     for _ in range(STEPS):
         posterior = _joint(probabilities, labels, noise)
         posterior /= posterior.sum(1, keepdims=True)
-        counts = given @ posterior + np.eye(number)
+        counts = given @ posterior + RIGHT * np.eye(number)
         noise = counts / counts.sum(0, keepdims=True)
     return np.asarray(noise)
 
