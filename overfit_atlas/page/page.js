@@ -452,7 +452,7 @@ function factsOf(i) {
     const [value, low, high] = facts.memorised.map(share);
     found.memorised = say("js.memorised", { inside: share(facts.right_in), outside: share(facts.right_out), value, low, high });
   }
-  if (known(facts.suspicion)) found.suspicious = say("js.suspected", { suspicion: share(facts.suspicion), suggested: facts.suggested });
+  if (facts.suggested) found.suspicious = say("js.suspected", { suspicion: share(facts.suspicion), suggested: facts.suggested });
   const copies = (facts.copies ?? []).map(([kind, name, split]) => say(`js.copy_${kind}`, { name, split: say(`js.of_${split}`) }));
   if (copies.length) found.copied = copies.join(" ");
   return found;
@@ -474,7 +474,7 @@ function fill(shown) {
 
 function showGallery() {
   const mark = $("shown-set").value.match(/^train-(.*)/)?.[1];
-  $("of-answers").hidden = known(mark);
+  for (const id of ["of-answers", "images-lead"]) $(id).hidden = known(mark);
   if (mark) { showMarked(mark); return; }
   const all = imagesNow();
   if (!all) { $("gallery").replaceChildren(); $("chosen").replaceChildren(); $("shown").textContent = ""; return; }

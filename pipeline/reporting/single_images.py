@@ -15,6 +15,8 @@ from pipeline.params import Params
 from pipeline.reporting.results import Results
 
 NO_TABLE = pd.DataFrame()
+WORTH_SAYING = 0.1
+"""From here on the page says how likely a label is wrong."""
 
 
 def pictures(results: Results) -> Pictures:
@@ -48,7 +50,7 @@ def marked(results: Results, params: Params) -> Marked:
     rows = _rows({**named, "copied": copies}, train.ids)
     shown = {row for of_mark in rows.values() for row in of_mark}
     known = {int(row["id"]): row for row in judged.to_dict("records")}
-    facts = {}
+    facts: dict[int, Json] = {}
     for row in shown:
         number = int(train.ids[row])
         facts[row] = {"name": f"#{number}", **_facts(known.get(number, {}))}
@@ -126,7 +128,7 @@ def _facts(row: Mapping[Any, Any]) -> Json:
     if pd.notna(row["memorisation"]):
         facts["memorised"] = [round(float(row[n]), 3) for n in ("memorisation", "low", "high")]
         facts |= {name: round(float(row[name]), 3) for name in ("right_in", "right_out")}
-    if pd.notna(row["suspicion"]):
+    if row["suspicion"] >= WORTH_SAYING:
         facts["suspicion"] = round(float(row["suspicion"]), 3)
         facts["suggested"] = str(row["suggested"])
     return facts

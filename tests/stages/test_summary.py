@@ -66,6 +66,22 @@ def test_the_next_commands_are_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "make ui" in out and str(tmp_path / "report" / "index.html") in out
 
 
+def test_copies_are_counted_and_the_score_without_them_is_told(tmp_path: Path) -> None:
+    count = {
+        "pairs": {"exact": 2, "altered": 3, "shifted": 1, "mirrored": 0},
+        "within": {"train": 4, "val": 0, "test": 0},
+        "across": {"val": 1, "test": 2},
+    }
+    path = tmp_path / "summary.json"
+    assert list(summary.copies(path, METRICS)) == []
+    path.write_text(json.dumps({"copies": count}))
+    alone = {"cnn": {**METRICS["cnn"], "test_without_copies": {"accuracy": 0.75}}}
+    counted, scored = summary.copies(path, alone)
+    assert counted.startswith("2 exact and 4 near copies; images: 4 within train, ")
+    assert counted.endswith("1 of val in earlier parts, 2 of test in earlier parts.")
+    assert scored == "Test accuracy without the copied images: cnn 75.0%."
+
+
 def test_missing_or_broken_results_are_named(tmp_path: Path) -> None:
     with pytest.raises(AtlasError, match=r"metrics\.json: not there yet. Run `dvc repro`"):
         summary.main(argparse.Namespace(results=tmp_path))
