@@ -93,7 +93,15 @@ function lines(id, all, { moment, onset, ends, last, floor = 0, top }) {
   const width = Math.max($(id).clientWidth - 40, 160);
   const beside = Math.min(8 + 7 * Math.max(0, ...ends.flatMap((end) => end.text.split("\n").map(lengthOf))), 0.5 * width);
   const signals = { reach: 1 + ((last - 1) * width) / (width - beside), last, floor, top };
-  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: moment ?? [] } };
+  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: (moment ?? []).map((one) => clear(one, floor, top)) } };
+}
+
+/** The words on a small gap stand above both lines, and not on them. */
+function clear(moment, floor, top) {
+  const span = top - floor;
+  if (Math.abs(moment.val - moment.probe) > 0.15 * span) return moment;
+  const highest = Math.max(moment.val, moment.probe);
+  return { ...moment, middle: highest > top - 0.2 * span ? Math.min(moment.val, moment.probe) - 0.08 * span : highest + 0.08 * span };
 }
 
 /** How long a text is, in letters; those of Japanese are twice as wide. */
