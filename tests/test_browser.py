@@ -203,7 +203,7 @@ def test_the_map_changes_its_colour(english: Opened) -> None:
     page.wait_for_function("!document.querySelector('#map svg .layer_4_marks text')")
     cells = page.locator("#map svg .layer_0_marks path")
     shades = cells.evaluate_all("all => all.map((e) => e.getAttribute('fill'))")
-    assert set(shades) == {charts.NEUTRAL}
+    assert set(shades) == {charts.UNJUDGED}
     page.check("#shade input[value=gap]")
 
 

@@ -1,7 +1,10 @@
-"""Which labels are probably wrong, by confident learning (Northcutt, Jiang & Chuang 2021).
+"""Which labels are probably wrong: a noise model, and confident learning (Northcutt et al. 2021).
 
 C. Northcutt, L. Jiang, I. Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels
-(2021), by its published method: nothing but out-of-sample probabilities and labels is needed.
+(2021). How likely a label is wrong comes from a model: the class of an image has the probabilities
+of the nets after one temperature T, and of images of class k a share N[l, k] is labelled l. T and N
+are those that make the given labels most likely (EM, as Dawid & Skene 1979): where classes overlap,
+T accounts for other labels, where nets are sure of another class, N does.
 """
 
 import numpy as np
@@ -11,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from overfit_atlas.errors import AtlasError
 
 Floats = NDArray[np.float64]
+FOLDS, STEPS, RIGHT = 5, 40, 10
+"""Parts of the images, each judged by the others; steps of EM; right labels a class beforehand."""
+TEMPERATURES, PRIOR = (-2.3, 2.3), 2.5
+"""Ends of the natural logarithm of T, from 0.1 to 10; images that hold T at 1 where few speak."""
 
 
 def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFrame:
@@ -24,13 +31,12 @@ def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFra
         image: 0..num_images-1; label: as given; suggested: the likeliest other class,
             and suggested_chance, how likely it is;
         probability: of the label, out of sample;
-        suspicion: chance that the label is wrong, 0 to 1: Bayes' rule with the probabilities and
-            with the confident joint, the estimate of how often which class carries which label;
+        suspicion: chance that the label is wrong, 0 to 1, by the model above; N is that of the
+            other images (`FOLDS` parts), so that no label speaks for itself;
         rank: 1 for the most suspicious;
         suspicious: whether confident learning counts it as wrong: another class reaches the
             confidence that is usual for images with that label, and is the likeliest that does;
         expected_precision: share of wrong labels to expect among this image and all of lower rank.
-            Too high where classes overlap: images that look like another class are counted.
 
     Raises:
         AtlasError: shapes or numbers do not fit.
@@ -38,9 +44,7 @@ def suspicious_labels(probabilities: ArrayLike, labels: ArrayLike) -> pd.DataFra
     sure, given = _checked(probabilities, labels)
     rows = np.arange(len(given))
     confident = _confident(sure, given)
-    noise = _noise(confident, given, sure.shape[1])
-    posterior = sure * noise[given]
-    posterior /= np.maximum(posterior.sum(1, keepdims=True), np.finfo(float).tiny)
+    posterior = _posterior(sure, given)
     suspicion = 1 - posterior[rows, given]
     posterior[rows, given] = -1  # so that another class is suggested
     order = np.lexsort((rows, sure[rows, given], -suspicion))
@@ -75,17 +79,59 @@ def _confident(sure: Floats, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(reached.any(1), likeliest, -1)
 
 
-def _noise(confident: NDArray[np.int64], labels: NDArray[np.int64], num_classes: int) -> Floats:
-    """P(label | class) as (label, class), from the confident joint, its rows as often as labels."""
-    joint = np.zeros((num_classes, num_classes))
-    known = confident >= 0
-    np.add.at(joint, (labels[known], confident[known]), 1)
-    counts = np.bincount(labels, minlength=num_classes)
-    sums = joint.sum(1)
-    empty = (sums == 0) & (counts > 0)
-    joint[empty, empty] = 1  # no image of it is confident: its labels are taken as they are
-    joint *= (counts / np.maximum(joint.sum(1), 1))[:, None]
-    return np.asarray(joint / np.maximum(joint.sum(0, keepdims=True), 1e-12))
+def _posterior(sure: Floats, labels: NDArray[np.int64]) -> Floats:
+    """P(class | image, label) as (num_images, num_classes)."""
+    from scipy.optimize import minimize_scalar
+
+    logs = np.log(np.maximum(sure, np.finfo(float).tiny))
+
+    def misfit(log_temperature: float) -> float:
+        scaled = _softmax(logs / np.exp(log_temperature))
+        likelihood = float(np.log(_joint(scaled, labels, _noise(scaled, labels)).sum(1)).sum())
+        return PRIOR * log_temperature**2 - likelihood
+
+    fitted = minimize_scalar(misfit, bounds=TEMPERATURES, method="bounded", options={"xatol": 0.02})
+    scaled = _softmax(logs / np.exp(fitted.x))
+    found, fold = np.empty_like(scaled), _folds(labels)
+    for number in range(FOLDS):
+        here = fold == number
+        noise = _noise(scaled[~here], labels[~here])
+        found[here] = _joint(scaled[here], labels[here], noise)
+    return np.asarray(found / found.sum(1, keepdims=True))
+
+
+def _softmax(logs: Floats) -> Floats:
+    values = np.exp(logs - logs.max(1, keepdims=True))
+    return np.asarray(values / values.sum(1, keepdims=True))
+
+
+def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The part of each image; every class is spread over all parts."""
+    order = np.argsort(labels, kind="stable")
+    fold = np.empty(len(labels), np.int64)
+    fold[order] = np.arange(len(labels)) % FOLDS
+    return fold
+
+
+def _noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
+    """P(label | class) as (label, class), by EM from 10 % of wrong labels.
+
+    `RIGHT` right labels a class are added: what few images say is not taken at its word.
+    """
+    number = probabilities.shape[1]
+    given = np.eye(number)[labels].T
+    noise = 0.9 * np.eye(number) + 0.1 / number
+    for _ in range(STEPS):
+        posterior = _joint(probabilities, labels, noise)
+        posterior /= posterior.sum(1, keepdims=True)
+        counts = given @ posterior + RIGHT * np.eye(number)
+        noise = counts / counts.sum(0, keepdims=True)
+    return np.asarray(noise)
+
+
+def _joint(probabilities: Floats, labels: NDArray[np.int64], noise: Floats) -> Floats:
+    """P(class, label | image) of the labels as given; above 0."""
+    return np.asarray(np.maximum(probabilities * noise[labels], np.finfo(float).tiny))
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:

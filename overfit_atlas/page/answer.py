@@ -98,7 +98,8 @@ def side_by_side(
     """One row a model: verdict with its probability, gap, onset, and scores on test where known.
 
     Args:
-        metrics: by model, the scores of test with their intervals; empty where test was not read.
+        metrics: by model, the scores of test with their intervals, and the same
+            `without_copies` where some images are copies; empty where test was not read.
     """
     scored = [name for name in SCORES if any(name in one for one in metrics.values())]
     columns = ["model", "verdict", "gap", "onset", *(f"test_{name}" for name in scored)]
@@ -112,6 +113,10 @@ def side_by_side(
         ]
         for one in courses
     ]
+    alone = {name: one.get("without_copies", {}) for name, one in metrics.items()}
+    if any(alone.values()):
+        columns.append("test_alone")
+        rows = [[*row, score(alone.get(row[0], {}), "accuracy", language)] for row in rows]
     heads = [text(f"page.column.{name}", language) for name in columns]
     seeds = max((int(one["num_seeds"] or 1) for one in courses), default=1)
     images = max((int(one["num_images"] or 0) for one in courses), default=0)

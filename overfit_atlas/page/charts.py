@@ -9,7 +9,7 @@ from typing import Any
 from overfit_atlas.words import text
 
 Spec = dict[str, Any]
-GOOD, BAD, NEUTRAL = "#3b82d6", "#d9722e", "#8a929c"
+GOOD, BAD, NEUTRAL, UNJUDGED = "#3b82d6", "#d9722e", "#8a929c", "#e9e5da"
 KINDS = {
     "good fit": "#2f9e6e",
     "underfit": "#3b82d6",
@@ -18,6 +18,7 @@ KINDS = {
     "by heart": "#8f4bb3",
     "overfit": "#7a4a1f",
     "other": NEUTRAL,
+    "unjudged": UNJUDGED,
 }
 """Colours of verdicts, of overfits by kind: apart in lightness as well, for the colour-blind."""
 EFFECTS = {

@@ -41,7 +41,8 @@ class Page:
         advice: what this run measured to help, else what is usually tried.
         scores: the models side by side.
         plane: the map (see `plane.plane`). remedies: effects and curves (see `effects.effects`).
-        gallery: images and what was said of them (see `gallery.gallery`).
+        gallery: images and what was said of them (see `gallery.gallery`). images_said: sentences
+            on them: copies, and what a study of single images found.
         classes: tables of single classes by model.
         quiz: questions (see `quiz.questions`).
         more: what stands behind "more" at the end.
@@ -56,6 +57,7 @@ class Page:
     plane: Json | None = None
     remedies: Json | None = None
     gallery: Json | None = None
+    images_said: Sequence[str] = ()
     classes: Mapping[str, Table] = field(default_factory=dict)
     quiz: Sequence[Json] = ()
     more: Sequence[Fold] = ()

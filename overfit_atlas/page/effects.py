@@ -1,5 +1,6 @@
 """Remedies for the page: their effects with intervals at both moments, and their curves."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from overfit_atlas.estimates import Json
 from overfit_atlas.page.charts import EFFECTS
 from overfit_atlas.page.courses import curves_by
 from overfit_atlas.page.numbers import known
+from overfit_atlas.words import table as words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,10 @@ CURVES = ("epochs", "probe", "probe_accuracy", "val", "val_accuracy")
 
 
 def effects(
-    table: "pd.DataFrame", curves: "pd.DataFrame | None", record: Mapping[str, Any]
+    table: "pd.DataFrame",
+    curves: "pd.DataFrame | None",
+    record: Mapping[str, Any],
+    language: str = "en",
 ) -> Json | None:
     """The remedies as the page shows them; None where nothing was compared.
 
@@ -33,11 +38,12 @@ def effects(
     if table.empty:
         return None
     rows = table[table["metric"].isin(METRICS)]
+    rows = rows.assign(name=[remedy(str(name), language) for name in rows["name"]])
     last = rows[rows["at"] == "last"] if "at" in rows else rows
     kinds = dict(zip(last["name"].astype(str), last["kind"].astype(str), strict=True))
     variants = record.get("variants") or {}
     return {
-        "baseline": str(record.get("baseline") or "baseline"),
+        "baseline": remedy(str(record.get("baseline") or "baseline"), language),
         "model": str(record.get("model") or "?"),
         "num_seeds": _most(table, "num_seeds"),
         "num_images": _most(table, "num_images"),
@@ -45,13 +51,19 @@ def effects(
         "rows": [_row(row) for row in rows.to_dict("records") if known(row["effect"])],
         "order": sorted(kinds, key=lambda name: _rank(kinds[name])),
         "variants": {
-            name: {
+            remedy(name, language): {
                 **{key: (variants.get(name) or {}).get(key) for key in ("verdict", "kind")},
                 **found,
             }
             for name, found in _curves(curves).items()
         },
     }
+
+
+def remedy(name: str, language: str) -> str:
+    """What a remedy is called in `language`; its own name where it is none of the known ones."""
+    key = re.sub(r"\W+", "_", name).lower()
+    return words(language).get(f"page.remedy.{key}", name)
 
 
 def _rank(kind: str) -> int:

@@ -1,4 +1,4 @@
-"""The images of the page: one sprite, and what was said of each after every epoch."""
+"""The images of the page: a sprite each of val and train, and what was said of each image."""
 
 import base64
 import io
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from overfit_atlas.estimates import Json
 from overfit_atlas.scoring.fits import Fit, PerImage
 
-MOST_IMAGES, LARGEST_SIDE, QUALITY = 400, 64, 80
+MOST_IMAGES, MOST_MARKED, LARGEST_SIDE, QUALITY = 400, 120, 64, 80
+"""Images of val; train images of each mark; pixels a side; of the WebP sprite."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +33,40 @@ class Pictures:
     maps: Mapping[str, tuple[NDArray[np.integer], NDArray[np.uint8]]] = field(default_factory=dict)
 
 
-def gallery(pictures: Pictures, fits: Mapping[str, Sequence[Fit]]) -> Json | None:
+@dataclass(frozen=True)
+class Marked:
+    """Train images that were singled out: memorised, suspicious labels, copies.
+
+    Attributes:
+        images: uint8 `(num_images, height, width, channels)`, channels 1 or 3; all of train.
+        labels: class numbers `(num_images,)`.
+        marks: by name, rows in the order in which they are shown.
+        facts: by row, what is known of the image, for the page's script to say.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    marks: Mapping[str, Sequence[int]]
+    facts: Mapping[int, Json]
+
+
+def gallery(
+    pictures: Pictures, fits: Mapping[str, Sequence[Fit]], marked: Marked | None = None
+) -> Json | None:
     """The images and the answers of `fits` by model; None where no model's answers were kept.
 
     Of more than `MOST_IMAGES` images those with the most wrong answers are taken. By model and,
     epoch-major, by image, as base64 of bytes: `wrong`, how many seeds are wrong; `said`, the class
-    said most; `sure`, the mean confidence, 255 for 1.
+    said most; `sure`, the mean confidence, 255 for 1. `train` holds the images of `marked`.
     """
     kept = {name: found for name, seeds in fits.items() if (found := _kept(seeds))}
     if not kept or len(pictures.class_names) > 256:
         return None
     rows = _chosen(kept)
     place = {int(row): index for index, row in enumerate(rows)}
-    tiles = thumbnails(np.asarray(pictures.images[rows]))
     return {
-        "sprite": sprite(tiles),
-        "columns": _columns(len(tiles)),
-        "height": tiles.shape[1],
-        "width": tiles.shape[2],
+        **_sheet(pictures.images, pictures.labels, rows),
         "of": len(pictures.labels),
-        "true": [int(one) for one in pictures.labels[rows]],
         "classes": list(pictures.class_names),
         "marks": {
             name: [place[int(row)] for row in marked if int(row) in place]
@@ -61,6 +76,32 @@ def gallery(pictures: Pictures, fits: Mapping[str, Sequence[Fit]]) -> Json | Non
             name: {"seeds": len(found), **_answers(found, rows)} for name, found in kept.items()
         },
         "maps": {name: _maps(*of_model, place) for name, of_model in pictures.maps.items()},
+        "train": _marked(marked) if marked and any(marked.marks.values()) else None,
+    }
+
+
+def _sheet(images: NDArray[np.uint8], labels: NDArray[np.integer], rows: NDArray[np.intp]) -> Json:
+    """The sprite of these rows, how it is laid out, and their classes."""
+    tiles = thumbnails(np.asarray(images[rows]))
+    return {
+        "sprite": sprite(tiles),
+        "columns": _columns(len(tiles)),
+        "height": tiles.shape[1],
+        "width": tiles.shape[2],
+        "true": [int(one) for one in labels[rows]],
+    }
+
+
+def _marked(marked: Marked) -> Json:
+    """Of each mark at most `MOST_MARKED` images, and `total`, how many there are."""
+    first = {name: [int(row) for row in rows[:MOST_MARKED]] for name, rows in marked.marks.items()}
+    rows = sorted({row for of_mark in first.values() for row in of_mark})
+    place = {row: index for index, row in enumerate(rows)}
+    return {
+        **_sheet(marked.images, marked.labels, np.array(rows, np.intp)),
+        "marks": {name: [place[row] for row in of_mark] for name, of_mark in first.items()},
+        "total": {name: len(of_mark) for name, of_mark in marked.marks.items()},
+        "facts": [marked.facts.get(row, {}) for row in rows],
     }
 
 

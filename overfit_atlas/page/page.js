@@ -93,7 +93,15 @@ function lines(id, all, { moment, onset, ends, last, floor = 0, top }) {
   const width = Math.max($(id).clientWidth - 40, 160);
   const beside = Math.min(8 + 7 * Math.max(0, ...ends.flatMap((end) => end.text.split("\n").map(lengthOf))), 0.5 * width);
   const signals = { reach: 1 + ((last - 1) * width) / (width - beside), last, floor, top };
-  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: moment ?? [] } };
+  return { signals, data: { rows, range, onset: onset ?? [], ends: apart(ends, floor, top - floor), moment: (moment ?? []).map((one) => clear(one, floor, top)) } };
+}
+
+/** The words on a small gap stand above both lines, and not on them. */
+function clear(moment, floor, top) {
+  const span = top - floor;
+  if (Math.abs(moment.val - moment.probe) > 0.15 * span) return moment;
+  const highest = Math.max(moment.val, moment.probe);
+  return { ...moment, middle: highest > top - 0.2 * span ? Math.min(moment.val, moment.probe) - 0.08 * span : highest + 0.08 * span };
 }
 
 /** How long a text is, in letters; those of Japanese are twice as wide. */
@@ -236,9 +244,9 @@ const named = ({ verdict, kind }) => {
   if (verdict === "overfit") return data.words[`kind.${kind.replaceAll(" ", "_")}`] ?? data.words["kind.overfit"];
   return data.words[`kind.${verdict.replaceAll(" ", "_")}`];
 };
-const kindSaid = (now) => named(now) ?? data.words["kind.other"];
+const kindSaid = (now) => (now.unjudged ? data.words["kind.unjudged"] : named(now) ?? data.words["kind.other"]);
 /** The same as sure as it is; what cannot be judged is not said to be probably so. */
-const surelySaid = (now) => (now.unjudged ? say("js.unjudged") : now.plainly || !named(now) ? kindSaid(now) : say("js.probably", { kind: named(now) }));
+const surelySaid = (now) => (now.unjudged || now.plainly || !named(now) ? kindSaid(now) : say("js.probably", { kind: named(now) }));
 
 function feedPlane() {
   const { points, frontiers, threshold } = data.plane;
@@ -376,14 +384,16 @@ function startRemedies() {
 }
 
 // --- images
-let answers = null, sprite = "";
+let answers = null, sprites = null;
 function startGallery() {
   const { gallery } = data;
-  // A short address: the picture itself would stand, and be read, in the style of every tile.
-  sprite = URL.createObjectURL(new Blob([bytes(gallery.sprite.split(",")[1])], { type: "image/webp" }));
+  // Short addresses: a picture itself would stand, and be read, in the style of every tile.
+  const address = ({ sprite }) => URL.createObjectURL(new Blob([bytes(sprite.split(",")[1])], { type: "image/webp" }));
+  sprites = new Map([gallery, gallery.train].filter(known).map((sheet) => [sheet, address(sheet)]));
   answers = Object.fromEntries(Object.entries(gallery.models).map(([name, one]) =>
     [name, { seeds: one.seeds, wrong: bytes(one.wrong), said: bytes(one.said), sure: bytes(one.sure) }]));
   for (const id of ["true-class", "said-class"]) $(id).append(...gallery.classes.map((name, i) => new Option(name, i)));
+  $("shown-set").addEventListener("input", () => { state.image = null; });
   for (const id of ["shown-set", "true-class", "said-class", "sure"]) $(id).addEventListener("input", showGallery);
   $("gallery").addEventListener("click", (event) => {
     const tile = event.target.closest(".tile");
@@ -415,18 +425,65 @@ function imagesNow() {
   });
 }
 
-function background(i, size) {
-  const { columns, width, height, true: labels } = data.gallery;
+function background(i, size, sheet) {
+  const { columns, width, height, true: labels } = sheet;
   const rows = Math.ceil(labels.length / columns);
   const factor = size / Math.max(width, height);
   const [left, top] = [(i % columns) * width * factor, Math.floor(i / columns) * height * factor];
   return {
-    width: `${width * factor}px`, height: `${height * factor}px`, backgroundImage: `url(${sprite})`,
+    width: `${width * factor}px`, height: `${height * factor}px`, backgroundImage: `url(${sprites.get(sheet)})`,
     backgroundSize: `${columns * width * factor}px ${rows * height * factor}px`, backgroundPosition: `-${left}px -${top}px`,
   };
 }
 
+/** The train images of one mark, most telling first; they stand for no epoch. */
+function showMarked(mark) {
+  const { train } = data.gallery;
+  const truth = $("true-class").value;
+  const all = train.marks[mark].map((i) => ({ i, sheet: train, true: train.true[i], said: `${markedNamed(i)} ${factsOf(i)[mark] ?? ""}` }));
+  const shown = all.filter((one) => truth === "" || one.true === Number(truth));
+  fill(shown);
+  $("shown").textContent = say("js.marked", { shown: shown.length, total: train.total[mark] });
+  const one = all.find((x) => x.i === state.image);
+  if (!one) { choose(); return; }
+  const large = part("div", "", "large");
+  Object.assign(large.style, background(one.i, 196, train));
+  $("chosen").replaceChildren(large, ...[markedNamed(one.i), ...Object.values(factsOf(one.i))].map((text) => part("p", text)));
+}
+
+/** What is known of a train image, by the mark that it belongs to. */
+function factsOf(i) {
+  const facts = data.gallery.train.facts[i];
+  const share = (x) => percent(x, 0);
+  const found = {};
+  if (known(facts.memorised)) {
+    const [value, low, high] = facts.memorised.map(share);
+    found.memorised = say("js.memorised", { inside: share(facts.right_in), outside: share(facts.right_out), value, low, high });
+  }
+  if (facts.suggested) found.suspicious = say("js.suspected", { suspicion: share(facts.suspicion), suggested: facts.suggested });
+  const copies = (facts.copies ?? []).map(([kind, name, split]) => say(`js.copy_${kind}`, { name, split: say(`js.of_${split}`) }));
+  if (copies.length) found.copied = copies.join(" ");
+  return found;
+}
+
+function markedNamed(i) {
+  const { train, classes } = data.gallery;
+  return say("js.train_image", { true: classes[train.true[i]], name: train.facts[i].name });
+}
+
+const part = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
+const choose = () => $("chosen").replaceChildren(part("p", say("js.choose"), "note"));
+
+function fill(shown) {
+  const focused = document.activeElement?.dataset?.image;
+  $("gallery").replaceChildren(...shown.map(tileOf));
+  if (focused !== undefined) $("gallery").querySelector(`[data-image="${focused}"]`)?.focus();
+}
+
 function showGallery() {
+  const mark = $("shown-set").value.match(/^train-(.*)/)?.[1];
+  for (const id of ["of-answers", "images-lead"]) $(id).hidden = known(mark);
+  if (mark) { showMarked(mark); return; }
   const all = imagesNow();
   if (!all) { $("gallery").replaceChildren(); $("chosen").replaceChildren(); $("shown").textContent = ""; return; }
   const [set, truth, said, sure] = ["shown-set", "true-class", "said-class", "sure"].map((id) => $(id).value);
@@ -436,9 +493,7 @@ function showGallery() {
     (set !== "wrong" || mostlyWrong(one.wrong, one.seeds)) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) &&
     (truth === "" || one.true === Number(truth)) && (said === "" || one.said === Number(said)) && 100 * one.sure >= Number(sure));
   shown.sort((a, b) => b.wrong - a.wrong || b.sure - a.sure || a.i - b.i);
-  const focused = document.activeElement?.dataset?.image;
-  $("gallery").replaceChildren(...shown.map(tileOf));
-  if (focused !== undefined) $("gallery").querySelector(`[data-image="${focused}"]`)?.focus();
+  fill(shown.map((one) => ({ ...one, sheet: data.gallery, missed: mostlyWrong(one.wrong, one.seeds), said: imageSaid(one) })));
   const epoch = trained[state.model].epochs[all[0].place];
   $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => mostlyWrong(one.wrong, one.seeds)).length, epoch });
   if (data.gallery.of > all.length) $("shown").textContent += ` ${say("js.of_all", { total: all.length, of: data.gallery.of })}`;
@@ -454,21 +509,20 @@ function imageSaid(one) {
 function tileOf(one) {
   const tile = document.createElement("button");
   tile.type = "button";
-  tile.className = `tile${mostlyWrong(one.wrong, one.seeds) ? " wrong" : ""}${one.forgot ? " forgot" : ""}`;
+  tile.className = `tile${one.missed ? " wrong" : ""}${one.forgot ? " forgot" : ""}`;
   tile.dataset.image = one.i;
-  tile.setAttribute("aria-label", imageSaid(one));
+  tile.setAttribute("aria-label", one.said);
   tile.setAttribute("aria-pressed", String(one.i === state.image));
-  tile.title = imageSaid(one);
-  Object.assign(tile.style, background(one.i, 44), { boxSizing: "content-box" });
+  tile.title = one.said;
+  Object.assign(tile.style, background(one.i, 44, one.sheet), { boxSizing: "content-box" });
   return tile;
 }
 
 function showChosen(all) {
   const one = all[state.image ?? -1];
-  const part = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
-  if (!one) { $("chosen").replaceChildren(part("p", say("js.choose"), "note")); return; }
+  if (!one) { choose(); return; }
   const large = part("div", "", "large");
-  Object.assign(large.style, background(one.i, 196));
+  Object.assign(large.style, background(one.i, 196, data.gallery));
   const map = gradCam(one.i);
   if (map) large.append(map);
   const strip = part("div", "", "strip");

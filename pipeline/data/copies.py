@@ -151,6 +151,12 @@ def counted(
     }
 
 
+def told(count: Mapping[str, Any]) -> str:
+    """How many pairs of copies there are, in a few words."""
+    exact = count["pairs"]["exact"]
+    return f"{exact} exact and {sum(count['pairs'].values()) - exact} near copies"
+
+
 def notes(count: Mapping[str, Any], num_images: int) -> Iterator[str]:
     """Sentences on copies across parts."""
     if count["left_out_of_train"]:

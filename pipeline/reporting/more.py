@@ -19,7 +19,7 @@ TERMS = (
     "calibration", "test_once",
 )  # fmt: skip
 VERDICTS = ("good_fit", "overfit", "underfit", "data", "undetermined")
-SPLITS = ("test", "val", "probe")
+SPLITS = ("test", "test_without_copies", "val", "val_without_copies", "probe")
 SCORES = ("accuracy", "loss", "macro_f1", "worst_class_f1", "ece", "brier")
 Say = Callable[..., str]
 

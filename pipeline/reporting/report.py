@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from overfit_atlas.estimates import Json
 from overfit_atlas.page import answer, quiz
 from overfit_atlas.page.courses import course
 from overfit_atlas.page.document import Page, Table
 from overfit_atlas.page.effects import effects
-from overfit_atlas.page.gallery import Pictures, gallery
+from overfit_atlas.page.gallery import gallery
 from overfit_atlas.page.numbers import number, percent, with_span
 from overfit_atlas.page.plane import plane
 from overfit_atlas.scoring.scores import areas
 from overfit_atlas.words import text
 from pipeline.params import DROPOUT, WIDTH, Params
-from pipeline.reporting import more
+from pipeline.reporting import more, single_images
 from pipeline.reporting.results import MAIN_COMPARISON, Results
 
 USUAL_AXES = [WIDTH, DROPOUT]
@@ -31,8 +28,8 @@ def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
         course({**results.judged(name), "name": name}, fits[name], language, val.labels)
         for name in results.models
     ]
-    the_plane, remedies = _plane(results, params), _remedies(results)
-    tested = {name: dict(results.metrics[name].get("test", {})) for name in results.models}
+    the_plane, remedies = _plane(results, params), _remedies(results, language)
+    tested = {name: _tested(results.metrics[name]) for name in results.models}
     return Page(
         language=language,
         headline=headline(results, courses, language),
@@ -42,12 +39,21 @@ def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
         scores=answer.side_by_side(courses, tested if any(tested.values()) else {}, language),
         plane=the_plane,
         remedies=remedies,
-        gallery=gallery(_pictures(results), fits),
+        gallery=gallery(
+            single_images.pictures(results), fits, single_images.marked(results, params)
+        ),
+        images_said=list(single_images.sentences(results, params)),
         classes=_classes(results, language),
         quiz=quiz.questions(courses, the_plane, remedies, language),
         more=more.folds(results, params, origin),
         colophon=text("page.colophon", language),
     )
+
+
+def _tested(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The scores on test, with those without copied images where there are any."""
+    found, alone = dict(splits.get("test", {})), splits.get("test_without_copies")
+    return {**found, "without_copies": alone} if alone else found
 
 
 def headline(results: Results, courses: list[Json], language: str) -> str:
@@ -98,42 +104,12 @@ def _said(summary: Mapping[str, Any], language: str) -> dict[int, str]:
     }
 
 
-def _remedies(results: Results) -> Json | None:
+def _remedies(results: Results, language: str) -> Json | None:
     found = results.compare.get(MAIN_COMPARISON) or {}
     if "effects" not in found:
         return None
     record = {**(found.get("summary") or {}), "variants": found.get("variants") or {}}
-    return effects(found["effects"], found.get("curves"), record)
-
-
-def _pictures(results: Results) -> Pictures:
-    """The validation images, with what is known of single ones as filters."""
-    val = results.prepared.val
-    maps = {}
-    for name in results.models:
-        arrays = results.arrays("gradcam", name) or {}
-        if "val_maps" in arrays:
-            maps[name] = arrays["val_rows"], arrays["val_maps"]
-    return Pictures(
-        images=np.asarray(val.images),
-        labels=np.asarray(val.labels),
-        class_names=results.manifest.class_names,
-        marks=_marks(results),
-        maps=maps,
-    )
-
-
-def _marks(results: Results) -> dict[str, list[int]]:
-    """Rows of val by filter: labels that `make images` suspects, copies that `preprocess` found."""
-    place = {int(one): row for row, one in enumerate(results.prepared.val.ids)}
-    judged = results.tables.get("images", {}).get("val", pd.DataFrame())
-    copies = results.tables.get("data", {}).get("duplicates", pd.DataFrame())
-    named = {
-        "suspicious": judged["id"][judged["suspicious"].astype(bool)] if len(judged) else (),
-        "copied": {*copies["id"], *copies["duplicate_of"]} if len(copies) else (),
-    }
-    rows = {name: [place[int(one)] for one in ids if one in place] for name, ids in named.items()}
-    return {name: of_name for name, of_name in rows.items() if of_name}
+    return effects(found["effects"], found.get("curves"), record, language)
 
 
 def _classes(results: Results, language: str) -> dict[str, Table]:

@@ -33,7 +33,8 @@ class Results:
     """All there is to report; `read` makes it.
 
     metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
-    ("per_class", ...) and model; of kinds "data" and "images", by file name. curves: by model.
+    ("per_class", ...) and model; of kinds "data" and "images", by file name. summaries: of these
+    two. curves: by model.
     tune: tables and records of the map, by file name. compare: the same by comparison. overtuning:
     of the search's winner, empty where there was none. paths: predictions and Grad-CAM, by kind and
     model, and per_image: scores of single images, a file a seed; read when they are asked for.
@@ -46,6 +47,7 @@ class Results:
     tables: Mapping[str, Tables]
     tune: Mapping[str, Any]
     compare: Mapping[str, Mapping[str, Any]]
+    summaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     overtuning: Mapping[str, Any] = field(default_factory=dict)
     paths: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     per_image: Mapping[str, Sequence[Path]] = field(default_factory=dict)
@@ -127,6 +129,7 @@ def read(
         tune=_folder(results / "tune"),
         overtuning=_json(results / "overtuning.json"),
         compare=_comparisons(results / "compare", comparisons),
+        summaries={kind: _json(results / kind / "summary.json") for kind in ("data", "images")},
         paths={
             kind: {path.stem: path for path in sorted((results / kind).glob("*.npz"))}
             for kind in ("predictions", "gradcam")

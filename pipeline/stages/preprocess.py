@@ -186,7 +186,7 @@ def summary_line(outcome: Outcome) -> str:
     height, width, channels = manifest.image_shape
     return (
         f"{manifest.dataset}: {manifest.num_classes} classes of {width} x {height} x {channels}; "
-        f"{sizes}; {len(outcome.duplicates)} copies, "
+        f"{sizes}; {copies.told(outcome.copies)}, "
         f"{manifest.duplicates_removed} left out of train, {manifest.skipped} skipped"
     )
 

@@ -5,7 +5,7 @@ It only shows what other stages wrote, so it belongs to no pipeline and runs in 
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(table(metrics, diagnosis, language))
+    for line in copies(arguments.results / "data" / "summary.json", metrics, language):
+        console.print(line)
     if (path := arguments.results / "overtuning.json").is_file() and (found := _read(path)):
         print(sentences.overtuned(found, language))
     page = text(
@@ -54,6 +56,24 @@ def table(metrics: Json, diagnosis: Json, language: str = "en") -> "Table":
         judged = _judged(diagnosis.get(name, {}), language)
         made.add_row(name, *_scores(splits, language), *judged)
     return made
+
+
+def copies(path: Path, metrics: Json, language: str = "en") -> Iterator[str]:
+    """How many images are there twice, and the accuracy on test without those that are.
+
+    Args:
+        path: the summary that `preprocess` wrote; nothing is said where it is not there.
+    """
+    counts = _read(path).get("copies") if path.exists() else None
+    if not counts or not any(counts["pairs"].values()):
+        return
+    from pipeline.reporting.single_images import copies_said
+
+    yield copies_said(counts, language)
+    alone = {name: splits.get("test_without_copies") for name, splits in metrics.items()}
+    said = [f"{name} {_percent(one['accuracy'])}" for name, one in alone.items() if one]
+    if said:
+        yield f"{text('page.column.test_alone', language)}: {', '.join(said)}"
 
 
 def _title(metrics: Json, language: str) -> str:

@@ -176,6 +176,7 @@ def found(tally: Tally, params: Params, paths: Paths) -> Found:
         },
         "wrong_labels_expected": float(train["suspicion"].sum()),
         "dropped": len(lists["drop"]),
+        "dropped_expected": float(lists["drop"]["suspicion"].sum()),
         "relabelled": len(lists["relabel"]),
         "influence_pairs": len(pairs),
     }

@@ -93,6 +93,26 @@ def test_it_speaks_japanese_as_the_page_does() -> None:
     assert "過学習（自信過剰）" in said and "75.0%〜87.5%" in said
 
 
+def test_copies_are_counted_and_the_score_without_them_is_told(tmp_path: Path) -> None:
+    count = {
+        "pairs": {"exact": 2, "altered": 3, "shifted": 1, "mirrored": 0},
+        "within": {"train": 4, "val": 0, "test": 0},
+        "across": {"val": 1, "test": 2},
+        "left_out_of_train": 5,
+    }
+    path = tmp_path / "summary.json"
+    assert list(summary.copies(path, METRICS)) == []
+    path.write_text(json.dumps({"copies": count}))
+    alone = {"cnn": {**METRICS["cnn"], "test_without_copies": {"accuracy": 0.75}}}
+    counted, scored = summary.copies(path, alone)
+    assert counted == (
+        "Copies: 2 exact, 4 near. Repeated within training 4, validation 0, test 0; validation "
+        "images copied from training: 1; test images copied from either: 2; left out of training: "
+        "5."
+    )
+    assert scored == "Accuracy, test without copies: cnn 75.0%"
+
+
 def test_missing_or_broken_results_are_named(tmp_path: Path) -> None:
     with pytest.raises(AtlasError, match=r"metrics\.json: not there yet. Run `dvc repro`"):
         summary.main(argparse.Namespace(results=tmp_path, params=PARAMS))

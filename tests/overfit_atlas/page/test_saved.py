@@ -71,6 +71,6 @@ def test_every_chart_is_vega_lite_in_both_languages() -> None:
     made = charts.charts("ja")
     assert set(made) == set(charts.charts("en")) and len(made) == 9
     assert made["plane_gap"]["layer"][0]["encoding"]["x"]["title"] == "幅（ユニット数）"
-    assert set(charts.KINDS) - {"other"} == {
+    assert set(charts.KINDS) - {"other", "unjudged"} == {
         "good fit", "underfit", "too sure", "wrong more often", "by heart", "overfit",
     }  # fmt: skip
