@@ -52,6 +52,20 @@ def test_a_gate_for_continuous_integration(log, more, status):
     assert cli.main(["diagnose", str(log), *more]) == status
 
 
+def test_several_models_stand_in_a_table(log, tmp_path, capsys):
+    (tmp_path / "other.csv").write_text(log.read_text().replace("0.8000", "0.7000"))
+    assert cli.main(["diagnose", str(tmp_path)]) == 0
+    header, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert header.split("  ")[0] == "model" and "lowest val loss (epoch)" in header
+    assert [row.split()[0] for row in rows] == ["other", "training"]
+    assert all("0.500 (7)" in row and "1.300" in row for row in rows)
+    assert "70.0%" in rows[0] and "80.0%" in rows[1]
+    cli.main(["diagnose", str(tmp_path), "--language", "ja"])
+    assert "検証損失の最小" in capsys.readouterr().out
+    cli.main(["diagnose", str(log)])
+    assert "lowest val loss (epoch)" not in capsys.readouterr().out
+
+
 def test_japanese(log, capsys):
     cli.main(["diagnose", str(log), "--language", "ja"])
     assert "過学習" in capsys.readouterr().out
