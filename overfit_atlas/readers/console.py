@@ -27,6 +27,7 @@ _NUMBER = re.compile(
     re.I,
 )
 _CUT = re.compile(r"[;|,\[\](){}*<>\"']|\s-\s|\.\s|=>|->|\t")
+_CALL = re.compile(r"\b(?:tensor|array|(?:np\.)?float\d+)\(\[?([-+]?[\d.]+(?:e[-+]?\d+)?)[^()]*\)")
 _BAR = re.compile(r"it/s|s/it|\d+%\||ms/step|s/step|us/step|batch/s|\[=+[>.=]*\]|━")
 _NO_EPOCH = {"best", "last", "at", "from", "every", "per", "of", "for", "max", "total", "num", "n"}
 _NO_EPOCH |= {"time", "end", "until", "after", "since"}
@@ -120,7 +121,7 @@ def _lines(text: str) -> Iterator[_Line]:
 def _line(text: str, split: str) -> _Line:
     """What one line says; `split` holds until the line names one. See the module."""
     line = _Line(bar=bool(_BAR.search(text)))
-    text = _TOP.sub(r"top\1", _CLOCK.sub(" ", text))
+    text = _TOP.sub(r"top\1", _CLOCK.sub(" ", _CALL.sub(r"\1", text)))
     quantity, last, start = "", "", 0
     for match in _NUMBER.finditer(text):
         label, start = text[start : match.start()], match.end()
@@ -266,6 +267,9 @@ def _rows(epochs: list[_Epoch]) -> list[dict[str, object]]:
         if not summaries and epoch is epochs[-1] and usual:
             continue
         summed = {_role(name) for line in summaries for name in line.values}
+        summed |= {
+            (kind, "train") for kind, split in summed if not split and (kind, "val") in summed
+        }
         for name in dict.fromkeys(name for line in epoch.lines for name in line.values):
             own = [line for line in summaries if name in line.values]
             if not own and _role(name) in summed:

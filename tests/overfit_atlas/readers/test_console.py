@@ -37,6 +37,8 @@ LINES = {
     "tabs": "Epoch: {e}\tTrain Loss: {a}\tTrain Accuracy: {b}\tTest Loss: {c}\tTest Accuracy: {d}\n",
     "reference": "Epoch: [{e}]  [ 0/45]  eta: 0:02:11  lr: 0.1  loss: 9.9 (9.9)  acc1: 1.0 (1.0)  acc5: 90.0 (90.1)\nEpoch: [{e}]  [44/45]  eta: 0:00:01  lr: 0.1  loss: 9.9 ({a})  acc1: 1.0 ({q})  acc5: 90.0 (90.1)\nEpoch: [{e}] Total time: 0:01:11\nTest:   [44/45]  eta: 0:00:31  loss: 9.9 ({c})  acc1: 5.0 (5.0)  acc5: 90.0 (90.0)\nTest:  Total time: 0:00:05\nTest:  Acc@1 {p} Acc@5 99.0\n",
     "bar and summary": "  Epoch {e:03d} [Train]: 100%|####| 45/45 [00:02<00:00, 20.1it/s, acc=1.0%, loss=9.9]\n2025-06-14 22:57:21 | INFO | Epoch {e:03d}/006 | TrainLoss={a} TrainAcc={q}% | ValLoss={c} ValAcc={p}%\n",
+    "template": "2021-08-06 11:06:48,936 - trainer - DEBUG - Train Epoch: {e} [0/60000 (0%)] Loss: 9.9\n2021-08-06 11:06:48,936 - trainer - INFO -     epoch          : {e}\n2021-08-06 11:06:48,936 - trainer - INFO -     loss           : {a}\n2021-08-06 11:06:48,936 - trainer - INFO -     accuracy       : {b}\n2021-08-06 11:06:48,936 - trainer - INFO -     val_loss       : {c}\n2021-08-06 11:06:48,936 - trainer - INFO -     val_accuracy   : {d}\n",
+    "tensors": "#### Epoch {e}/6\ntrain loss: {a}, acc: tensor({b}, device='cuda:0', dtype=torch.float64)<br>\nval loss: {c}, acc: tensor({d}, device='cuda:0')<br>\n\n",
     "titled": "Epoch {e}\n-------------\ntraining loss: {a}\ntraining accuracy: {q}%\nTest Error: \n Accuracy: {p}%, Avg loss: {c} \n\n",
     "portuguese": "Época {e}/6 - Perda treino: {a} - Acurácia treino: {b} - Perda validação: {c} - Acurácia validação: {d}\n",
     "korean": "에폭 {e}/6 훈련 손실: {a} 훈련 정확도: {b} 검증 손실: {c} 검증 정확도: {d}\n",
