@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 5000
 NAME ?=
+QUICK ?=
 
 VENV := .venv
 READY := $(VENV)/ready
@@ -37,7 +38,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset numbers lock clean
+.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset classics lr numbers lock clean
 
 help: ## List these targets
 	@echo "First: make repro, then make report. The course is in README.md (日本語: README.ja.md)."
@@ -55,6 +56,12 @@ model: $(READY) ## Train and judge one model alone: NAME=dense, cnn or efficient
 	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
 		echo "NAME is one of: dense cnn efficientnet"; exit 1;; esac
 	python -m dvc repro "judge@$(NAME)"
+
+lr: $(READY) ## Which learning rate to begin with: a range test of NAME=dense, cnn or efficientnet
+	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
+		echo "NAME is one of: dense cnn efficientnet"; exit 1;; esac
+	@test -d data/prepared || python -m dvc repro preprocess
+	@python -m pipeline.stages.lr "$(NAME)"
 
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline
 	python -m ruff check .
@@ -92,16 +99,19 @@ bench: $(READY) ## Measure speed and memory against the plain Keras notebook
 	python -m benchmarks
 
 images: $(READY) ## Find memorised, mislabelled and copied images: results/images/, with docs/images.md
-	python -m pipeline.stages.comparisons
-	python -m dvc repro experiments/dvc.yaml:images
+	@python -m pipeline.stages.comparisons images
+	python -m dvc repro experiments/dvc.yaml:images@train
 	@if test -f $(REPORT); then python -m dvc repro --single-item --force report; else \
 		echo "The report shows it too (レポートにも出る): make repro"; fi
 
 compare: $(READY) ## Run one comparison of experiments/compare: make compare NAME=...
 	@test -f "experiments/compare/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \
 		ls experiments/compare | sed -n 's/\.yaml$$//p'; exit 1; }
-	python -m pipeline.stages.comparisons
+	@python -m pipeline.stages.comparisons "$(NAME)"
 	python -m dvc repro "experiments/dvc.yaml:compare@$(NAME)"
+
+classics: $(READY) ## Run experiments of courses and papers again, on whole data (hours); QUICK=1: on less; NAME=... one
+	@python -m pipeline.stages.classics $(NAME) $(if $(QUICK),--quick)
 
 preset: $(READY) ## Run the pipeline with one preset of experiments/presets, as a DVC experiment: NAME=...
 	@test -f "experiments/presets/$(NAME).yaml" || { echo "NAME is one of (NAME は次のどれか):"; \

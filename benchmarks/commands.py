@@ -1,22 +1,15 @@
-"""Rows about whole commands: prediction, memory, and what it costs to do nothing."""
+"""Rows about single commands: prediction, memory, a light stage, the page."""
 
 import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from benchmarks import made, processes
+from benchmarks import made
 from benchmarks.measured import Measured, load_average
-from benchmarks.processes import ROOT, BenchmarkError, Side, timed
+from benchmarks.processes import ROOT, BenchmarkError, Side, finite, timed
 from benchmarks.setting import Setting
-from benchmarks.stopwatch import PARTS, RECORD
+from benchmarks.whole import repeated
 from scripts import make_images
 
 NUM_PREDICTED = 10_000
@@ -52,12 +45,6 @@ before = peak()
 resident = Resident.of(prepared.read(Path(sys.argv[1])))
 print(peak() - before)
 """
-OUTPUTS = """
-import json
-from dvc.repo import Repo
-print(json.dumps([out.fs_path for stage in Repo().index.stages for out in stage.outs]))
-"""
-SMALL = ROOT / "tests" / "small.yaml"
 
 
 def predict(name: str, setting: Setting) -> Measured:
@@ -87,6 +74,36 @@ def predict(name: str, setting: Setting) -> Measured:
     return setting.labelled(found, load)
 
 
+def features(name: str, setting: Setting) -> Measured:
+    """`model.predict` of a network from ImageNet in batches of 32, against our kept features."""
+    load = load_average()
+    count = setting.smaller(NUM_PREDICTED, 64)
+    folder = made.write(setting.folder / "data", count - 32, 32, (28, 28, 1))
+    request = {"folder": str(folder), "weights": str(setting.folder / "extractor.keras")}
+    with Side("ours") as ours:
+        ours.ask("saved_extractor", **request)
+    seconds: dict[str, list[float]] = {"notebook": [], "ours": []}
+    means: dict[str, list[float]] = {"notebook": [], "ours": []}
+    for number in setting.each_round(name):
+        for side in list(seconds)[:: 1 if number % 2 else -1]:
+            command = [sys.executable, "-m", f"benchmarks.{side}", "features", json.dumps(request)]
+            took, printed = timed(command)
+            seconds[side].append(took)
+            means[side].append(finite(json.loads(printed.splitlines()[-1]), side))
+            shutil.rmtree(f"{folder}.features", ignore_errors=True)
+    found = Measured(
+        name=name,
+        unit="s",
+        notebook=seconds["notebook"],
+        ours=seconds["ours"],
+        remark=(
+            f"{count} images of 28x28, enlarged; whole processes; the mean feature is "
+            f"{means['notebook'][0]:.4f} / {means['ours'][0]:.4f}"
+        ),
+    )
+    return setting.labelled(found, load)
+
+
 def memory(name: str, setting: Setting) -> Measured:
     """Peak of a process that has all images in memory: float32 as in a notebook, uint8 as here."""
     load = load_average()
@@ -111,20 +128,6 @@ def memory(name: str, setting: Setting) -> Measured:
     return setting.labelled(measured, load)
 
 
-def no_op(name: str, setting: Setting) -> Measured:
-    """`dvc repro` of the real pipeline when every stage is up to date."""
-    project = _project(setting.folder / "project")
-    _pretend_done(project)
-
-    def repro(_: int) -> float:
-        taken, printed = timed([sys.executable, "-m", "dvc", "repro"], project)
-        if "Running stage" in printed:
-            raise processes.BenchmarkError(f"a stage was not up to date:\n{printed}")
-        return taken
-
-    return _repeated(name, repro, "the real dvc.yaml, stand-ins for what stages write", setting)
-
-
 def light_stage(name: str, setting: Setting) -> Measured:
     """The download stage from start to end, copying the 3,000 shipped images included."""
 
@@ -133,7 +136,7 @@ def light_stage(name: str, setting: Setting) -> Measured:
         return timed([sys.executable, "-m", "pipeline.stages.download", "--out", str(out)])[0]
 
     download(-1)
-    return _repeated(name, download, "`download` of the shipped images, start to end", setting)
+    return repeated(name, download, "`download` of the shipped images, start to end", setting)
 
 
 def first_picture(name: str, setting: Setting) -> Measured:
@@ -156,91 +159,3 @@ def first_picture(name: str, setting: Setting) -> Measured:
         seconds = [opened(number) for number in setting.each_round(name)]
         remark = f"{page.stat().st_size / 1e6:.2f} MB, the default results, a warm browser"
         return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
-
-
-def fixed_cost(name: str, setting: Setting) -> Measured:
-    """What all stages of the pipeline take to start and to end, and DVC around them.
-
-    Seen on a pipeline with next to nothing to do in each stage, which in all takes longer: graphs
-    are traced, a little is fitted and every figure is drawn.
-    """
-    rounds: list[dict[str, float]] = []
-
-    def repro(number: int) -> float:
-        project = _project(setting.folder / f"project-{number}")
-        _shrink(project / "params.yaml")
-        _under_stopwatch(project / "dvc.yaml")
-        taken = timed([sys.executable, "-m", "dvc", "repro"], project)[0]
-        stages = [json.loads(line) for line in (project / RECORD).read_text().splitlines()]
-        shutil.rmtree(project)
-        spent = {part: sum(one.get(part, 0.0) for one in stages) for part in PARTS}
-        spent["dvc"] = taken - sum(one["seconds"] for one in stages)
-        fixed: float = sum(spent.values())
-        rounds.append({**spent, "stages": len(stages), "work": taken - fixed})
-        return fixed
-
-    found = _repeated(name, repro, "", setting)
-    mean = {part: fmean(one[part] for one in rounds) for part in rounds[0]}
-    remark = (
-        f"start and end of {mean['stages']:.0f} stages, with the tests' small parameters: imports "
-        f"{mean['imports']:.1f} s, MLflow {mean['mlflow']:.1f} s, workers {mean['workers']:.1f} s, "
-        f"DVC and Python {mean['dvc']:.1f} s; tracing, fits and figures on top of it: "
-        f"{mean['work']:.0f} s; in all{found.remark.lstrip(';')}"
-    )
-    return replace(found, remark=remark)
-
-
-def _repeated(name: str, once: Callable[[int], float], remark: str, setting: Setting) -> Measured:
-    """`once` in every round; the remark also says how long processors worked."""
-    load, used = load_average(), processes.processor_seconds()
-    seconds = [once(number) for number in setting.each_round(name)]
-    mean = (processes.processor_seconds() - used) / len(seconds)
-    remark = f"{remark}; {mean:.2f} s of processor time"
-    return setting.labelled(Measured(name, "s", seconds, remark=remark), load)
-
-
-def _project(folder: Path) -> Path:
-    """A copy of the files under version control, as a repository of its own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for file in filter(None, listed.stdout.split("\0")):
-        if (ROOT / file).is_file() and file != "dvc.lock":
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, folder / file)
-    timed(["git", "init", "-q"], folder)
-    return folder
-
-
-def _pretend_done(project: Path) -> None:
-    """Stand-ins for every output of the pipeline, committed to DVC as if stages had made them."""
-    for out in json.loads(timed([sys.executable, "-c", OUTPUTS], project)[1].splitlines()[-1]):
-        path = project / out
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix:
-            path.write_text("{}\n", encoding="utf-8")
-        else:
-            path.mkdir(exist_ok=True)
-            (path / "stand-in.txt").write_text(path.name, encoding="utf-8")
-    timed([sys.executable, "-m", "dvc", "commit", "--force"], project)
-    timed([sys.executable, "-m", "dvc", "repro"], project)
-
-
-def _under_stopwatch(path: Path) -> None:
-    stages = path.read_text(encoding="utf-8")
-    timed_stages = stages.replace("python -m pipeline.", "python -m benchmarks.stopwatch pipeline.")
-    path.write_text(timed_stages, encoding="utf-8")
-
-
-def _shrink(path: Path) -> None:
-    """The parameters of the tests' small pipeline, with one epoch and one seed."""
-    yaml = YAML()
-    document, small = yaml.load(path), YAML(typ="safe").load(SMALL)
-    for key, value in small.items():
-        *sections, last = key.split(".")
-        place = document
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
-    yaml.dump(document, path)

@@ -27,6 +27,7 @@ class Measured:
         when: day of the measurement, UTC.
         quick: smaller work and fewer rounds than the row asks for.
         remark: what else was seen, in a few words.
+        parts: what the mean over the rounds is made of, in `unit`, in order of time.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Measured:
     when: str = ""
     quick: bool = False
     remark: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
 
     def ratio(self) -> float:
         """How many times as much as the notebook: the median of the rounds' ratios."""

@@ -104,6 +104,14 @@ def predicted(folder: str, weights: str) -> dict[str, Any]:
     return {"seconds": seconds, "loss": cross_entropy(probabilities, labels)}
 
 
+def features(folder: str, weights: str) -> dict[str, Any]:
+    """`predict` of a network without its head, 32 images at a time; features' mean as `loss`."""
+    parts = [np.load(Path(folder) / split / "images.npy") for split in ("train", "val")]
+    network = keras.models.load_model(weights, compile=False)
+    found = network.predict(np.concatenate(parts), batch_size=32, verbose=0)
+    return {"loss": float(found[: len(parts[0])].mean(dtype=np.float64))}
+
+
 def cross_entropy(probabilities: Any, labels: Any) -> float:
     """The mean cross-entropy in nats."""
     chosen = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, None)
@@ -144,6 +152,5 @@ class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps({"sweep": sweep, "ensemble": ensemble}[sys.argv[1]](**json.loads(sys.argv[2])))
-    )
+    done = {"sweep": sweep, "ensemble": ensemble, "features": features}
+    print(json.dumps(done[sys.argv[1]](**json.loads(sys.argv[2]))))

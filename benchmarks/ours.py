@@ -1,6 +1,6 @@
 """The same work as `benchmarks.notebook` does, through the project's own code.
 
-python -m benchmarks.ours '{"folder": ..., "epochs": 2, "trials": [...]}'    (an ensemble)
+python -m benchmarks.ours ensemble '{"folder": ..., "epochs": 2, "trials": [...]}'
 """
 
 import json
@@ -84,6 +84,41 @@ def saved(folder: str, weights: str) -> dict[str, Any]:
     return {"loss": 0.0}
 
 
+def saved_extractor(folder: str, weights: str) -> dict[str, Any]:
+    """EfficientNet-Lite0 from ImageNet without its head, in the file `weights`."""
+    from pipeline import models, quiet
+
+    quiet.tensorflow()
+    shape = prepared.read_manifest(Path(folder)).image_shape
+    models.extractor("efficientnet", _frozen().models.efficientnet, shape).save(weights)
+    return {"loss": 0.0}
+
+
+def features(folder: str, weights: str) -> dict[str, Any]:
+    """The features of all images by all workers; the mean of those of train, as `loss`."""
+    params = _frozen()
+    manifest = prepared.read_manifest(Path(folder))
+    asked = FitTask(
+        model="efficientnet",
+        section=params.models.efficientnet,
+        train=params.train,
+        seed=0,
+        data=Path(folder),
+        data_hash=manifest.content_hash,
+    )
+    with workers.pool(Workers()) as pool:
+        list(pool.run([asked], "features"))
+    pieces = sorted(Path(f"{folder}.features").glob("*/train-*.npy"))
+    kept = np.concatenate([np.load(piece) for piece in pieces])
+    return {"loss": float(kept.mean(dtype=np.float64)), "weights": weights}
+
+
+def _frozen() -> parameters.Params:
+    """One epoch of the head alone."""
+    network = {"variant": "Lite0", "weights": "imagenet", "freeze_ratio": 1.0, "resolution": 128}
+    return parameters.parse({"models": {"efficientnet": network}, "train": {"epochs": 1}})
+
+
 def final_loss(result: FitResult) -> float:
     """The clean validation loss after the last epoch; a failed fit has none."""
     return float("nan") if result.failed else float(result.history.series("val", "loss")[-1])
@@ -103,4 +138,5 @@ def _compiled(weights: str) -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps(ensemble(**json.loads(sys.argv[1]))))
+    done = {"ensemble": ensemble, "features": features}
+    print(json.dumps(done[sys.argv[1]](**json.loads(sys.argv[2]))))

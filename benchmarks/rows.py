@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from benchmarks import commands, core, fits, studies
+from benchmarks import commands, core, fits, studies, whole
 from benchmarks.measured import Measured
 from benchmarks.setting import Setting
 
@@ -73,10 +73,14 @@ ROWS = (
         partial(commands.predict, "predict"),
     ),
     Row(
+        "features", "features of 10,000 images at 128 pixels, Lite0", "x", 1.3, 2,
+        partial(commands.features, "features"),
+    ),
+    Row(
         "memory", "peak memory, CIFAR-100 train + test loaded", "MB", 250, 210,
         partial(commands.memory, "memory"),
     ),
-    Row("no-op", "`dvc repro` with nothing to do", "s", 1, 0.7, partial(commands.no_op, "no-op")),
+    Row("no-op", "`dvc repro` with nothing to do", "s", 1, 0.7, partial(whole.no_op, "no-op")),
     Row(
         "light-stage", "a stage that needs no TensorFlow", "s", 0.5, 0.25,
         partial(commands.light_stage, "light-stage"),
@@ -97,6 +101,18 @@ ROWS = (
     Row("light-size", "the core, installed", "MB", 250, 220, partial(core.size, "light-size")),
     Row(
         "fixed-cost", "fixed cost of the default pipeline", "s", 20, 12,
-        partial(commands.fixed_cost, "fixed-cost"),
+        partial(whole.fixed_cost, "fixed-cost"),
+    ),
+    Row(
+        "threshold", "another `evaluate.wide_gap`, until the new table", "s", 15, 5,
+        partial(whole.threshold, "threshold"),
+    ),
+    Row(
+        "first-verdict", "first verdict and picture after installation", "s", 90, 60,
+        partial(whole.first_verdict, "first-verdict"),
+    ),
+    Row(
+        "whole", "all of `make repro` after installation", "s", 210, 150,
+        partial(whole.whole, "whole"),
     ),
 )  # fmt: skip

@@ -95,7 +95,7 @@ def ensemble(name: str, setting: Setting) -> Measured:
 
     sides: dict[str, tuple[Command, Losses]] = {
         "notebook": (lambda n, _: ["-m", "benchmarks.notebook", "ensemble", request(n)], _answer),
-        "ours": (lambda n, _: ["-m", "benchmarks.ours", request(n)], _answer),
+        "ours": (lambda n, _: ["-m", "benchmarks.ours", "ensemble", request(n)], _answer),
     }
     remark = f"{members} fits, {num_train} images, {MEMBER_EPOCHS} epochs each, whole processes"
     return _alternating(name, sides, members, setting, remark)

@@ -16,6 +16,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 RECORD = Path(__file__).with_name("measured.json")
 BEGIN = "<!-- measured: begin; written by `python -m benchmarks` -->"
 END = "<!-- measured: end -->"
+PARTS = "<!-- stages: begin; written by `python -m benchmarks` -->", "<!-- stages: end -->"
 PACKAGES = ("tensorflow", "keras", "numpy", "distributed", "optuna", "mlflow", "dvc")
 HEAD = "| work | at least | aim | measured | notebook | ours | same validation loss | how |"
 
@@ -35,8 +36,9 @@ def record(found: Mapping[str, Measured], path: Path = RECORD) -> None:
 
 
 def write(found: Mapping[str, Measured], path: Path = DOCUMENT) -> None:
-    """Replace what stands between the two comments of `path`."""
+    """Replace what stands between the comments of `path`."""
     replace_between(path, (BEGIN, END), markdown(found))
+    replace_between(path, PARTS, parts(found.get("whole")))
 
 
 def replace_between(path: Path, comments: tuple[str, str], made: str) -> None:
@@ -58,6 +60,15 @@ def markdown(found: Mapping[str, Measured]) -> str:
     ruler = "|" + " --- |" * (HEAD.count("|") - 1)
     lines = [line(row, found.get(row.name)) for row in ROWS]
     return "\n".join([HEAD, ruler, *lines, "", *machine()])
+
+
+def parts(found: Measured | None) -> str:
+    """What all of `make repro` is made of: a line a stage, and their sum."""
+    if found is None:
+        return "not measured"
+    lines = [f"| {part} | {seconds:.1f} |" for part, seconds in found.parts.items()]
+    total = f"| **together** | **{sum(found.parts.values()):.1f}** |"
+    return "\n".join(["| stage | seconds |", "| --- | --- |", *lines, total])
 
 
 def line(row: Row, found: Measured | None) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Any
 
 from overfit_atlas.errors import AtlasError
 
+DVC_PROCESS = "ATLAS_DVC_PID"
+"""The variable in which a stage keeps the number of the DVC process that it ends with."""
 PREVIOUS = "previous"
 LONGEST_NAME = 200  # bytes
 FETCHED_WEIGHTS = Path(".checkpoints", "weights")
@@ -26,6 +29,20 @@ MAX_EXPANSION = 200
 SUSPECT_BYTES = 1 << 26
 """What unpacks to more bytes than this, and to more than so many times its size, is no image, no
 weights and no table, but a way to fill a machine."""
+
+
+def private_folder() -> Path:
+    """A folder of this user's alone among the temporary ones, for locks and sockets; made here.
+
+    Raises:
+        AtlasError: somebody else made it, or could write there.
+    """
+    folder = Path(tempfile.gettempdir(), f"overfit-atlas-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+        raise AtlasError(f"{folder}: not a folder of yours alone, for locks. Delete it.")
+    return folder
 
 
 @contextmanager

@@ -48,6 +48,10 @@ Augmentation = Literal[
 Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal"]
 
 OWN_NET = r".+\.py:[^\W\d]\w*"
+WIDTH, DROPOUT = "width", "dropout"
+"""Keys of a study that every model has: its size (`models.with_width`), and its dropout."""
+OF_THE_STUDY = ("seeds", "epochs", "early_stopping")
+"""Keys of `train` that a study has in `tune`, or sets by itself."""
 MOST_VALUES, DEEPEST = 100_000, 50
 
 
@@ -125,13 +129,15 @@ class Cnn(Regularised):
 
 
 class EfficientNet(Regularised):
-    """EfficientNet (Tan & Le 2019), from scratch or from given weights."""
+    """EfficientNet (Tan & Le 2019) or another network of Keras, from scratch or given weights."""
 
-    variant: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2"] = (
-        "B0"
-    )
+    variant: Literal[
+        "B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "Lite0", "Lite1", "Lite2",
+        "MobileNetV3Small", "ResNet50V2", "ConvNeXtTiny",
+    ] = "B0"  # fmt: skip
     resolution: Annotated[int, Field(ge=32, le=1024)] | None = None
     freeze_ratio: Fraction = 0.0
+    head_units: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     augmented_passes: Annotated[int, Field(ge=1, le=1000)] = 4
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     keep_batch_norm: bool = False
@@ -164,6 +170,31 @@ class Models(Record):
             if name not in known:
                 raise ValueError(f"ensemble: no model {name!r}; choose among {', '.join(known)}")
         return self
+
+
+class Enabled(Record):
+    """Which models there are; the stages of the others do nothing, and tables do without them."""
+
+    dense: bool = True
+    cnn: bool = True
+    efficientnet: bool = True
+    ensemble: bool = True
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> "Enabled":
+        if not (self.dense or self.cnn or self.efficientnet):
+            raise ValueError("one of dense, cnn and efficientnet must be true")
+        return self
+
+
+TUNED = "tuned"
+"""The search's winner, trained: a model like those of `Models`, whose settings the search found."""
+MODEL_NAMES = (*Models.model_fields, TUNED)
+
+
+def trained_by(name: str) -> str:
+    """The stage that trains the model of that name."""
+    return name if name == TUNED else f"train@{name}"
 
 
 class Schedule(Record):
@@ -208,6 +239,7 @@ class Train(Record):
     ] = "categorical_crossentropy"
     label_smoothing: Rate = 0.0
     augmentation: tuple[Augmentation, ...] = ()
+    augmentation_strength: Annotated[float, Field(gt=0, le=3)] = 1.0
     balance: Literal["none", "class_weights", "sampling", "logit_adjustment", "augmentation"] = (
         "none"
     )
@@ -229,13 +261,27 @@ class Workers(Record):
     scheduler: str | None = None
 
 
+class Range(Record):
+    """Numbers to choose from: `low` to `high`, all alike or, with `log`, all factors alike."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+
+Among = Range | tuple[Any, ...]
+"""What a search may choose a value from: a range, or a list of choices."""
+
+
 class Tune(Record):
     """The two Optuna studies: the map of overfitting, and the search for the best model."""
 
     model: Net = "dense"
+    map: bool = True
     storage: str | None = None
     widths: Sizes = (4, 8, 16, 32, 64, 128, 256, 512)
     dropouts: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
+    axes: dict[str, Any] | None = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Count = 40
     also_at_epochs: tuple[Count, ...] | None = None
@@ -248,7 +294,17 @@ class Tune(Record):
     threshold: Positive | None = None
     minutes: Positive | None = None
     search_trials: Annotated[int, Field(ge=0, le=100_000)] = 16
-    search_rates: tuple[Positive, Positive] = (1e-4, 1e-2)
+    search_space: dict[str, Any] = {"train.learning_rate": Range(low=1e-4, high=1e-2, log=True)}
+
+    @field_validator("search_space")
+    @classmethod
+    def _ranges(cls, space: dict[str, Any]) -> dict[str, Among]:
+        return {key: _among(key, value) for key, value in _leaves(space)}
+
+    @field_validator("axes")
+    @classmethod
+    def _two_of_numbers(cls, axes: dict[str, Any] | None) -> dict[str, tuple[float, ...]] | None:
+        return None if axes is None else _two_axes(dict(_leaves(axes)))
 
     @model_validator(mode="after")
     def _possible(self) -> "Tune":
@@ -257,13 +313,51 @@ class Tune(Record):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}={list(values)}: every value may stand there once")
         low, high = (0, 7) if self.model == "efficientnet" else (1, 1_000_000)
-        if min(self.widths) < low or max(self.widths) > high:
+        widths = self.widths if self.axes is None else self.axes.get(WIDTH, (low,))
+        if min(widths) < low or max(widths) > high:
             raise ValueError(f"widths of {self.model} are from {low} to {high}")
         if any(epoch >= self.epochs for epoch in self.also_at_epochs or ()):
             raise ValueError(f"also_at_epochs lie before the last of {self.epochs} epochs")
-        if self.search_rates[0] > self.search_rates[1]:
-            raise ValueError("search_rates are the lowest and the highest learning rate")
         return self
+
+
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and what stands there, however deep they are nested."""
+    for key, value in document.items():
+        if isinstance(value, Mapping) and not {"low", "high", "log"} & set(value):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _among(key: str, value: Any) -> Among:
+    if isinstance(value, list | tuple) and value:
+        return tuple(value)
+    if isinstance(value, Range):
+        return value
+    try:
+        found = Range.model_validate(value)
+    except ValidationError:
+        raise ValueError(
+            f"{key}: expected a list of choices, or a range such as "
+            f"{{low: 0.001, high: 0.1, log: true}}, got {_short(value)}"
+        ) from None
+    if found.low > found.high or (found.log and found.low <= 0):
+        least = "0 < low <= high" if found.log else "low <= high"
+        raise ValueError(f"{key}: a range needs {least}, got {_short(value)}")
+    return found
+
+
+def _two_axes(axes: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    if len(axes) != 2:
+        raise ValueError(f"a map has two axes, got {len(axes)}: {', '.join(axes) or 'none'}")
+    for key, values in axes.items():
+        numbers = isinstance(values, list | tuple) and all(
+            isinstance(one, int | float) and not isinstance(one, bool) for one in values
+        )
+        if not numbers or len(set(values)) < max(len(values), 2):
+            raise ValueError(f"{key}: expected two or more different numbers, got {_short(values)}")
+    return {key: tuple(sorted(values)) for key, values in axes.items()}
 
 
 class Compare(Record):
@@ -331,6 +425,7 @@ class Params(Record):
     seed: Seed = 0
     download: Download = Download()
     preprocess: Preprocess = Preprocess()
+    enabled: Enabled = Enabled()
     models: Models = Models()
     train: Train = Train()
     workers: Workers = Workers()
@@ -344,12 +439,33 @@ class Params(Record):
     def _enough_members(self) -> "Params":
         members = self.models.ensemble.members
         base = self.models.ensemble.base
+        named = members if isinstance(members, tuple) else (base,)
+        missing = [name for name in named if not getattr(self.enabled, name)]
+        if self.enabled.ensemble and missing:
+            raise ValueError(
+                f"enabled.ensemble: its members are fits of {missing[0]}, which is not enabled; "
+                "set enabled.ensemble to false, or name others in models.ensemble"
+            )
         seeds = getattr(self.models, base).train.get("seeds", self.train.seeds)
         if isinstance(members, int) and members > len(seeds):
             raise ValueError(
                 f"models.ensemble.members: {members} members, but {base} is trained with "
                 f"{len(seeds)} seeds; give train.seeds more of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _studied_values(self) -> "Params":
+        tune = self.tune
+        kept = getattr(self.models, tune.model), self.train_for(tune.model)
+        for place, space in (("axes", tune.axes or {}), ("search_space", tune.search_space)):
+            for key, among in space.items():
+                ends = (among.low, among.high) if isinstance(among, Range) else among
+                for value in ends:
+                    try:
+                        with_value(tune.model, kept, key, value, f"tune.{place}")
+                    except ParamsError as error:
+                        raise ValueError(str(error).removesuffix(".")) from None
         return self
 
     def train_for(self, name: str) -> Train:
@@ -387,6 +503,38 @@ def parse(document: Any, overrides: Mapping[str, Any] | None = None) -> Params:
     for name in type(params.models).model_fields:
         params.train_for(name)
     return params
+
+
+def with_value(
+    model: str, kept: tuple[Regularised, Train], key: str, value: Any, place: str
+) -> tuple[Regularised, Train]:
+    """Section and training of a model with one key of a study at `value`.
+
+    Args:
+        key: `models.MODEL.KEY`, `train.KEY` or `dropout`. `width` changes nothing here: what it
+            means is the model's own affair (`models.with_width`).
+        place: the key of `tune` that asks for it, for messages.
+
+    Raises:
+        ParamsError: there is no such key, or it cannot be `value`.
+    """
+    section, train = kept
+    full = f"models.{model}.{DROPOUT}" if key == DROPOUT else key
+    own, _, of_section = full.partition(f"models.{model}.")
+    of_train = full.removeprefix("train.")
+    if key == WIDTH:
+        return kept
+    if not own and of_section and of_section.split(".")[0] != "train":
+        merged = _merged(_plain(section), _nested(of_section, value))
+        return validate(type(section), merged, f"{place}: models.{model}"), train
+    if of_train not in (full, *OF_THE_STUDY):
+        merged = _merged(_plain(train), _nested(of_train, value))
+        return section, validate(Train, merged, f"{place}: train")
+    raise ParamsError(
+        f"{place}: got {key!r}, which no study of tune.model={model!r} can vary: name width, "
+        f"dropout, a key of models.{model}, or one of train (not {', '.join(OF_THE_STUDY)}, which "
+        "tune has itself)."
+    )
 
 
 def schema() -> dict[str, Any]:

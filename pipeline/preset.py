@@ -4,7 +4,8 @@
     python -m pipeline.preset cifar100_b0 --run
 
 A preset is `experiments/presets/NAME.yaml`. The experiment runs in a copy of the project, so
-params.yaml stays as it is; `dvc exp show` lists it and `dvc exp apply NAME` brings it here.
+params.yaml stays as it is; `dvc exp show` lists it, and `--apply`, or `dvc exp apply NAME`, brings
+it here.
 """
 
 import argparse
@@ -50,7 +51,10 @@ class Preset(Record):
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print the arguments of `dvc exp run`, or run it."""
+    """Print the arguments of `dvc exp run`, or run it, or bring its results here."""
+    if arguments.apply:
+        _apply(arguments.name)
+        return
     try:
         words = _words(arguments)
     except AtlasError:
@@ -63,6 +67,22 @@ def main(arguments: argparse.Namespace) -> None:
         return
     process = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", *words], check=False)
     sys.exit(process.returncode)
+
+
+def _apply(name: str) -> None:
+    """`dvc exp apply`, without its error about outputs that were never made in this clone.
+
+    Raises:
+        PresetError: there is no such experiment.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            repo.experiments.apply(name, allow_missing=True)
+    except DvcException as error:
+        raise PresetError(f"preset {name}: cannot be applied: {error}. Run it first.") from None
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
@@ -133,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("name", help="a file in experiments/presets/, without .yaml")
     made.add_argument("set", nargs="*", metavar="key=value", help="more overrides")
     made.add_argument("--run", action="store_true", help="run `dvc exp run` instead of printing")
+    made.add_argument("--apply", action="store_true", help="bring what it gave into the project")
     made.add_argument("--folder", type=Path, default=FOLDER, help="where presets are")
     return made
 

@@ -1,6 +1,7 @@
 """What training left on disk, read again: facts and fits of one model."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,20 @@ import pandas as pd
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit, PerImage, from_table
+from pipeline.params import TUNED, trained_by
+
+FITS = "fits.json"
+"""In the folder of a model that has been trained."""
+
+
+def enabled(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the models `names` in `folder` that were trained, in their order.
+
+    Training leaves an empty list of fits of a model that `enabled` in params.yaml leaves out, and
+    of the search's winner where there was no search.
+    """
+    found = [name for name in names if (folder / name).is_dir()]
+    return [name for name in found if _fits(folder / name)]
 
 
 def facts(folder: Path) -> list[dict[str, Any]]:
@@ -17,10 +32,23 @@ def facts(folder: Path) -> list[dict[str, Any]]:
     Raises:
         AtlasError: the model has not been trained.
     """
+    found = _fits(folder)
+    if not found:
+        name = folder.name
+        why = f"params.yaml says enabled.{name}: false; set it to true"
+        if name == TUNED:
+            why = "nothing was searched; set tune.search_trials"
+        raise AtlasError(f"{folder}: no fits, for {why} and run `dvc repro {trained_by(name)}`.")
+    return found
+
+
+def _fits(folder: Path) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = json.loads((folder / "fits.json").read_text())
+        found: list[dict[str, Any]] = json.loads((folder / FITS).read_text())
     except FileNotFoundError:
-        raise AtlasError(f"{folder}: no fits.json; run `dvc repro train@{folder.name}`.") from None
+        raise AtlasError(
+            f"{folder}: no {FITS}; run `dvc repro {trained_by(folder.name)}`."
+        ) from None
     return found
 
 

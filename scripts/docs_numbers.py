@@ -57,7 +57,7 @@ def read_run(root: Path) -> dict[str, Any]:
         "images": {split: scores["num_images"] for split, scores in one.items()},
         "models": {
             name: _model(metrics[name], diagnosis[name])
-            for name in params.Models.model_fields
+            for name in params.MODEL_NAMES
             if name in metrics
         },
         "map": study["slices"][0]["sentence"],

@@ -6,6 +6,7 @@ One picture alone: `python scripts/make_images.py --only page` (or mlflow, dvc, 
 """
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from pipeline.tracking import views
+
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 FLAGS = [
@@ -33,6 +36,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+COLOURS = 128  # of a picture
 STARTS_WITHIN = 180.0  # seconds a server may take
 APPEARS_WITHIN = 120_000.0  # milliseconds a picture may take
 
@@ -62,8 +66,10 @@ def _mlflow(chromium: Any, report: Path) -> None:
     database = ROOT / "mlruns" / "mlflow.db"
     experiment, runs = latest(database, ["train@cnn", "train@dense"])
     with mlflow_server(database) as address:
-        _keep(overlaid(chromium, address, experiment, runs), "mlflow")
+        _keep(charts(chromium, address, experiment), "mlflow")
         _keep(trainings(chromium, address, experiment), "mlflow_table")
+        _keep(compared(chromium, address, experiment, runs), "mlflow_compare")
+        _keep(described(chromium, address, experiment, runs[0]), "mlflow_run")
 
 
 def _dvc(chromium: Any, report: Path) -> None:
@@ -81,7 +87,11 @@ def _optuna(chromium: Any, report: Path) -> None:
 
 
 def _keep(page: Any, name: str) -> None:
-    page.screenshot(path=IMAGES / f"{name}.png")
+    """Write what the page shows with few colours, which takes a third of the bytes."""
+    from PIL import Image
+
+    shot = Image.open(io.BytesIO(page.screenshot()))
+    shot.convert("RGB").quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
     page.close()
 
 
@@ -218,41 +228,58 @@ def newest_map(database: Path) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def overlaid(chromium: Any, address: str, experiment: str, runs: Sequence[str]) -> Any:
-    """MLflow's page with the probe and validation losses of several runs on one axis."""
-    asked = {
-        "runs": json.dumps(list(runs)),
-        "experiments": json.dumps([experiment]),
-        "metric": json.dumps("val/loss"),
-        "plot_metric_keys": json.dumps(["probe/loss", "val/loss"]),
-        "x_axis": "step",
-    }
-    page = chromium.new_page(viewport={"width": 1200, "height": 640})
-    page.goto(f"{address}/#/metric?" + "&".join(f"{key}={value}" for key, value in asked.items()))
-    assistant = page.get_by_role("button", name="Close")
-    legend = page.get_by_text("(val/loss)").nth(len(runs) - 1)
-    legend.wait_for(timeout=APPEARS_WITHIN)
-    if assistant.count():
-        assistant.first.click()
-        assistant.first.wait_for(state="detached")
-    legend.wait_for(timeout=APPEARS_WITHIN)
+def charts(chromium: Any, address: str, experiment: str) -> Any:
+    """The page of `make ui`: the losses of all trainings on one axis."""
+    page = _mlflow_page(chromium)
+    page.goto(f"{address}/{views.place(experiment)}")
+    page.get_by_text("(val/loss)").first.wait_for(timeout=APPEARS_WITHIN)
+    _without_notice(page)
     return page
 
 
 def trainings(chromium: Any, address: str, experiment: str) -> Any:
-    """MLflow's table of an experiment's trainings."""
-    asked = {
-        "workflowType": "machine_learning",
-        "compareRunsMode": "TABLE",
-        "searchFilter": "attributes.run_name LIKE 'train@%' AND attributes.status = 'FINISHED'",
-    }
-    page = chromium.new_page(viewport={"width": 1200, "height": 640})
-    page.goto(f"{address}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")
+    """The same trainings as a table, with their verdicts."""
+    page = _mlflow_page(chromium, height=560)
+    page.goto(f"{address}/{views.place(experiment, 'TABLE')}")
     page.get_by_text("train@cnn").first.wait_for(timeout=APPEARS_WITHIN)
-    assistant = page.get_by_role("button", name="Close")
-    if assistant.count():
-        assistant.first.click()
+    _without_notice(page)
     return page
+
+
+def compared(chromium: Any, address: str, experiment: str, runs: Sequence[str]) -> Any:
+    """What *Compare* says of the runs that were ticked: metrics and tags, the verdict last."""
+    page = _mlflow_page(chromium, height=1000)
+    asked = {"runs": json.dumps(list(runs)), "experiments": json.dumps([experiment])}
+    page.goto(f"{address}/#/compare-runs?{urlencode(asked, quote_via=quote)}")
+    page.get_by_text("Show diff only").first.wait_for(timeout=APPEARS_WITHIN)
+    for name in ("Visualizations", "Parameters", "Artifacts"):
+        page.get_by_text(name, exact=True).first.click()
+    page.get_by_text("verdict", exact=True).last.scroll_into_view_if_needed()
+    return page
+
+
+def described(chromium: Any, address: str, experiment: str, run: str) -> Any:
+    """A run's own page: what it is in words, its verdict, its data and its models."""
+    page = _mlflow_page(chromium)
+    page.goto(f"{address}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning")
+    page.get_by_text("One model, fitted once").first.wait_for(timeout=APPEARS_WITHIN)
+    return page
+
+
+def _mlflow_page(chromium: Any, height: int = 760) -> Any:
+    """A page on which MLflow's assistant stays closed, as after one's first visit."""
+    page = chromium.new_page(viewport={"width": 1280, "height": height})
+    closed = "localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');"
+    once = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');"
+    page.add_init_script(closed + once)
+    return page
+
+
+def _without_notice(page: Any) -> None:
+    """Close the notice that a view is a shared one."""
+    page.get_by_role("button", name="Exit shared view").locator(
+        "xpath=following::button[1]"
+    ).click()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import time
 from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import commands, made, processes, rows, setting, stopwatch, studies, table
+from benchmarks import commands, made, processes, rows, setting, stopwatch, studies, table, whole
 from benchmarks.__main__ import parser
 from benchmarks.measured import Measured, ratios, same
 from benchmarks.processes import BenchmarkError, Side, finite, timed
@@ -98,18 +99,35 @@ def test_what_is_reached(name, value, reached):
 
 def test_the_table_says_what_was_not_measured(found, tmp_path):
     document = tmp_path / "performance.md"
-    document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
+    begin, end = table.PARTS
+    stages = f"{begin}\nold\n{end}\nafter\n"
+    document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\n{stages}", encoding="utf-8")
     table.write({"dense-64": found}, document)
     text = document.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{table.BEGIN}\n| work |")
-    assert text.endswith(f"{table.END}\nafter\n")
+    assert text.endswith(f"{end}\nafter\n")
     assert "old" not in text
     assert "| **8x** (4 to 9), aim | 1,250 images/s | 10,000 images/s | yes: 0.520" in text
     assert "a remark; 3 rounds, 2026-01-01, load average 1.0 to 2.0" in text
-    assert text.count("not measured") == len(rows.ROWS) - 1
+    assert text.count("not measured") == len(rows.ROWS)  # of the rows one is, of stages none
     assert "tensorflow 2" in text
     table.write({}, document)
     assert "**8x**" not in document.read_text(encoding="utf-8")
+
+
+def test_the_seconds_of_stages_add_up(found, tmp_path):
+    said = table.parts(replace(found, unit="s", parts={"train@cnn": 12.25, "report": 1.5}))
+    assert said.splitlines()[2:] == [
+        "| train@cnn | 12.2 |", "| report | 1.5 |", "| **together** | **13.8** |"
+    ]  # fmt: skip
+    script = "import time\nfor name in 'ab':\n  print(f\"Running stage '{name}':\", flush=True)\n"
+    began = time.perf_counter()
+    parts = dict(whole._by_stage((sys.executable, "-c", script + "  time.sleep(0.2)"), tmp_path))
+    assert list(parts) == ["DVC before its first stage", "a", "b"]
+    assert min(parts["a"], parts["b"]) >= 0.19
+    assert 0.4 < sum(parts.values()) <= time.perf_counter() - began
+    with pytest.raises(BenchmarkError, match="failed:"):
+        list(whole._by_stage((sys.executable, "-c", "raise SystemExit(3)"), tmp_path))
 
 
 def test_a_document_without_the_comments_is_left_alone(tmp_path):

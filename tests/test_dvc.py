@@ -3,6 +3,8 @@
 import ast
 import functools
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from pipeline.comparing import record
 from pipeline.params import Models, Params
+from pipeline.stages import comparisons
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPARISONS = sorted(path.stem for path in (ROOT / record.FOLDER).glob("*.yaml"))
 SECTIONS = set(Params.model_fields)
 # Their keys change no number, so no stage runs again for them.
 NEVER_DECLARED = {"workers"}
@@ -53,13 +58,22 @@ class Stage:
 
 @functools.cache
 def _stages() -> tuple[Stage, ...]:
+    """All stages there can be: those of dvc.yaml, and those of every comparison once asked for."""
     from dvc.repo import Repo
 
-    with Repo(str(ROOT)) as repo:
-        return tuple(_stage(one) for one in repo.index.stages if hasattr(one, "cmd") and one.cmd)
+    every = {name: record.load(ROOT / record.FOLDER / f"{name}.yaml") for name in COMPARISONS}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        for name in ("dvc.yaml", "params.yaml", "experiments"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, root / name)
+        (root / comparisons.LIST).write_text(comparisons.listed(every, "dense"), encoding="utf-8")
+        with Repo.init(str(root), no_scm=True) as repo:
+            made = [one for one in repo.index.stages if hasattr(one, "cmd") and one.cmd]
+            return tuple(_stage(one, root) for one in made)
 
 
-def _stage(one: Any) -> Stage:
+def _stage(one: Any, root: Path) -> Stage:
     command = one.cmd if isinstance(one.cmd, str) else " && ".join(one.cmd)
     module = re.search(r"python -m ([\w.]+)", command)
     assert module, f"{one.addressing}: {command!r} runs no module"
@@ -69,7 +83,7 @@ def _stage(one: Any) -> Stage:
         name=one.addressing,
         module=module.group(1),
         command=tuple(command.split()),
-        deps=tuple(str(Path(dep.fs_path).relative_to(ROOT)) for dep in files),
+        deps=tuple(str(Path(dep.fs_path).relative_to(root)) for dep in files),
         params=tuple(str(key) for dep in params for key in dep.params),
     )
 

@@ -46,7 +46,9 @@ def _one_model(root: Path, stages: Sequence[str]) -> None:
     for stage in {"evaluate", "report"} & set(stages):
         deps = document["stages"][stage]["deps"]
         document["stages"][stage]["deps"] = [
-            dep for dep in deps if Path(dep).stem not in OTHERS or dep.startswith("pipeline/")
+            dep
+            for dep in deps
+            if Path(dep).stem not in (*OTHERS, "tuned", "overtuning") or dep.startswith("pipeline/")
         ]
     yaml.dump(document, root / "dvc.yaml")
     (root / "dvc.lock").unlink(missing_ok=True)

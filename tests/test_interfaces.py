@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import params
 from pipeline.studies import storage
-from pipeline.tracking import stage_run
+from pipeline.tracking import stage_run, views
 from scripts import make_images
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def curves(rise: float) -> pd.DataFrame:
     )
 
 
-def test_mlflow_lays_the_curves_of_two_models_over_each_other(
+def test_the_view_of_make_ui_has_the_losses_of_all_models_on_one_axis_and_their_verdicts(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -51,19 +51,19 @@ def test_mlflow_lays_the_curves_of_two_models_over_each_other(
         with stage_run(params.parse({}), name, "demo") as run:
             run.log_curves(curves(0.2 + rise))
     database = tmp_path / "mlruns" / "mlflow.db"
+    experiment, _ = make_images.latest(database, names)
     with make_images.mlflow_server(database) as address:
-        page = make_images.overlaid(browser, address, *make_images.latest(database, names))
+        page = make_images.charts(browser, address, experiment)
         asked = outside(page)
-        page.get_by_text("2.55 (step=4)").first.wait_for(timeout=make_images.APPEARS_WITHIN)
-        legend = page.locator(".legendtext, [class*=legend]").all_inner_texts()
-        shown = " ".join(legend) + page.inner_text("body")
+        page.reload()
         for name in names:
             for split in ("probe", "val"):
-                assert f"{name} ({split}/loss)" in shown
-        # Their last values: the mean over seeds of 0.1 + 0.2 * 2 and 0.1 + 1.2 * 2, and of 0.1.
-        assert "0.55 (step=4)" in shown and "2.55 (step=4)" in shown
-        page.reload()
-        page.get_by_text("(val/loss)").nth(1).wait_for(timeout=make_images.APPEARS_WITHIN)
+                legend = page.get_by_text(f"{name} ({split}/loss)").first
+                legend.wait_for(timeout=make_images.APPEARS_WITHIN)
+        assert "probe/loss vs val/loss" in page.inner_text("body")
+        page.goto(f"{address}/{views.place(experiment, 'TABLE')}")
+        for title in ("verdict", "kind", "gap/loss", "final/val/loss"):
+            page.get_by_text(title, exact=True).first.wait_for(timeout=make_images.APPEARS_WITHIN)
         assert asked == []
         page.close()
 

@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import params
-from pipeline.params import Models
+from pipeline.params import MODEL_NAMES, trained_by
 from tests.servers import free_port, s3_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -109,7 +109,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, sources: Any) -> Copy:
 
 def test_every_model_is_scored_on_every_split(project: Copy) -> None:
     metrics = project.json("results/metrics.json")
-    assert set(metrics) >= set(Models.model_fields)
+    assert set(metrics) >= set(MODEL_NAMES)
     for splits in metrics.values():
         assert set(splits) == {"probe", "val", "test"}
         for scores in splits.values():
@@ -119,7 +119,7 @@ def test_every_model_is_scored_on_every_split(project: Copy) -> None:
     assert metrics["dense"]["test"]["num_images"] == 1000
     assert metrics["dense"]["test"]["num_seeds"] == 2
     assert metrics["dense"]["test"]["accuracy"] > 0.4  # of ten classes
-    assert set(project.json("results/diagnosis.json")) >= set(Models.model_fields)
+    assert set(project.json("results/diagnosis.json")) >= set(MODEL_NAMES)
 
 
 def test_every_stage_is_one_finished_run_and_there_is_a_champion(project: Copy) -> None:
@@ -127,7 +127,7 @@ def test_every_stage_is_one_finished_run_and_there_is_a_champion(project: Copy) 
         runs = database.execute("SELECT name, status FROM runs").fetchall()
         aliases = database.execute("SELECT name, alias FROM registered_model_aliases").fetchall()
     assert {status for _, status in runs} == {"FINISHED"}
-    stages = {f"train@{name}" for name in Models.model_fields} | {"preprocess", "evaluate"}
+    stages = {trained_by(name) for name in MODEL_NAMES} | {"preprocess", "evaluate"}
     for stage in stages:
         assert [name for name, _ in runs].count(stage) == 1
     assert aliases == [("overfit-atlas-fashion_mnist_mini", "champion")]
@@ -135,7 +135,9 @@ def test_every_stage_is_one_finished_run_and_there_is_a_champion(project: Copy) 
 
 def test_the_table_and_the_report_are_there(project: Copy) -> None:
     printed = project.run(sys.executable, "-m", "pipeline.stages.summary")
-    assert all(name in printed for name in ("dense", "cnn", "ensemble", "verdict"))
+    assert all(
+        name in printed for name in ("dense", "cnn", "ensemble", "tuned", "verdict", "overtuning")
+    )
     page = (project.root / "results" / "report" / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']https?:""", page)
 
@@ -156,7 +158,7 @@ def test_dvc_shows_six_values_a_model_with_the_verdict(project: Copy) -> None:
     [workspace, *_] = json.loads(project.dvc("exp", "show", "--json"))
     metrics = workspace["data"]["metrics"]
     models = metrics["results/verdicts.json"]["data"]
-    assert set(models) == set(Models.model_fields)
+    assert set(models) == set(MODEL_NAMES)
     six = ["verdict", "probability", "gap", "onset", "val_loss", "val_accuracy"]
     for row in models.values():
         undetermined = row["verdict"].startswith("undetermined")  # which has no probability

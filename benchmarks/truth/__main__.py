@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.truth import judging, making, report, stored, summaries
-from benchmarks.truth.settings import PARTS
+from benchmarks.truth import judging, making, report, stored, summaries, tables
+from benchmarks.truth.settings import PARTS, Part
 from overfit_atlas.rules import Rules
 
 
@@ -21,17 +21,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(summaries.described(summaries.write(parsed.folder, parsed.out)))
         return 0
     if parsed.command == "judge":
-        rows = judging.judge_all(parsed.folder, parsed.table, Rules())
-        say(f"{len(rows)} judgements in {parsed.table}")
+        judge(parsed.folder, parsed.into, parsed.workers, say)
         return 0
     if parsed.command == "report":
-        rows = pd.read_csv(parsed.table)
-        print(report.tables(rows[rows["part"] == parsed.part]))
+        told(parsed.tables, parsed.part, parsed.write)
         return 0
+    if parsed.part == "transfer" and (parsed.data is None or not parsed.data.is_dir()):
+        say("--part transfer: give --data FOLDER with cifar10.npz and cifar100.npz in Keras' "
+            "convention, and the archives of Fashion-MNIST.")  # fmt: skip
+        return 2
     numbers = range(parsed.first, parsed.first + parsed.count)
     order = making.Order(parsed.part, numbers, parsed.data, parsed.folder, parsed.workers)
     making.make(order, say)
     return 0
+
+
+def judge(folder: Path, into: Path, workers: int, say: Callable[[str], None]) -> None:
+    """Judge the kept fits, and add the rows to the tables in `into`."""
+    judged, stopped = judging.judge_all(stored.all_paths(folder), Rules(), workers)
+    rows = tables.grow(into / judging.TABLE, pd.DataFrame(judged), judging.DIGITS)
+    tables.grow(into / judging.STOPS, pd.DataFrame(stopped), judging.DIGITS)
+    others = int((rows["judge"] != judging.version()).sum())
+    say(f"{len(judged)} judgements; {into / judging.TABLE} holds {len(rows)}")
+    if others:
+        say(f"{others} of them are by another version of the judge: their fits are not kept here")
+
+
+def told(folder: Path, part: Part, write: bool) -> None:
+    """Print what was measured of a part; with `write` renew record and documents."""
+    found = report.measured(*judging.read(folder))
+    if write:
+        report.save(found)
+        report.write(report.ROOT, report.load(), pd.read_csv(summaries.TABLE))
+        return
+    print(report.tables(found[part]))
+    if report.STOPS in found[part]:
+        print(f"\n{report.early_stopping(found[part][report.STOPS])}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,12 +77,14 @@ def parser() -> argparse.ArgumentParser:
     table = commands.add_parser("summaries", help="write what was true of each kept setting")
     table.add_argument("--out", type=Path, default=summaries.TABLE, help="the table, CSV")
     judge = commands.add_parser("judge", help="judge every kept fit, and write what was said")
+    judge.add_argument("--into", type=Path, default=stored.HERE, help="folder of the tables")
+    judge.add_argument("--workers", type=int, default=2, help="processes, each of one thread")
     told = commands.add_parser("report", help="print how true the judgements are")
     told.add_argument(
         "--part", choices=PARTS, default="report", help="tune is what rules came from"
     )
-    for command in (judge, told):
-        command.add_argument("--table", type=Path, default=judging.TABLE, help="the judgements")
+    told.add_argument("--tables", type=Path, default=stored.HERE, help="folder of the tables")
+    told.add_argument("--write", action="store_true", help="into the documents, and their record")
     for command in (fits, table, judge):
         command.add_argument("--folder", type=Path, default=stored.FOLDER, help="kept fits")
     return made

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.truth import images, scores
 from benchmarks.truth.images import Drawn, Images, Side
-from benchmarks.truth.nets import Floats, Stack
+from benchmarks.truth.nets import Convolved, Floats, Stack
 from benchmarks.truth.settings import NUM_FRESH, NUM_JUDGED, Setting
 from benchmarks.truth.stored import Curves, StoredSetting
 
@@ -39,7 +39,8 @@ def fit(setting: Setting, data: Images) -> StoredSetting:
     drawn = images.draw(setting, data)
     members = NUM_JUDGED + NUM_FRESH
     generators = [setting.generator(MEMBER, member) for member in range(members)]
-    stack = Stack(setting, drawn.train.pixels.shape[1], drawn.num_classes, members)
+    made = Convolved if setting.kind == "cnn" else Stack
+    stack = made(setting, drawn.train.pixels.shape[1], drawn.num_classes, members)
     stack.initialise(generators)
     dropping = setting.generator(DROPOUT)
     epochs: list[_Epoch] = []

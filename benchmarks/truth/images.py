@@ -18,11 +18,15 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Images:
-    """A whole data set: `pixels` uint8 (num_images, pixels), its official train part first."""
+    """A whole data set: `pixels` uint8 (num_images, pixels), its official train part first.
+
+    `even` says that train and val have equally many images of each class.
+    """
 
     pixels: NDArray[np.uint8]
     labels: Labels
     num_train_part: int
+    even: bool = True
 
     @property
     def num_classes(self) -> int:
@@ -92,12 +96,14 @@ def draw(setting: Setting, images: Images) -> Drawn:
         )
     generator = setting.generator(0)
     pool = generator.permutation(images.num_train_part)
-    train = _stratified(images.labels, pool, setting.num_train)
-    val = _stratified(images.labels, np.setdiff1d(pool, train, assume_unique=True), setting.num_val)
+    shares = _stratified if images.even else _first
+    train = shares(images.labels, pool, setting.num_train)
+    left = pool[~np.isin(pool, train)]
+    val = shares(images.labels, left, setting.num_val)
     rest = np.setdiff1d(np.arange(len(images.labels)), np.concatenate([train, val]))
     truth = generator.permutation(rest)[: setting.num_truth]
     train, val = generator.permutation(train), generator.permutation(val)
-    places = _stratified(images.labels[train], np.arange(len(train)), setting.num_probe)
+    places = shares(images.labels[train], np.arange(len(train)), setting.num_probe)
     return Drawn(
         train=_side(setting, images, train, generator),
         val=_side(setting, images, val, generator),
@@ -105,6 +111,10 @@ def draw(setting: Setting, images: Images) -> Drawn:
         probe=np.sort(places),
         num_classes=images.num_classes,
     )
+
+
+def _first(labels: Labels, pool: Indices, size: int) -> Indices:
+    return pool[:size]
 
 
 def _stratified(labels: Labels, pool: Indices, size: int) -> Indices:

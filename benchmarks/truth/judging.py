@@ -4,14 +4,17 @@ A row is one recipe (three seeds together) or one training (a seed alone). It ho
 thresholds or of recalibration needs, so that either is judged again from the table in seconds.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from benchmarks.truth import stored
-from benchmarks.truth.settings import NUM_JUDGED
+from benchmarks.truth import making, stopping, stored
+from benchmarks.truth.settings import NUM_JUDGED, UNEVEN
 from benchmarks.truth.stored import StoredSetting
 from overfit_atlas import draws, judgement, recalibration, verdicts
 from overfit_atlas.draws import Draws
@@ -22,37 +25,47 @@ from overfit_atlas.scoring import calibration
 from overfit_atlas.scoring.fits import Fit, Floats, PerImage, smoothed
 from overfit_atlas.scoring.scores import cross_entropy_of_logits
 from overfit_atlas.verdicts import RULINGS, Known
-from pipeline.files import replacing
 
-NUM_CLASSES = 10
-TABLE = stored.HERE / "judged.csv.gz"
+TABLE, STOPS, DIGITS = "judged.csv.gz", "stopped.csv.gz", 6
 MEANS = ("gap/loss", "val/accuracy", "val/loss", "fall")
+JUDGE = (
+    "draws", "facts", "held_out", "judgement", "rules", "verdicts",
+    "scoring/calibration", "scoring/fits", "scoring/scores",
+)  # fmt: skip
+"""What a judgement comes from. Recalibration is none of it: that is done when reports are made."""
 Truth = dict[str, Floats]
+Rows = list[dict[str, object]]
 
 
-def judge_all(folder: Path, table: Path, rules: Rules) -> pd.DataFrame:
-    """Judge every kept setting, write the rows to `table`, and return them.
-
-    Raises:
-        SystemExit: there are no fits.
-    """
-    rows = pd.DataFrame(
-        [row for path in sorted(folder.glob("*.npz")) for row in _rows(path, rules)]
-    )
-    if rows.empty:
-        raise SystemExit(f"{folder}: no fits; `python -m benchmarks.truth fits` makes them.")
-    with replacing(table) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g", compression="gzip")
-    return rows
+def version() -> str:
+    """Which judge this is: a digest of its code, kept with each of its judgements."""
+    code = [(Path(draws.__file__).parent / f"{name}.py").read_bytes() for name in JUDGE]
+    return "v" + hashlib.sha256(b"".join(code)).hexdigest()[:8]
 
 
-def _rows(path: Path, rules: Rules) -> Iterator[dict[str, object]]:
+def judge_all(paths: Sequence[Path], rules: Rules, workers: int) -> tuple[Rows, Rows]:
+    """Judge every kept setting: rows of judgements, and of what stopping early would have done."""
+    judged: Rows = []
+    stopped: Rows = []
+    with making.pool(workers) as pool:
+        for of_judge, of_rules in pool.map(partial(_judge_one, rules=rules), paths, chunksize=8):
+            judged += of_judge
+            stopped += of_rules
+    return judged, stopped
+
+
+def read(folder: Path = stored.HERE) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two tables: judgements, and what stopping early would have done."""
+    return pd.read_csv(folder / TABLE), pd.read_csv(folder / STOPS)
+
+
+def _judge_one(path: Path, rules: Rules) -> tuple[Rows, Rows]:
     kept = stored.read(path)
     fits = fits_of(kept)
     fresh = range(NUM_JUDGED, len(kept.curves.truth_loss))
-    yield row(kept, fits, fresh, rules)
-    for seed in range(NUM_JUDGED):
-        yield row(kept, fits[seed : seed + 1], [seed], rules)
+    judged = [row(kept, fits, fresh, rules)]
+    judged += [row(kept, fits[seed : seed + 1], [seed], rules) for seed in range(NUM_JUDGED)]
+    return judged, list(stopping.rows(kept, fits, rules))
 
 
 def fits_of(kept: StoredSetting) -> list[Fit]:
@@ -88,12 +101,13 @@ def row(
 ) -> dict[str, object]:
     """The judgement of `fits` beside the truth, which is the mean of `members`.
 
-    Columns: part, number, seeds, num_val, weight, true_verdict, true_kind; `ruled/...`: the draws
+    Columns: part, number, seeds, num_val, weight, judge (its `version`), true_verdict, true_kind;
+    `ruled/...`: the draws
     of each ruling; for each score `damage`, its `sd`, `share` of material draws, `low`, `high`,
     `material`, `best` and its interval, and `true_...`; the same for the quantities of `MEANS`.
     """
     setting = kept.setting
-    facts = Facts.of_labels(kept.val_labels.astype(int), NUM_CLASSES)
+    facts = Facts.of_labels(kept.val_labels.astype(int), kept.val_logits.shape[-1])
     found = draws.of_images(fits, rules)
     known = judgement.knowledge(found, rules, facts, {})
     truth, onsets = true_quantities(kept, members, rules)
@@ -105,6 +119,7 @@ def row(
         "seeds": len(fits),
         "num_val": setting.num_val,
         "weight": setting.weight,
+        "judge": version(),
         "true_verdict": true.verdict,
         "true_kind": true.kind,
     }
@@ -188,8 +203,15 @@ def true_quantities(
 
 
 def true_knowledge(kept: StoredSetting, truth: Truth, rules: Rules) -> Known:
-    """What the table of verdicts knows where everything is known: evenly many of each class."""
-    entropy = float(np.log(NUM_CLASSES))
+    """What the table of verdicts knows where everything is known.
+
+    There are evenly many images of each class, but in families where val says how many.
+    """
+    num_classes = kept.val_logits.shape[-1]
+    shares = np.full(num_classes, 1 / num_classes)
+    if kept.setting.kind in UNEVEN:
+        shares = np.bincount(kept.val_labels, minlength=num_classes) / len(kept.val_labels)
+    entropy = float(special.entr(shares).sum())
     lowest = min(float(truth["best/loss"][0]), float(truth["best/calibrated_loss"][0]))
-    wide = rules.wide(entropy, lowest)
-    return Known(rules, entropy, 1 / NUM_CLASSES, wide, num_images=kept.setting.num_truth)
+    wide, majority = rules.wide(entropy, lowest), float(shares.max())
+    return Known(rules, entropy, majority, wide, num_images=kept.setting.num_truth)

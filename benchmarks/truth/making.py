@@ -7,9 +7,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.truth import stored
-from benchmarks.truth.settings import DATASETS, Part, setting
+from benchmarks.truth.settings import DATASETS, Part, Setting, setting
+
+if TYPE_CHECKING:
+    from benchmarks.truth.images import Images
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Said to workers before they import numpy: fits side by side, each on one thread."""
@@ -46,34 +50,48 @@ def make(order: Order, say: Callable[[str], None]) -> None:
 def _made(order: Order, missing: Sequence[int]) -> Iterator[tuple[int, float]]:
     if not missing:
         return
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    with ProcessPoolExecutor(
-        order.workers, get_context("spawn"), _begin, (DATASETS[order.part], order.data)
-    ) as pool:
-        jobs = [pool.submit(_make_one, order.part, number, order.folder) for number in missing]
+    with pool(order.workers, _begin, order.part, order.data) as workers:
+        jobs = [workers.submit(_make_one, order.part, number, order.folder) for number in missing]
         try:
             for job in as_completed(jobs):
                 yield job.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            workers.shutdown(cancel_futures=True)
 
 
-_data: list[object] = []
-"""The images of this worker process, read once."""
+def pool(
+    workers: int, begin: Callable[..., None] | None = None, *arguments: Any
+) -> ProcessPoolExecutor:
+    """Worker processes of one thread each; each begins by `begin(*arguments)`."""
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    return ProcessPoolExecutor(workers, get_context("spawn"), begin, arguments)
 
 
-def _begin(dataset: str, source: Path | None) -> None:
-    from benchmarks.truth import images
+_of: list[Callable[[int], tuple[Setting, "Images"]]] = []
+"""What gives the setting of a number, and its images, in this worker process."""
 
-    _data.append(images.read(dataset, source))
+
+def _begin(part: Part, source: Path | None) -> None:
+    from benchmarks.truth import images, transfer
+
+    if part == "transfer":
+        assert source is not None  # refused on the command line
+
+        def of(number: int) -> tuple[Setting, "Images"]:
+            made = transfer.setting(number)
+            return made, transfer.images_of(made.kind, source)
+    else:
+        data = images.read(DATASETS[part], source)
+
+        def of(number: int) -> tuple[Setting, "Images"]:
+            return setting(part, number), data
+
+    _of.append(of)
 
 
 def _make_one(part: Part, number: int, folder: Path) -> tuple[int, float]:
     from benchmarks.truth import fits
-    from benchmarks.truth.images import Images
 
-    (data,) = _data
-    assert isinstance(data, Images)
     begin = time.monotonic()
-    stored.write(stored.path(folder, part, number), fits.fit(setting(part, number), data))
+    stored.write(stored.path(folder, part, number), fits.fit(*_of[0](number)))
     return number, time.monotonic() - begin

@@ -4,6 +4,7 @@ Every array has the members as its first axis. All weights of all members lie in
 so that the optimizer goes over memory once; layers are views of it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,9 @@ CHUNK = 1 << 15
 """Weights that are updated at once: what the optimizer reads and writes then stays in the cache."""
 SCORING_VALUES = 1 << 20
 """Hidden values that are held at once while many images are scored."""
+SQUARE = 9
+SEEN = SQUARE * 3
+"""What a convolution sees at a place: 3 by 3 pixels of three colours."""
 BETA_1, BETA_2, RHO, EPSILON = (np.float32(value) for value in (0.9, 0.999, 0.9, 1e-7))
 
 
@@ -39,21 +43,28 @@ class Stack:
 
     def __init__(self, setting: Setting, num_inputs: int, num_classes: int, members: int) -> None:
         self._setting = setting
-        sizes = [num_inputs, *setting.units, num_classes]
-        size = members * sum((a + 1) * b for a, b in pairwise(sizes))
+        shapes = self._shapes(num_inputs, num_classes)
+        size = members * sum((a + 1) * b for a, b in shapes)
         self._flat, self._gradient = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self.layers = _views(self._flat, sizes, members)
-        self._gradients = _views(self._gradient, sizes, members)
+        self.layers = _views(self._flat, shapes, members)
+        self._gradients = _views(self._gradient, shapes, members)
         self._update = OPTIMIZERS[setting.optimizer](setting, size)
         self._activate, self._slope = ACTIVATIONS[setting.activation]
+
+    def _shapes(self, num_inputs: int, num_classes: int) -> list[tuple[int, int]]:
+        """Inputs and outputs of each layer's kernel."""
+        return list(pairwise([num_inputs, *self._setting.units, num_classes]))
 
     def initialise(self, generators: Sequence[np.random.Generator]) -> None:
         """Glorot's uniform kernels and biases of zero, a generator a member."""
         for layer in self.layers:
-            limit = np.sqrt(6 / sum(layer.kernel.shape[1:]))
+            limit = np.sqrt(6 / sum(self._fans(layer)))
             for kernel, generator in zip(layer.kernel, generators, strict=True):
                 kernel[...] = generator.uniform(-limit, limit, kernel.shape)
             layer.bias[...] = 0
+
+    def _fans(self, layer: Layer) -> tuple[int, ...]:
+        return layer.kernel.shape[1:]
 
     def train_epoch(
         self, pixels: Floats, labels: Integers, order: Integers, generator: np.random.Generator
@@ -76,18 +87,28 @@ class Stack:
             part = pixels[start : start + step] @ wide
             part += self.layers[0].bias.reshape(-1)
             hidden = part.reshape(len(part), members, -1).transpose(1, 0, 2)
-            found[:, start : start + step] = self._after_first(hidden)
+            found[:, start : start + step] = self._after(self._activate(hidden), 1)
         return found
 
-    def _after_first(self, values: Floats) -> Floats:
-        for layer in self.layers[1:]:
-            values = self._activate(values) @ layer.kernel
+    def _after(self, values: Floats, first: int) -> Floats:
+        """Logits from what goes into the layer number `first`."""
+        for position, layer in enumerate(self.layers[first:], start=first):
+            values = values @ layer.kernel
             values += layer.bias
+            if position + 1 < len(self.layers):
+                values = self._activate(values)
         return values
 
     def _learn(self, pixels: Floats, labels: Integers, generator: np.random.Generator) -> None:
-        inputs, slopes = [pixels], []
-        for layer in self.layers[:-1]:
+        self._backward(*self._forward(pixels, labels, generator, 0))
+        self._update(self._flat, self._gradient)
+
+    def _forward(
+        self, values: Floats, labels: Integers, generator: np.random.Generator, first: int
+    ) -> tuple[Floats, list[Floats], list[Floats]]:
+        """What is wrong of the outputs, inputs of all layers from `first` on, and slopes."""
+        inputs, slopes = [values], []
+        for layer in self.layers[first:-1]:
             hidden = inputs[-1] @ layer.kernel
             hidden += layer.bias
             hidden = self._activate(hidden)
@@ -102,25 +123,84 @@ class Stack:
         members, images = np.ogrid[: labels.shape[0], : labels.shape[1]]
         error[members, images, labels] -= 1
         error /= np.float32(labels.shape[1])
-        self._backward(error, inputs, slopes)
+        return error, inputs, slopes
+
+    def _backward(self, error: Floats, inputs: list[Floats], slopes: list[Floats]) -> Floats:
+        """Fill in the gradients of the last layers; the error of what the first of them gives."""
+        first = len(self.layers) - len(inputs)
+        for place in reversed(range(len(inputs))):
+            self._of_layer(first + place, inputs[place], error)
+            if place:
+                error = error @ self.layers[first + place].kernel.transpose(0, 2, 1)
+                error *= slopes[place - 1]
+        return error
+
+    def _of_layer(self, position: int, inputs: Floats, error: Floats) -> None:
+        layer, gradient = self.layers[position], self._gradients[position]
+        np.matmul(inputs.transpose(0, 2, 1), error, out=gradient.kernel)
+        np.sum(error, axis=1, keepdims=True, out=gradient.bias)
+        if self._setting.l2:
+            penalty = np.float32(2 * self._setting.l2) * layer.kernel
+            np.add(gradient.kernel, penalty, out=gradient.kernel)
+
+
+class Convolved(Stack):
+    """Nets that begin with a convolution without padding, activated, and means over 2 by 2.
+
+    Their images are the squares that the convolution sees, one after the other in rows
+    (`transfer.images_of`); `units` begins with the number of filters. Dropout begins behind it.
+    """
+
+    def _shapes(self, num_inputs: int, num_classes: int) -> list[tuple[int, int]]:
+        filters, *units = self._setting.units
+        self._side = math.isqrt(num_inputs // SEEN)
+        pooled = (self._side // 2) ** 2 * filters
+        return [(SEEN, filters), *pairwise([pooled, *units, num_classes])]
+
+    def _fans(self, layer: Layer) -> tuple[int, ...]:
+        seen, outputs = layer.kernel.shape[1:]
+        return (seen, outputs * SQUARE) if layer is self.layers[0] else (seen, outputs)
+
+    def logits(self, pixels: Floats) -> Floats:
+        """Logits (members, num_images, num_classes), nothing dropped."""
+        members, _, num_classes = self.layers[-1].kernel.shape
+        found = np.empty((members, len(pixels), num_classes), np.float32)
+        step = max(1, SCORING_VALUES // (members * self._side**2 * self._setting.units[0]))
+        for start in range(0, len(pixels), step):
+            squares = pixels[None, start : start + step].reshape(1, -1, SEEN)
+            values = self._activate(squares @ self.layers[0].kernel + self.layers[0].bias)
+            found[:, start : start + step] = self._after(self._pooled(values), 1)
+        return found
+
+    def _learn(self, pixels: Floats, labels: Integers, generator: np.random.Generator) -> None:
+        squares = pixels.reshape(len(pixels), -1, SEEN)
+        values = self._activate(squares @ self.layers[0].kernel + self.layers[0].bias)
+        slope = self._slope(values)
+        error, inputs, slopes = self._forward(self._pooled(values), labels, generator, 1)
+        error = self._backward(error, inputs, slopes)
+        error = self._spread(error @ self.layers[1].kernel.transpose(0, 2, 1)) * slope
+        self._of_layer(0, squares, error)
         self._update(self._flat, self._gradient)
 
-    def _backward(self, error: Floats, inputs: list[Floats], slopes: list[Floats]) -> None:
-        for position in reversed(range(len(self.layers))):
-            layer, gradient = self.layers[position], self._gradients[position]
-            np.matmul(inputs[position].transpose(0, 2, 1), error, out=gradient.kernel)
-            np.sum(error, axis=1, keepdims=True, out=gradient.bias)
-            if self._setting.l2:
-                penalty = np.float32(2 * self._setting.l2) * layer.kernel
-                np.add(gradient.kernel, penalty, out=gradient.kernel)
-            if position:
-                error = error @ layer.kernel.transpose(0, 2, 1)
-                error *= slopes[position - 1]
+    def _pooled(self, values: Floats) -> Floats:
+        """(members, images * places, filters) as means over 2 by 2, (members, images, all)."""
+        members, _, filters = values.shape
+        half = self._side // 2
+        squares = values.reshape(members, -1, half, 2, half, 2, filters)
+        means = squares.mean((3, 5), dtype=np.float32)
+        return np.ascontiguousarray(means).reshape(members, -1, half * half * filters)
+
+    def _spread(self, error: Floats) -> Floats:
+        """The error of means given to what they are means of: the reverse of `_pooled`."""
+        members, half, filters = len(error), self._side // 2, self._setting.units[0]
+        means = error.reshape(members, -1, half, 1, half, 1, filters) / np.float32(4)
+        shape = (*means.shape[:3], 2, half, 2, filters)
+        return np.ascontiguousarray(np.broadcast_to(means, shape)).reshape(members, -1, filters)
 
 
-def _views(flat: Floats, sizes: Sequence[int], members: int) -> list[Layer]:
+def _views(flat: Floats, shapes: Sequence[tuple[int, int]], members: int) -> list[Layer]:
     layers, start = [], 0
-    for inputs, outputs in pairwise(sizes):
+    for inputs, outputs in shapes:
         middle = start + members * inputs * outputs
         end = middle + members * outputs
         kernel = flat[start:middle].reshape(members, inputs, outputs)

@@ -1,234 +1,260 @@
-"""How true the judge is, from the table of `judging`: `tables`, in Markdown, for docs and README.
+"""How true the judge is: the record of all that was measured, and the tables of the documents.
 
-Every figure has its number of cases. Shares and errors are of the natural mix of settings (weights
-of `settings`); intervals resample settings, a setting's trainings together.
+`measured` makes the record from the committed tables; `blocks` writes it as Markdown, a block for
+each place in a document. `python -m benchmarks.truth report --write` renews record and documents.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import optimize, special
 
-from overfit_atlas import recalibration
+from benchmarks.truth import bars, measures, stopping, stored, summaries
+from benchmarks.truth.measures import Measured
+from benchmarks.truth.settings import PARTS
 from overfit_atlas.held_out import SCORES
-from overfit_atlas.judgement import likeliest
-from overfit_atlas.rules import UNDETERMINED
-from overfit_atlas.scoring.fits import Floats
-from overfit_atlas.verdicts import RULINGS
+from pipeline.files import write_json, write_text
 
-NUM_RESAMPLES = 400
-BINS = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
-LARGE_VAL = 400
-Statistic = Callable[[pd.DataFrame], float]
-
-
-def probability(rows: pd.DataFrame, score: str) -> Floats:
-    """P(material) of each row."""
-    return recalibration.MATERIAL[score](rows[f"{score}/share"])
+ROOT = stored.HERE.parents[1]
+RECORD = stored.HERE / "measured.json"
+DOCUMENTS = (Path("docs/truth_bench.md"), Path("README.md"), Path("README.ja.md"))
+BEGIN = "<!-- truth bench, {}: begin; written by `python -m benchmarks.truth report --write` -->"
+END = "<!-- truth bench, {}: end -->"
+GROUPS = {"3": "three seeds together", "1": "single trainings"}
+STOPS = "stops"
+Groups = dict[str, dict[str, Measured]]
+Record = dict[str, Groups]
+"""Part -> group of judgements, or `STOPS` -> measure -> what was measured."""
 
 
-def is_material(rows: pd.DataFrame, score: str) -> "pd.Series[bool]":
-    """Whether the true damage is at least material."""
-    return rows[f"{score}/true"] >= rows[f"{score}/material"]
-
-
-def verdict_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each row: verdict (likeliest), its probability, kind, kind_probability, right."""
-    counts = rows[[f"ruled/{place}" for place in range(len(RULINGS))]].to_numpy(float)
-    said = [likeliest(one) for one in counts.tolist()]
-    found = pd.DataFrame(index=rows.index)
-    found["verdict"] = [one.verdicts[0] for one in said]
-    found["probability"] = [one.probability for one in said]
-    found["kind"] = [one.kind for one in said]
-    found["kind_probability"] = [one.kinds.get(one.kind, 0.0) for one in said]
-    found["right"] = found["verdict"] == rows["true_verdict"]
-    found["kind_right"] = found["kind"] == rows["true_kind"].fillna("")
+def measured(judged: pd.DataFrame, stopped: pd.DataFrame) -> Record:
+    """Every measure of every part, from the tables that `judge` writes."""
+    found: Record = {}
+    for part in PARTS:
+        own = judged[judged["part"] == part]
+        if own.empty:
+            continue
+        rules = stopped[stopped["part"] == part]
+        found[part] = {
+            seeds: measures.all_of(own[own["seeds"] == int(seeds)], measures.of_judgements)
+            for seeds in GROUPS
+        }
+        if len(rules):
+            found[part][STOPS] = measures.all_of(rules, measures.of_stops)
     return found
 
 
-def interval(rows: pd.DataFrame, statistic: Statistic) -> tuple[float, float, float]:
-    """A statistic with the ends of its 95 % interval, settings resampled with replacement."""
-    generator = np.random.default_rng(0)
-    groups = [np.asarray(one) for one in rows.groupby(["part", "number"]).indices.values()]
-    drawn = []
-    for _ in range(NUM_RESAMPLES):
-        chosen = generator.integers(len(groups), size=len(groups))
-        drawn.append(statistic(rows.iloc[np.concatenate([groups[one] for one in chosen])]))
-    known = [one for one in drawn if np.isfinite(one)]
-    low, high = np.quantile(known, [0.025, 0.975]) if known else (np.nan, np.nan)
-    return statistic(rows), float(low), float(high)
+def save(found: Record, path: Path = RECORD) -> None:
+    """Write the record, five significant digits each."""
+    write_json(
+        path,
+        {
+            part: {
+                group: {
+                    name: [
+                        one.cases,
+                        *(_short(x) for x in (one.value, one.low, one.high)),
+                        one.form,
+                    ]
+                    for name, one in own.items()
+                }
+                for group, own in groups.items()
+            }
+            for part, groups in found.items()
+        },
+        sort_keys=False,
+    )
 
 
-def share(rows: pd.DataFrame, holds: Floats) -> float:
-    """The weighted share of rows in which something holds; NaN without rows."""
-    return float(np.average(holds, weights=rows["weight"])) if len(rows) else float("nan")
+def load(path: Path = RECORD) -> Record:
+    """The record as it was saved."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        part: {
+            group: {
+                name: Measured(cases, _number(value), _number(low), _number(high), form)
+                for name, (cases, value, low, high, form) in own.items()
+            }
+            for group, own in groups.items()
+        }
+        for part, groups in found.items()
+    }
 
 
-def slope(outcome: Floats, said: Floats, weight: Floats) -> float:
-    """Slope of a logistic recalibration of probabilities `said`: 1 is right, below 1 too sure."""
-    odds = special.logit(np.clip(said, 1e-3, 1 - 1e-3))
-
-    def loss(fit: Floats) -> float:
-        values = fit[0] + fit[1] * odds
-        return float(
-            np.average(np.logaddexp(0, np.where(outcome, -values, values)), weights=weight)
-        )
-
-    return float(optimize.minimize(loss, [0.0, 1.0], method="Nelder-Mead").x[1])
+def _number(found: float | None) -> float:
+    return float("nan") if found is None else found
 
 
-def calibration_error(outcome: Floats, said: Floats, weight: Floats) -> float:
-    """Mean distance of said and true probability over bins, less what chance explains (debiased).
-
-    The square of each bin's distance is lessened by the variance of its share, not below 0.
-    """
-    total, error = weight.sum(), 0.0
-    for low, high in zip(BINS, BINS[1:], strict=False):
-        inside = (said > low) & (said <= high)
-        if not inside.any():
-            continue
-        own = weight[inside] / weight[inside].sum()
-        true = float(own @ outcome[inside])
-        chance = true * (1 - true) * float(own @ own)
-        distance = (true - float(own @ said[inside])) ** 2 - chance
-        error += weight[inside].sum() / total * np.sqrt(max(distance, 0.0))
-    return float(error)
+def _short(number: float) -> float | None:
+    return float(f"{number:.5g}") if number == number else None
 
 
-def tables(rows: pd.DataFrame) -> str:
-    """All tables of the part in `rows`, in Markdown."""
-    rows, parts = rows.join(verdict_table(rows)), []
-    for seeds, named in ((3, "three seeds together"), (1, "single trainings")):
-        own = rows[rows["seeds"] == seeds]
-        if len(own):
-            parts.append(f"**{named}** ({len(own)} judgements)\n\n{_table(own)}")
-    return "\n\n".join(parts)
+def tables(groups: Groups) -> str:
+    """All that was measured of one part, in Markdown."""
+    return "\n\n".join(
+        f"**{named}** ({of_all(groups[seeds])} judgements)\n\n{_table(groups[seeds])}"
+        for seeds, named in GROUPS.items()
+    )
 
 
-def _table(rows: pd.DataFrame) -> str:
-    lines = ["| | cases | measured | 95 % interval |", "|---|---|---|---|"]
-    for named, cases, statistic, form in _rows():
-        chosen = cases(rows)
-        value, low, high = interval(chosen, statistic) if len(chosen) else (np.nan,) * 3
-        cells = (
-            named,
-            str(len(chosen)),
-            form.format(value),
-            f"{form.format(low)} to {form.format(high)}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def of_all(group: Mapping[str, Measured]) -> int:
+    """How many cases a group has."""
+    return max(one.cases for one in group.values())
 
 
-def _everything(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows
+def _table(found: Mapping[str, Measured]) -> str:
+    lines = [
+        [name, str(one.cases), one.form.format(one.value), ends(one)] for name, one in found.items()
+    ]
+    return in_markdown(["", "cases", "measured", "95 % interval"], lines)
 
 
-def _rows() -> list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], Statistic, str]]:
-    made: list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], Statistic, str]] = []
+def in_markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    ruler = "|" + "---|" * len(head)
+    return "\n".join([f"| {' | '.join(head)} |", ruler, *(f"| {' | '.join(x)} |" for x in lines)])
+
+
+def ends(one: Measured, to: str = " to ") -> str:
+    """The interval as it is written."""
+    return f"{one.form.format(one.low)}{to}{one.form.format(one.high)}"
+
+
+def early_stopping(found: Mapping[str, Measured]) -> str:
+    """What each rule of early stopping did, in Markdown."""
+    heads = {
+        "stopped": "stopped",
+        "stopped wrongly": "stopped wrongly",
+        "missed": "damaged, not stopped",
+        "epochs saved": "epochs saved",
+        "accuracy against last": "accuracy against the last epoch",
+        "accuracy against best": "against its best epoch",
+        "loss against last": "loss against the last epoch",
+        "loss against best": "against its best epoch",
+        "calibrated_loss against last": "calibrated loss against the last epoch",
+        "calibrated_loss against best": "against its best epoch",
+    }
+    lines = []
+    for rule in stopping.RULES:
+        own = {name: found[f"{rule}: {name}"] for name in heads}
+        # An error rate that rises is accuracy given up.
+        cells = [_turned(one) if name.startswith("accuracy") else one for name, one in own.items()]
+        lines.append([rule, *(f"{one.form.format(one.value)} ({ends(one)})" for one in cells)])
+    return in_markdown(["rule", *heads.values()], lines)
+
+
+def _turned(one: Measured) -> Measured:
+    return Measured(one.cases, -one.value, -one.high, -one.low, one.form)
+
+
+def must_show(found: Record) -> str:
+    """The measures of the part that nothing is tuned on, beside the bars they are held to."""
+    lines = []
+    for bar in bars.BARS:
+        one = found["report"]["3"][bar.measure]
+        told = [bar.measure, str(one.cases), one.form.format(one.value), ends(one)]
+        lines.append([*told, bar.told("least"), bar.told("aim"), bar.reached(one)])
+    head = ["", "cases", "measured", "95 % interval", "at least", "aim", "reached"]
+    return in_markdown(head, lines)
+
+
+def _by_score(groups: Groups, language: str) -> str:
+    words, own = bars.WORDS[language], groups["3"]
+    lines = []
     for score in SCORES:
-        made += _of_damage(score)
-    return made + _of_verdicts() + _of_intervals()
+        name = score.replace("_", " ")
+        of_p = [own[f"P(material), {name}: {what}"] for what in bars.OF_PROBABILITY]
+        brier, base = of_p[-1], own[f"the same of the base rate, {name}"]
+        said = own[f"damage of {name} said, truth below half of material"]
+        missed = own[f"clear damage of {name} missed, val of {measures.LARGE_VAL} or more"]
+        cells = [_cell(one, words) for one in of_p[:-1]]
+        cells.append(f"{brier.form.format(brier.value)} ({base.form.format(base.value)})")
+        lines.append([words[score], *cells, _cell(said, words), _cell(missed, words)])
+    return in_markdown(words["head"].split("|"), lines)
 
 
-def _of_damage(
-    score: str,
-) -> list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], Statistic, str]]:
-    name = score.replace("_", " ")
-
-    def harmless(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows[rows[f"{score}/true"] < rows[f"{score}/material"] / 2]
-
-    def clear(rows: pd.DataFrame) -> pd.DataFrame:
-        large = rows[f"{score}/true"] >= 2 * rows[f"{score}/material"]
-        return rows[large & (rows["num_val"] >= LARGE_VAL)]
-
-    def pair(rows: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-        outcome = is_material(rows, score).to_numpy(float)
-        return outcome, probability(rows, score), rows["weight"].to_numpy(float)
-
-    def brier(rows: pd.DataFrame) -> float:
-        outcome, said, weight = pair(rows)
-        return float(np.average(np.square(outcome - said), weights=weight))
-
-    def of_base(rows: pd.DataFrame) -> float:
-        base = share(rows, pair(rows)[0])
-        return base * (1 - base)
-
-    return [
-        (f"P(material), {name}: slope of the recalibration", _everything,
-         lambda rows: slope(*pair(rows)), "{:.2f}"),
-        (f"P(material), {name}: calibration error", _everything,
-         lambda rows: calibration_error(*pair(rows)), "{:.1%}"),
-        (f"P(material), {name}: Brier score", _everything, brier, "{:.3f}"),
-        (f"the same of the base rate, {name}", _everything, of_base, "{:.3f}"),
-        (f"damage of {name} said, truth below half of material", harmless,
-         lambda rows: share(rows, probability(rows, score) >= 0.5), "{:.1%}"),
-        (f"clear damage of {name} missed, val of {LARGE_VAL} or more", clear,
-         lambda rows: share(rows, probability(rows, score) < 0.5), "{:.1%}"),
-    ]  # fmt: skip
+def _cell(one: Measured, words: Mapping[str, str], form: str = "cell") -> str:
+    inside = ends(one, words["to"])
+    return words[form].format(value=one.form.format(one.value), ends=inside, cases=one.cases)
 
 
-def _of_verdicts() -> list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], Statistic, str]]:
-    def said(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows[rows["probability"] >= UNDETERMINED]
-
-    def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
-        clear = (rows["probability"] >= UNDETERMINED) & (rows["kind_probability"] >= UNDETERMINED)
-        return rows[clear & rows["right"] & (rows["kind"] != "")]
-
-    def large(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows[rows["num_val"] >= LARGE_VAL]
-
-    def error(rows: pd.DataFrame) -> float:
-        right, said = rows["right"].to_numpy(float), rows["probability"].to_numpy()
-        return calibration_error(right, said, rows["weight"].to_numpy(float))
-
-    return [
-        ("verdict right, where one is said", said,
-         lambda rows: share(rows, rows["right"].to_numpy(float)), "{:.1%}"),
-        ("kind right, where verdict is right and a kind is said", with_kind,
-         lambda rows: share(rows, rows["kind_right"].to_numpy(float)), "{:.1%}"),
-        (f"undetermined, val of {LARGE_VAL} or more", large,
-         lambda rows: share(rows, rows["probability"].to_numpy() < UNDETERMINED),
-         "{:.1%}"),
-        ("P(verdict): calibration error", _everything, error, "{:.1%}"),
-    ]  # fmt: skip
+def in_readme(found: Record, language: str) -> str:
+    """What the README says of it, in its language."""
+    words, own = bars.WORDS[language], found["report"]["3"]
+    lines = [
+        [words[name], str(own[name].cases), _cell(own[name], words, "short")]
+        for name in bars.IN_README
+    ]
+    sizes = words["about"].format(report=of_all(own), tune=of_all(found["tune"]["3"]))
+    rest = in_markdown(words["head of verdicts"].split("|"), lines)
+    stops = found["report"].get(STOPS)
+    told = [sizes, _by_score(found["report"], language), rest]
+    if stops:
+        told.append(_stops_told(stops, words))
+    return "\n\n".join(told)
 
 
-def _of_intervals() -> list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], Statistic, str]]:
-    def covered(name: str, low: str, high: str) -> Statistic:
-        return lambda rows: share(
-            rows, ((rows[low] <= rows[name]) & (rows[name] <= rows[high])).to_numpy(float)
-        )
+def _stops_told(found: Mapping[str, Measured], words: Mapping[str, str]) -> str:
+    def cell(rule: str, name: str) -> str:
+        one = found[f"{rule}: {name}"]
+        one = _turned(one) if name.startswith("accuracy") else one
+        return _cell(one, words, "short")
 
-    made = [
-        (f"coverage of the 95 % interval: {name.replace('/', ', ')}", _everything,
-         covered(f"{name}/true", f"{name}/low", f"{name}/high"), "{:.1%}")
-        for name in ("gap/loss", "val/accuracy")
-    ]  # fmt: skip
-    made += [
-        (f"coverage of the 95 % interval: damage of {score.replace('_', ' ')}", _everything,
-         covered(f"{score}/true", f"{score}/low", f"{score}/high"), "{:.1%}")
-        for score in SCORES
-    ]  # fmt: skip
+    names = (
+        "stopped wrongly",
+        "epochs saved",
+        "accuracy against last",
+        "calibrated_loss against last",
+    )
+    rules = ("stop_when loss", "stop_when calibrated_loss", "stop_when accuracy",
+             "patience 5, val_loss", "patience 10, val_loss", "patience 5, val_accuracy",
+             "patience 10, val_accuracy")  # fmt: skip
+    lines = [[f"`{rule}`", *(cell(rule, name) for name in names)] for rule in rules]
+    return in_markdown(words["head of stops"].format(cases=of_all(found)).split("|"), lines)
 
-    def width(rows: pd.DataFrame) -> float:
-        return float((rows["loss/best_high"] - rows["loss/best_low"]).median())
 
-    def against(rule: str, score: str) -> Statistic:
-        ours, theirs = f"delivered/calibrated_loss/{score}", f"delivered/{rule}/{score}"
-        return lambda rows: float(np.average(rows[ours] - rows[theirs], weights=rows["weight"]))
+def blocks(found: Record, settings: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Document -> block -> what it says."""
+    bench = {"settings": summaries.described(settings), "bars": must_show(found)}
+    for part, groups in found.items():
+        bench[part] = tables(groups)
+        if STOPS in groups:
+            bench[f"early stopping, {part}"] = early_stopping(groups[STOPS])
+    return {
+        str(DOCUMENTS[0]): bench,
+        str(DOCUMENTS[1]): {"readme": in_readme(found, "en")},
+        str(DOCUMENTS[2]): {"readme": in_readme(found, "ja")},
+    }
 
-    made += [
-        (f"weights of the best epoch by calibrated loss less those by {rule.replace('_', ' ')}: "
-         "accuracy", _everything, against(rule, "accuracy"), "{:+.2%}")
-        for rule in ("loss", "accuracy", "last")
-    ]  # fmt: skip
-    return [
-        *made,
-        ("coverage of the best epoch by loss", _everything,
-         covered("loss/true_best", "loss/best_low", "loss/best_high"), "{:.1%}"),
-        ("median width of its interval, epochs", _everything, width, "{:.0f}"),
-    ]  # fmt: skip
+
+def put(text: str, made: Mapping[str, str]) -> str:
+    """`text` with each block between its two comments.
+
+    Raises:
+        ValueError: the comments of a block are not there.
+    """
+    for name, block in made.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_begin or not found_end:
+            raise ValueError(f"the lines {begin!r} and {end!r} are missing.")
+        text = f"{before}{begin}\n{block}\n{end}{after}"
+    return text
+
+
+def stale(root: Path, found: Record, settings: pd.DataFrame) -> Iterator[str]:
+    """The documents that say something else than the record."""
+    for document, made in blocks(found, settings).items():
+        text = (root / document).read_text(encoding="utf-8")
+        if put(text, made) != text:
+            yield document
+
+
+def write(root: Path, found: Record, settings: pd.DataFrame) -> None:
+    """Renew the blocks of the documents."""
+    for document, made in blocks(found, settings).items():
+        text = (root / document).read_text(encoding="utf-8")
+        write_text(root / document, put(text, made))

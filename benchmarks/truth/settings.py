@@ -10,12 +10,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-Part = Literal["tune", "report"]
-Kind = Literal["noisy", "clean", "calm", "random labels", "chance", "slow"]
+Part = Literal["tune", "report", "transfer"]
+Kind = Literal[
+    "noisy", "clean", "calm", "random labels", "chance", "slow",
+    "cnn", "features", "two classes", "hundred classes", "imbalance",
+]  # fmt: skip
 
-PARTS: tuple[Part, ...] = ("tune", "report")
+PARTS: tuple[Part, ...] = ("tune", "report", "transfer")
 DATASETS: dict[Part, str] = {"tune": "mnist", "report": "fashion_mnist"}
 """The part that rules are tuned on, and the part they are reported on, share no image."""
+FAMILIES: tuple[Kind, ...] = ("cnn", "features", "two classes", "hundred classes", "imbalance")
+"""The kinds of the part "transfer" (`transfer`), of nets and data that are in no other part."""
+UNEVEN: tuple[Kind, ...] = ("two classes", "imbalance")
+"""Families whose classes have different numbers of images."""
 NUM_JUDGED, NUM_FRESH = 3, 10
 BATCH_SIZE = 32
 NUM_TRUTH = 6000
@@ -58,7 +65,7 @@ class Setting:
     """One recipe: a dense net, how it is trained, and on how many images.
 
     Attributes:
-        units: one number a hidden layer.
+        units: one number a hidden layer; of a "cnn" first the number of its filters.
         momentum: of sgd; other optimizers have none.
         l2: penalty l2 * sum(kernel ** 2) of every layer, as Keras adds it.
         label_noise: share of labels, on every side, that name another class drawn evenly; where
@@ -99,7 +106,7 @@ class Setting:
 
 
 def setting(part: Part, number: int) -> Setting:
-    """The setting of that number."""
+    """The setting of that number, of a part other than "transfer"."""
     generator = np.random.default_rng([PARTS.index(part), number])
     while True:
         candidate = _candidate(part, number, generator)
@@ -122,7 +129,7 @@ def _plain(part: Part, number: int, generator: np.random.Generator) -> Setting:
     optimizer = _one(OPTIMIZERS, generator)
     noise = _one(NOISES, generator)
     low, high = _one(WIDTHS, generator)
-    width = round(_log_uniform(low, high, generator))
+    width = round(log_uniform(low, high, generator))
     pooling = _one(POOLINGS, generator)
     dropout = 0.0 if generator.random() < 0.5 else float(generator.uniform(0.05, 0.7))
     plain = Setting(
@@ -134,11 +141,11 @@ def _plain(part: Part, number: int, generator: np.random.Generator) -> Setting:
         activation="relu" if generator.random() < 0.85 else "tanh",
         dropout=round(dropout, 3),
         optimizer=optimizer,
-        learning_rate=_log_uniform(*RATES[pooling][optimizer], generator),
+        learning_rate=log_uniform(*RATES[pooling][optimizer], generator),
         momentum=0.9 if optimizer == "sgd" else 0.0,
-        l2=0.0 if generator.random() < 0.8 else _log_uniform(1e-5, 1e-3, generator),
+        l2=0.0 if generator.random() < 0.8 else log_uniform(1e-5, 1e-3, generator),
         label_noise=noise,
-        num_train=round(_log_uniform(200, 1600, generator)),
+        num_train=round(log_uniform(200, 1600, generator)),
         num_val=_one(VAL_SIZES, generator),
         epochs=int(generator.integers(15, 41)),
         pooling=pooling,
@@ -158,7 +165,7 @@ def _odd(plain: Setting, kind: str, generator: np.random.Generator) -> Setting:
     if kind == "random labels":
         return replace(plain, kind="random labels", label_noise=1.0)
     if kind == "slow":
-        slower = plain.learning_rate * _log_uniform(0.01, 0.1, generator)
+        slower = plain.learning_rate * log_uniform(0.01, 0.1, generator)
         return replace(plain, kind="slow", learning_rate=slower)
     return replace(
         plain,
@@ -166,7 +173,7 @@ def _odd(plain: Setting, kind: str, generator: np.random.Generator) -> Setting:
         units=plain.units[:1] * 3,
         activation="sigmoid",
         optimizer="sgd",
-        learning_rate=_log_uniform(1e-4, 1e-3, generator),
+        learning_rate=log_uniform(1e-4, 1e-3, generator),
         momentum=0.0,
     )
 
@@ -176,6 +183,7 @@ def _one(shares: dict[Any, float], generator: np.random.Generator) -> Any:
     return list(shares)[at]
 
 
-def _log_uniform(low: float, high: float, generator: np.random.Generator) -> float:
+def log_uniform(low: float, high: float, generator: np.random.Generator) -> float:
+    """A number between two others, drawn by its logarithm, to four digits."""
     value = np.exp(generator.uniform(np.log(low), np.log(high)))
     return float(f"{value:.4g}")

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.truth.settings import Setting
+from benchmarks.truth.settings import PARTS, Part, Setting
 from pipeline.files import replacing
 
 HERE = Path(__file__).resolve().parent
@@ -72,6 +73,18 @@ def path(folder: Path, part: str, number: int) -> Path:
 def paths(folder: Path, part: str) -> list[Path]:
     """All kept settings of a part, by number."""
     return sorted(folder.glob(f"{part}_[0-9]*.npz"))
+
+
+def all_paths(folder: Path, parts: Sequence[Part] = PARTS) -> list[Path]:
+    """All kept settings of some parts.
+
+    Raises:
+        SystemExit: there are none.
+    """
+    found = [one for part in parts for one in paths(folder, part)]
+    if not found:
+        raise SystemExit(f"{folder}: no fits; `python -m benchmarks.truth fits` makes them.")
+    return found
 
 
 def write(to: Path, stored: StoredSetting) -> None:

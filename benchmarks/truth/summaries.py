@@ -5,29 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.truth import stored, truths
-from benchmarks.truth.settings import NUM_JUDGED, PARTS, Setting
+from benchmarks.truth import stored, tables, truths
+from benchmarks.truth.settings import NUM_JUDGED, Setting
 from benchmarks.truth.stored import StoredSetting
 from benchmarks.truth.truths import SCORES, Damage, Floats
-from pipeline.files import replacing
 
 TABLE = stored.HERE / "summaries.csv"
 OF_RECIPE = ("gap", "gap_best", "slope", "loss", "accuracy", "probe_loss", "probe_accuracy")
 
 
 def write(folder: Path, table: Path) -> pd.DataFrame:
-    """Write the rows of all settings kept in `folder` to `table`, and return them.
+    """Add the rows of all settings kept in `folder` to `table`, and return all that it holds.
 
     Raises:
         SystemExit: there are none.
     """
-    kept = [path for part in PARTS for path in stored.paths(folder, part)]
-    if not kept:
-        raise SystemExit(f"{folder}: no fits; `python -m benchmarks.truth fits` makes them.")
-    rows = pd.DataFrame([row(stored.read(path)) for path in kept])
-    with replacing(table) as temporary:
-        rows.to_csv(temporary, index=False)
-    return rows
+    kept = [row(stored.read(path)) for path in stored.all_paths(folder)]
+    return tables.grow(table, pd.DataFrame(kept))
 
 
 def described(rows: pd.DataFrame) -> str:

@@ -60,6 +60,7 @@ class MapSettings:
         num_images: how many probe images, and as many validation images, a fit was scored on.
         folds: whether every seed has a validation fold of its own.
         log_width: False where width is an ordinal, such as the variant of an EfficientNet.
+        log_dropout: True where what stands for dropout, such as an L2 penalty, goes by factors.
     """
 
     threshold: float
@@ -68,6 +69,7 @@ class MapSettings:
     num_resamples: int = 1000
     seed: int = 0
     log_width: bool = True
+    log_dropout: bool = False
     folds: bool = False
 
 
@@ -88,7 +90,11 @@ class LeaveOneOut:
 
 @dataclass(frozen=True)
 class OverfitMap:
-    """The gap over width and dropout. `points` has one row a point: means over its seeds."""
+    """The gap over width and dropout. `points` has one row a point: means over its seeds.
+
+    Any two parameters will do in their place: the first makes a net stronger, the second holds its
+    gap small. Widths that are no whole numbers are those of such a parameter.
+    """
 
     settings: MapSettings
     fits: pd.DataFrame
@@ -100,14 +106,16 @@ class OverfitMap:
     def widths(self) -> Floats:
         """The widths of the lattice: a ladder of whole numbers with the examined ones on it."""
         own = self.points["width"].to_numpy(float)
-        space = np.geomspace if self.settings.log_width else np.linspace
-        return _axis(own, np.round(space(own.min(), own.max(), NUM_WIDTHS)))
+        ladder = _ladder(own, NUM_WIDTHS, self.settings.log_width)
+        whole = np.array_equal(own, np.round(own))
+        return _axis(own, np.round(ladder) if whole else ladder)
 
     @cached_property
     def dropouts(self) -> Floats:
         """The dropout rates of the lattice, the examined ones among them."""
         own = self.points["dropout"].to_numpy(float)
-        return _axis(own, np.round(np.linspace(own.min(), own.max(), NUM_DROPOUTS), 4))
+        ladder = _ladder(own, NUM_DROPOUTS, self.settings.log_dropout)
+        return _axis(own, ladder if self.settings.log_dropout else np.round(ladder, 4))
 
     def table(self) -> pd.DataFrame:
         """The surface, one row a lattice point.
@@ -130,9 +138,12 @@ class OverfitMap:
         Columns: width, examined, and those of `least_dropout`; then underfit: at that
         dropout (or at the largest, where none suffices) the fit is bad.
         """
-        found = least_dropout(
-            self._values, self._draws, self.dropouts, LEVEL, self.settings.confidence
-        )
+        settings, log = self.settings, self.settings.log_dropout
+        axis = np.log2(self.dropouts) if log else self.dropouts
+        found = least_dropout(self._values, self._draws, axis, LEVEL, settings.confidence)
+        if log:
+            ends = ["dropout", "dropout_low", "dropout_high"]
+            found[ends] = 2 ** found[ends]
         at = pd.DataFrame({"width": self.widths, "dropout": found["dropout"]})
         found.insert(0, "width", self.widths)
         found.insert(1, "examined", np.isin(self.widths, self.points["width"]))
@@ -273,8 +284,14 @@ def _averaged(table: pd.DataFrame, values: Floats, settings: MapSettings) -> sur
 
 def _coordinates(table: pd.DataFrame, settings: MapSettings) -> Floats:
     width = table["width"].to_numpy(float)
+    dropout = table["dropout"].to_numpy(float)
     width = np.log2(width) if settings.log_width else width
-    return np.column_stack([width, table["dropout"].to_numpy(float)])
+    return np.column_stack([width, np.log2(dropout) if settings.log_dropout else dropout])
+
+
+def _ladder(own: Floats, steps: int, log: bool) -> Floats:
+    space = np.geomspace if log else np.linspace
+    return np.asarray(space(own.min(), own.max(), steps))
 
 
 def _axis(own: Floats, ladder: ArrayLike) -> Floats:

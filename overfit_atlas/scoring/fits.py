@@ -130,12 +130,16 @@ class Fit:
 
     @cached_property
     def _curves(self) -> dict[str, dict[str, Floats]]:
-        epochs = self.epochs
-        numbers = self.curves.select_dtypes("number").columns.difference(["seed", "epoch"])
+        columns = self.curves.select_dtypes("number").columns.difference(["seed", "epoch"])
+        values = self.curves[columns].to_numpy(dtype=np.float64)
+        places = np.searchsorted(self.epochs, self.curves["epoch"].to_numpy())
+        splits = self.curves["split"].to_numpy()
         found: dict[str, dict[str, Floats]] = {}
-        for split, rows in self.curves.groupby("split"):
-            table = rows.set_index("epoch").reindex(epochs)
-            found[str(split)] = {name: table[name].to_numpy(dtype=np.float64) for name in numbers}
+        for split in dict.fromkeys(splits):
+            rows = splits == split
+            table = np.full((len(columns), self.num_epochs), np.nan)
+            table[:, places[rows]] = values[rows].T
+            found[str(split)] = dict(zip(columns, table, strict=True))
         return found
 
 

@@ -1,6 +1,6 @@
 """A judgement in sentences: title, why, the three questions, notes, and what to try."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.findings import MATERIAL_FROM
@@ -246,6 +246,36 @@ def report(made: "Judgement", language: str) -> str:
             lines += ["", text(f"verdict.report.{heading}", language)]
             lines += [f"- {entry}" for entry in entries]
     return "\n".join(lines)
+
+
+def overtuned(found: Mapping[str, Any], language: str) -> str:
+    """What became of the search's winner on fresh seeds.
+
+    Args:
+        found: parameters by key, num_trials, val_loss (of the search), fresh_val_loss, fresh_seeds,
+            confidence, and overtuning with value, low and high.
+    """
+    chosen = (
+        f"{key.rpartition('.')[2]} {_short(value)}" for key, value in found["parameters"].items()
+    )
+    values: dict[str, Any] = {
+        "num_trials": found["num_trials"],
+        "parameters": ", ".join(chosen),
+        "searched": found["val_loss"],
+    }
+    ends = found["overtuning"]
+    if ends.get("value") is None:
+        return text("map.overtuning.failed", language, **values)
+    interval = ""
+    if ends.get("low") is not None:
+        said = {**ends, "confidence": found["confidence"]}
+        interval = text("map.overtuning.interval", language, **said)
+    values |= {"folds": len(found["fresh_seeds"]), "fresh": found["fresh_val_loss"]}
+    return text("map.overtuning.said", language, **values, value=ends["value"], interval=interval)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _key(name: str) -> str:

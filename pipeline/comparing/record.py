@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,19 +11,18 @@ from pydantic import Field
 
 from overfit_atlas.errors import AtlasError
 from pipeline import params as parameters
+from pipeline.comparing.classic import Classic, Overrides, Seeds
 from pipeline.comparing.data_size import FEWEST_SIZES
-from pipeline.comparing.variant import SPOILING, Variant
-from pipeline.params import Net, ParamsError, Record, Seed
+from pipeline.comparing.variant import SPOILING, Variant, Views
+from pipeline.params import Net, ParamsError, Record
 
 FOLDER = Path("experiments/compare")
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\S(.*\S)?$")]
 LISTS = {"drop": ("id",), "relabel": ("id", "suggested")}
 """Lists of train images that a variant may name, each with the columns it needs."""
-Overrides = dict[str, Any]
 BEST_BY_LOSS: Overrides = {"train.best_by": "loss"}
 """Comparisons look at the raw loss, so "the best epoch" is that of the loss unless they say so."""
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=2, max_length=1000)]
 
 
 class ComparisonError(AtlasError):
@@ -43,11 +43,13 @@ class Comparison(Record):
             for all seeds, or `each_seed` draws its own, so that intervals cover that choice too.
         variants: by name, what each changes of the baseline; `ensemble: 3` averages three seeds,
             `temperature: true` divides the logits of the baseline's own fits by one number;
+            `views: {number: 8, of: [flip]}` averages what they say of so many versions of an image;
             `drop` and `relabel` name a CSV of train images (see `comparing.lists`).
         fit: `data_size` fits the gap as a power law of the number of training images.
         needs: a file its settings name that another stage makes, such as pretrained weights.
         small: overrides of the baseline with which the default pipeline runs it, to stay short.
         source: where the settings or the expected numbers come from, and what was changed.
+        classic: what a source claims of it, and how `make classics` runs it.
     """
 
     title: Label = "untitled"
@@ -62,6 +64,7 @@ class Comparison(Record):
     needs: str | None = None
     small: Overrides = {}
     source: str = ""
+    classic: Classic | None = None
 
     def with_baseline(self, overrides: Overrides) -> "Comparison":
         """The same with `overrides` in the baseline, such as `{"preprocess.train_fraction": 0.1}`.
@@ -72,6 +75,28 @@ class Comparison(Record):
         changed = self.model_copy(update={"baseline": {**self.baseline, **overrides}})
         changed._check_fit()
         return changed
+
+    def as_classic(self, quick: bool) -> "Comparison | None":
+        """The comparison that `make classics` runs, on whole data or quickly; None for none.
+
+        Raises:
+            ComparisonError: `classic` speaks of a variant that there is not.
+        """
+        classic = self.classic
+        if classic is None or (quick and classic.quick is None):
+            return None
+        known = {self.baseline_name, *self.variants}
+        for name in (*classic.named(), *classic.whole.without):
+            if name not in known:
+                raise ComparisonError(
+                    f"classic: there is no variant {name!r}; there are {sorted(known)}."
+                )
+        scale = classic.scale(quick)
+        kept = {name: one for name, one in self.variants.items() if name not in scale.without}
+        changes: dict[str, Any] = {"variants": kept, "seeds": scale.seeds}
+        if scale.data:
+            changes["data"] = scale.data
+        return self.model_copy(update=changes).with_baseline(scale.settings)
 
     def resolved(self, seeds: tuple[int, ...]) -> list[Variant]:
         """The baseline, then every variant, with all of their settings.
@@ -86,9 +111,13 @@ class Comparison(Record):
             if name == self.baseline_name:
                 raise ComparisonError(f"variants.{name}: that is the name of the baseline.")
             variant = self._variant(name, changes, f"variants.{name}")
-            if variant.same_fits(base) and variant.members is None and not variant.temperature:
+            if variant.same_fits(base) and not (
+                variant.members or variant.temperature or variant.views
+            ):
                 raise ComparisonError(f"variants.{name}: changes nothing of the baseline.")
             _require_members(variant, len(seeds))
+            if variant.views and variant.members is None:
+                variant = replace(variant, members=1)  # each fit by itself, from its predictions
             variants.append(variant)
         return variants
 
@@ -110,8 +139,9 @@ class Comparison(Record):
         overrides = {**BEST_BY_LOSS, **self.baseline, **changes}
         members = overrides.pop("ensemble", None)
         temperature = overrides.pop("temperature", False)
+        views = _views(overrides.pop("views", None), where)
         lists = tuple((key, overrides.pop(key)) for key in LISTS if key in overrides)
-        for key in ("ensemble", "temperature", *LISTS):
+        for key in ("ensemble", "temperature", "views", *LISTS):
             if key in self.baseline:
                 raise ComparisonError(f"baseline.{key}: the baseline is a single, plain model.")
         _require_temperature(temperature, members, where)
@@ -127,8 +157,19 @@ class Comparison(Record):
                 f"{where}.ensemble: not with draw: each_seed, for its members would together see "
                 "more images than the baseline."
             )
-        own_draws = self.draw == "each_seed"
-        return Variant(name, self.model, settings, members, changes, own_draws, temperature, lists)
+        if views and (temperature or self.draw == "each_seed"):
+            raise ComparisonError(f"{where}.views: not with temperature, nor with draw: each_seed.")
+        return Variant(
+            name,
+            self.model,
+            settings,
+            members,
+            changes,
+            own_draws=self.draw == "each_seed",
+            temperature=temperature,
+            views=views,
+            lists=lists,
+        )
 
 
 def _require_allowed(key: str, model: str, where: str) -> None:
@@ -138,17 +179,36 @@ def _require_allowed(key: str, model: str, where: str) -> None:
         raise ComparisonError(f"{where}.{key}: {_INSTEAD.get(key, _ONE_KEY)}")
     if (key.startswith(("train.", f"models.{model}.")) and ".train." not in key) or key in spoiling:
         return
-    near = difflib.get_close_matches(key, [*spoiling, "ensemble", "temperature", *LISTS], n=1)
+    near = difflib.get_close_matches(
+        key, [*spoiling, "ensemble", "temperature", "views", *LISTS], n=1
+    )
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise ComparisonError(
         f"{where}.{key}: not a setting of one fit.{hint} Allowed: models.{model}.*, train.*, "
-        f"{', '.join(spoiling)}, ensemble, temperature, drop, relabel. The data set is chosen by "
-        "`data:`."
+        f"{', '.join(spoiling)}, ensemble, temperature, views, drop, relabel. The data set "
+        "is chosen by `data:`."
     )
 
 
 _ONE_KEY = "name one key below it, such as train.epochs or models.dense.units."
 _INSTEAD = {"train.seeds": "all variants share the seeds; write `seeds:` beside `variants:`."}
+
+
+def _views(asked: Any, where: str) -> Views | None:
+    if asked is None:
+        return None
+    if not isinstance(asked, dict):
+        raise ComparisonError(
+            f"{where}.views: got {asked!r}, expected such as {{number: 8, of: [flip, shift]}}."
+        )
+    try:
+        views = parameters.validate(Views, asked, f"{where}.views")
+    except ParamsError as error:
+        raise ComparisonError(str(error)) from None
+    mixing = sorted({"mixup", "cutmix"} & set(views.of))
+    if mixing:
+        raise ComparisonError(f"{where}.views.of: {mixing[0]} mixes images; leave it out.")
+    return views
 
 
 def _require_temperature(temperature: Any, members: Any, where: str) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pipeline.params import Params, Regularised, Train
+from pydantic import Field
+
+from pipeline.params import Augmentation, Params, Record, Regularised, Train
 from pipeline.training.task import Corrections, FitTask, Vary
 
 SPOILING = ("train_fraction", "label_noise", "imbalance")
@@ -27,12 +29,21 @@ class Where:
     checkpoints: Path | None = None
 
 
+class Views(Record):
+    """Test-time augmentation: predictions of several versions of an image, averaged."""
+
+    number: Annotated[int, Field(ge=2, le=100)]
+    of: Annotated[tuple[Augmentation, ...], Field(min_length=1)]
+
+
 @dataclass(frozen=True)
 class Variant:
     """A name, a model and all of its settings.
 
     Attributes:
         members: how many of this variant's seeds are averaged, or None for single fits.
+        views: how many versions of an image are predicted and averaged, the image itself among
+            them, and what changes the others (see `training.augmentation`); None: the image alone.
         temperature: whether the logits of the fits are divided by one number fitted on val.
         changes: what it overrides of the baseline, as written.
         own_draws: whether each seed draws its own part of the training images, or all the same.
@@ -47,6 +58,7 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     own_draws: bool = False
     temperature: bool = False
+    views: Views | None = None
     lists: tuple[tuple[str, str], ...] = ()
     corrections: Corrections = ()
 

@@ -1,5 +1,8 @@
 """EfficientNet B0 to B7 (Tan & Le 2019) and Lite0 to Lite2, with random weights or given ones.
 
+And three other networks of Keras, with which all the same can be done: frozen on kept features,
+fine-tuned, from scratch.
+
 ImageNet's weights of the Lite ones are installed (`pretrained.lite`), those of the others are
 fetched. Of these Keras builds two different graphs: asked for "imagenet" by name, it adds a scaling
 by 1/sqrt(std) behind the normalisation, which the published weights need; asked with the path of
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +31,25 @@ if TYPE_CHECKING:
 MIN_SIDE = 32
 IMAGENET_FOLDER = Path("data/weights")
 IMAGENET_ADDRESS = "https://storage.googleapis.com/keras-applications/"
+OTHERS_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the eight networks of Keras.
+    """One of the networks of Keras.
 
     Attributes:
-        parameters: weights of the backbone, normalisation (7) included.
+        parameters: weights of the backbone, an EfficientNet's normalisation (7) included.
         features: length of the vector the head sees.
-        md5: of the published ImageNet weights without top (`keras/src/applications`).
+        checksum: of the published ImageNet weights without top (`keras/src/applications`), MD5 or
+            SHA-256.
+        file: where these lie below `OTHERS_ADDRESS`; None for an EfficientNet.
     """
 
     parameters: int
     features: int
-    md5: str
+    checksum: str
+    file: str | None = None
 
 
 VARIANTS = {
@@ -53,6 +61,24 @@ VARIANTS = {
     "B5": Variant(28_513_527, 2048, "38879255a25d3c92d5e44e04ae6cec6f"),
     "B6": Variant(40_960_143, 2304, "9ecce42647a20130c1f39a5d4cb75743"),
     "B7": Variant(64_097_687, 2560, "cbcfe4450ddf6f3ad90b1b398090fe4a"),
+    "MobileNetV3Small": Variant(
+        939_120,
+        576,
+        "d3e8ec802a04aa4fc771ee12a9a9b836",
+        "mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+    ),
+    "ResNet50V2": Variant(
+        23_564_800,
+        2048,
+        "fac2f116257151a9d068a22e544a4917",
+        "resnet/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    ),
+    "ConvNeXtTiny": Variant(
+        27_820_128,
+        768,
+        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+        "convnext/convnext_tiny_notop.h5",
+    ),
 }
 
 
@@ -61,17 +87,21 @@ KNOWN = (*VARIANTS, *lite.VARIANTS)
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file to be fetched: its name, where it lies, and the MD5 sum it must have."""
+    """A file to be fetched: its name, where it lies, and the checksum it must have."""
 
     name: str
     urls: tuple[str, ...]
-    md5: str
+    checksum: str
 
 
 def imagenet_weights_file(variant: str) -> WeightsFile:
-    """The published ImageNet weights of "B0" to "B7" without the classifier."""
+    """The published ImageNet weights of a key of `VARIANTS`, without the classifier."""
+    known = VARIANTS[variant]
     name = f"efficientnet{variant.lower()}_notop.h5"
-    return WeightsFile(name, (IMAGENET_ADDRESS + name,), VARIANTS[variant].md5)
+    address = IMAGENET_ADDRESS + name
+    if known.file is not None:
+        name, address = Path(known.file).name, OTHERS_ADDRESS + known.file
+    return WeightsFile(name, (address,), known.checksum)
 
 
 def weights_path(section: EfficientNet, folder: Path = IMAGENET_FOLDER) -> Path | None:
@@ -102,7 +132,7 @@ def check(section: EfficientNet, input_shape: tuple[int, int, int]) -> None:
     """Raises ModelError where settings do not fit the images or each other, or weights are gone."""
     if section.resolution is not None and section.resolution < MIN_SIDE:
         raise ModelError(
-            f"models.efficientnet.resolution={section.resolution}: EfficientNet{section.variant}"
+            f"models.efficientnet.resolution={section.resolution}: {_network_name(section.variant)}"
             f" halves the image five times and needs at least {MIN_SIDE}. Choose {MIN_SIDE} or"
             " more, or null for the images' own size."
         )
@@ -176,7 +206,8 @@ def num_parameters(
     section: EfficientNet, input_shape: tuple[int, int, int], num_classes: int
 ) -> int:
     """The parameter count `build` would reach: the backbone's, and the head's."""
-    head = layers.affine_parameters(num_features(section), num_classes, False)
+    sizes = [num_features(section), *filter(None, [section.head_units]), num_classes]
+    head = sum(layers.affine_parameters(a, b, False) for a, b in pairwise(sizes))
     return _backbone_parameters(section.variant) + head
 
 
@@ -188,7 +219,16 @@ def num_features(section: EfficientNet) -> int:
 
 
 def with_width(section: EfficientNet, width: int) -> EfficientNet:
-    """The same section with variant number `width`: 0 to 7, of the Lite ones 0 to 2."""
+    """The same section with variant number `width`: 0 to 7, of the Lite ones 0 to 2.
+
+    Raises:
+        ModelError: there is no such number, or the network has but one size.
+    """
+    if getattr(VARIANTS.get(section.variant), "file", None):
+        raise ModelError(
+            f"got {width=} for {section.variant}, which has but one size: choose"
+            " models.efficientnet.variant among B0 to B7 or Lite0 to Lite2."
+        )
     family = "Lite" if section.variant in lite.VARIANTS else "B"
     if f"{family}{width}" not in KNOWN:
         highest = sum(name.startswith(family) for name in KNOWN) - 1
@@ -215,6 +255,8 @@ def _features(section: EfficientNet, inputs: Any) -> Any:
     import keras
 
     images = _coloured(_resized(inputs, *_size(section, inputs.shape[1:])))
+    if section.variant == "ResNet50V2":  # the others scale inside
+        images = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
     backbone = _penalised(_backbone(section.variant, images.shape[1:]), section)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -232,6 +274,14 @@ def _load(backbone: Any, section: EfficientNet) -> None:
 
 
 def _headed(inputs: Any, features: Any, section: EfficientNet, num_classes: int) -> keras.Model:
+    import keras
+
+    if section.head_units:
+        penalty = layers.penalty(section)
+        hidden = keras.layers.Dense(
+            section.head_units, "relu", kernel_regularizer=penalty, name=layers.HEAD
+        )
+        features = hidden(features)
     features = layers.dropped(features, section, "dropout")
     return layers.finished(inputs, features, num_classes, section, "efficientnet")
 
@@ -266,11 +316,17 @@ def _backbone(variant: str, shape: tuple[int, int, int]) -> keras.Model:
 
     if variant in lite.VARIANTS:
         return lite.network(variant, shape)
-    network = getattr(keras.applications, f"EfficientNet{variant}")
+    network = getattr(keras.applications, _network_name(variant))
     made = network(
         include_top=False, weights=None, input_shape=shape, pooling="avg", name=backbones.BACKBONE
     )
     return made
+
+
+def _network_name(variant: str) -> str:
+    """What Keras calls it."""
+    other = variant in VARIANTS and VARIANTS[variant].file
+    return variant if other else f"EfficientNet{variant}"
 
 
 def _penalised(backbone: keras.Model, section: EfficientNet) -> keras.Model:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 INPUT = "images"
 FEATURES = "features"
+HEAD = "head"
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
 

@@ -1,7 +1,7 @@
 """What is said of each point of the plane of width and dropout, and how the frontier moves.
 
 `points` has one row a fit or point: width, dropout, verdict, kind, probability. `frontiers` has one
-row a budget and width: epochs, width, dropout, dropout_low, dropout_high.
+row a budget and width: epochs, width, need, dropout, dropout_low, dropout_high.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from overfit_atlas.rules import PLAINLY
 from overfit_atlas.words import sentences, text
 from pipeline.plots import plane, style
+from pipeline.plots.plane import USUAL, Plane
 
 COLOURS = {
     "underfit": "#c9d8e8",
@@ -33,7 +34,7 @@ def kinds_map(
     language: str,
     threshold: float,
     epochs: int,
-    model: str = "dense",
+    of: Plane = USUAL,
 ) -> Figure:
     """Verdict and kind at every point, under the frontier of the gap: the regions of the plane.
 
@@ -58,7 +59,7 @@ def kinds_map(
         axes.contour(x, y, z, levels=[threshold], colors=[style.INK], linewidths=2.6)
         label = say("map.frontier", threshold=threshold)
         handles.append(style.key(label, color=style.INK, linewidth=2.6))
-    plane.draw_axes(axes, points, points, model, language)
+    plane.draw_axes(axes, points, points, of, language)
     _leave_room(axes, told)
     title = say("map.kinds_title", epochs=epochs)
     return style.frame(figure, title, say("map.kinds_note"), handles, language)
@@ -66,7 +67,7 @@ def kinds_map(
 
 @style.drawn
 def frontiers(
-    frontiers: pd.DataFrame, language: str, threshold: float, model: str = "dense"
+    frontiers: pd.DataFrame, language: str, threshold: float, of: Plane = USUAL
 ) -> Figure:
     """The frontier of the same fits after several budgets of epochs, the last one with its band."""
     say = style.words(language)
@@ -78,15 +79,16 @@ def frontiers(
     for budget, shade in zip(budgets, shades, strict=True):
         line = frontiers[frontiers["epochs"] == budget].sort_values("width")
         most = float(np.nanmax(frontiers["dropout_high"].fillna(0.0)))
-        reached = line["dropout"].gt(0) & line["dropout"].notna()
+        reached = line["need"] == "some"
         axes.plot(line["width"][reached], line["dropout"][reached], color=shade, linewidth=2.4)
         label = say("map.after" if reached.any() else "map.after_nowhere", epochs=int(budget))
         handles.append(style.key(label, color=shade, linewidth=2.4))
         if budget == budgets[-1]:
             low, high = (line[f"dropout_{end}"].fillna(most) for end in ("low", "high"))
             axes.fill_between(line["width"], low, high, color=shade, alpha=0.14, linewidth=0)
-    plane.draw_axes(axes, frontiers, frontiers, model, language)
-    axes.set_ylim(bottom=0)
+    plane.draw_axes(axes, frontiers, frontiers, of, language)
+    if not of.log[1]:
+        axes.set_ylim(bottom=0)
     title = say("map.frontiers_title", threshold=threshold)
     return style.frame(figure, title, say("map.frontiers_note"), handles, language)
 
@@ -101,7 +103,7 @@ def _leave_room(axes: Axes, told: pd.DataFrame) -> None:
     """Limits that leave the squares at the edges whole."""
     for column, scale, limits in (
         ("width", axes.get_xscale(), axes.set_xlim),
-        ("dropout", "linear", axes.set_ylim),
+        ("dropout", axes.get_yscale(), axes.set_ylim),
     ):
         ends = np.array([told[column].min(), told[column].max()], float)
         ends = np.log2(ends) if scale == "log" else ends

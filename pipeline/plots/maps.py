@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pipeline.plots import plane, style
-from pipeline.plots.plane import Floats
+from pipeline.plots.plane import USUAL, Floats, Plane
 
 BELOW, ABOVE = ["#f2f6fa", "#d3e4f2"], ["#fbd9b5", "#f2a562", "#d9692d", "#a33a10", "#611b04"]
 
@@ -30,7 +30,7 @@ def gap_map(
     frontier: pd.DataFrame,
     language: str,
     threshold: float,
-    model: str = "dense",
+    of: Plane = USUAL,
 ) -> Figure:
     """Where the model overfits: the gap in loss, its frontier with band, and the raw points.
 
@@ -49,14 +49,14 @@ def gap_map(
     bar = figure.colorbar(filled, ax=axes, ticks=levels[1:-1], pad=0.02, fraction=0.05)
     bar.ax.set_yticklabels([f"{level:.3g}" for level in levels[1:-1]])
     bar.set_label(say("map.gap_scale"))
-    plane.draw_axes(axes, surface, points, model, language)
+    plane.draw_axes(axes, surface, points, of, language)
     title = say("map.gap_title", threshold=threshold)
     legend = _gap_legend(surface, say("map.frontier", threshold=threshold), language)
     return style.frame(figure, title, say("map.gap_note"), legend, language)
 
 
 @style.drawn
-def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figure:
+def onset_map(points: pd.DataFrame, language: str, of: Plane = USUAL) -> Figure:
     """At which epoch overfitting begins, written at each point with its interval.
 
     Uses onset_epoch (NaN where there is none; the median over seeds where they differ) of `points`,
@@ -91,7 +91,7 @@ def onset_map(points: pd.DataFrame, language: str, model: str = "dense") -> Figu
     if len(shown):
         bar = figure.colorbar(dots, ax=axes, pad=0.03, fraction=0.05)
         bar.set_label(say("map.onset_scale"))
-    plane.draw_axes(axes, points, points, model, language)
+    plane.draw_axes(axes, points, points, of, language)
     axes.margins(0.08, 0.12)
     return style.frame(figure, say("map.onset_title"), say("map.onset_note"), (), language)
 
@@ -122,7 +122,7 @@ def validation_map(
     surface: pd.DataFrame,
     language: str,
     value: str = "val_loss",
-    model: str = "dense",
+    of: Plane = USUAL,
 ) -> Figure:
     """How far validation is from the best point of the plane, which carries a star.
 
@@ -148,7 +148,7 @@ def validation_map(
     bar = figure.colorbar(filled, ax=axes, pad=0.02, fraction=0.05, ticks=levels[1:-1])
     bar.ax.set_yticklabels([_signed(-sign * level, accuracy) for level in levels[1:-1]])
     bar.set_label(say(f"map.scale_{value}"))
-    plane.draw_axes(axes, surface, points, model, language)
+    plane.draw_axes(axes, surface, points, of, language)
     said = say(f"map.best_{value}", value=best_value)
     handles = [style.key(said, linestyle="", markersize=12, **star)]
     title = say("map.validation_title")
@@ -161,7 +161,7 @@ def slices(
     surface: pd.DataFrame,
     language: str,
     threshold: float,
-    model: str = "dense",
+    of: Plane = USUAL,
 ) -> Figure:
     """Cuts through the gap map: over dropout for some widths, over width for some dropouts.
 
@@ -172,14 +172,12 @@ def slices(
     left, right = figure.subplots(1, 2, sharey=True)
     _cuts(left, points, surface, "width", "dropout")
     _cuts(right, points, surface, "dropout", "width")
-    left.set_xlabel(say("map.dropout"))
-    left.set_ylabel(say("gap.axis_loss"))
-    plane.width_axis(right, points["width"], model, language, short=True)
-    for axes, header in ((left, "map.width_short"), (right, "map.dropout")):
+    first, second = of.titles(language)
+    left.set(xlabel=second, ylabel=say("gap.axis_loss"), xscale="log" if of.log[1] else "linear")
+    of.across(right, points["width"], language, short=True)
+    for axes, header in ((left, first), (right, second)):
         axes.axhline(threshold, color=style.INK, linewidth=1.2, linestyle=(0, (2, 2)))
-        axes.legend(
-            title=say(header), loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2
-        )
+        axes.legend(title=header, loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2)
     title, note = say("map.slices_title"), say("map.slices_note", threshold=threshold)
     return style.frame(figure, title, note, (), language)
 

@@ -1,6 +1,7 @@
 """The plane of width and dropout that the maps are drawn on: axes, lattice, filled surface."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,45 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from pipeline.plots import style
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What a map was made of: the model, and the parameters that its axes are.
+
+    Tables call them width and dropout, whatever they are.
+    """
+
+    model: str = "dense"
+    names: tuple[str, str] = ("width", "dropout")
+    log: tuple[bool, bool] = (True, False)
+
+    def across(
+        self, axes: Axes, values: Sequence[float] | pd.Series, language: str, short: bool = False
+    ) -> None:
+        """The x axis; `short`: the label is one word, for narrow panels."""
+        if self.names[0] == "width":
+            width_axis(axes, values, self.model, language, short)
+            return
+        axes.set_xlabel(self.titles(language)[0])
+        if self.log[0]:
+            axes.set_xscale("log")
+
+    def up(self, axes: Axes, language: str) -> None:
+        """The y axis."""
+        axes.set_ylabel(self.titles(language)[1])
+        if self.log[1]:
+            axes.set_yscale("log")
+
+    def titles(self, language: str) -> tuple[str, str]:
+        """Labels of both axes: the parameter's key where it is none of the usual two."""
+        say = style.words(language)
+        usual = {"width": say("map.width_short"), "dropout": say("map.dropout")}
+        first, second = (usual.get(name, name) for name in self.names)
+        return first, second
+
+
+USUAL = Plane()
 
 
 def width_axis(
@@ -47,11 +87,11 @@ def width_axis(
 
 
 def draw_axes(
-    axes: Axes, extent: pd.DataFrame, points: pd.DataFrame, model: str, language: str
+    axes: Axes, extent: pd.DataFrame, points: pd.DataFrame, of: Plane, language: str
 ) -> None:
     """Label both axes; limits are those of `extent` unless it is `points` itself."""
-    width_axis(axes, points["width"], model, language)
-    axes.set_ylabel(style.words(language)("map.dropout"))
+    of.across(axes, points["width"], language)
+    of.up(axes, language)
     axes.grid(False)
     if extent is not points:
         x, y, _ = lattice(extent.assign(value=0.0), "value")

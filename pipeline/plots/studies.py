@@ -46,7 +46,7 @@ def importances(table: pd.DataFrame, language: str, target: str = "gap_loss") ->
 
 def _parameter(name: object, language: str) -> str:
     known = ("width", "dropout", "epochs", "train_fraction", "label_noise", "learning_rate")
-    short = str(name)
+    short = str(name).removeprefix("train.")
     return style.words(language)(f"parameter.{short}") if short in known else style.short(short, 24)
 
 
@@ -54,8 +54,8 @@ def _parameter(name: object, language: str) -> str:
 def pareto(trials: pd.DataFrame, language: str) -> Figure:
     """Validation loss against gap, a point a trial; the trials nothing else beats are joined.
 
-    Columns: val_loss, gap_loss, dropout. Trials without both scores are left out; those far off
-    are counted in the note.
+    Columns: val_loss, gap_loss, and dropout where it was searched. Trials without both scores are
+    left out; those far off are counted in the note.
     """
     say = style.words(language)
     figure = style.sheet(width=7.4, height=3.9)
@@ -64,8 +64,9 @@ def pareto(trials: pd.DataFrame, language: str) -> Figure:
     near = finite[_near(finite["val_loss"]) & _near(finite["gap_loss"])]
     front = pareto_front(pd.DataFrame(near))
     axes.plot(front["val_loss"], front["gap_loss"], color=style.INK, linewidth=1.4, zorder=2)
+    shades = near.get("dropout", 0.0 * near["val_loss"])
     dots = axes.scatter(
-        near["val_loss"], near["gap_loss"], c=near["dropout"], cmap="viridis_r", s=34,
+        near["val_loss"], near["gap_loss"], c=shades, cmap="viridis_r", s=34,
         edgecolors=style.PAPER, linewidths=0.5, zorder=3,
     )  # fmt: skip
     axes.scatter(
@@ -73,7 +74,8 @@ def pareto(trials: pd.DataFrame, language: str) -> Figure:
         linewidths=1.4, zorder=4,
     )  # fmt: skip
     axes.axhline(0, color=style.MUTED, linewidth=1)
-    figure.colorbar(dots, ax=axes, pad=0.02, fraction=0.05).set_label(say("map.dropout"))
+    if "dropout" in near:
+        figure.colorbar(dots, ax=axes, pad=0.02, fraction=0.05).set_label(say("map.dropout"))
     axes.set_xlabel(say("pareto.val_loss"))
     axes.set_ylabel(say("gap.axis_loss"))
     handles: list[Artist] = [

@@ -23,7 +23,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from overfit_atlas.words import text
 from pipeline.plots.lettering import fitted as fitted
@@ -42,8 +42,9 @@ MODEL_COLOURS = {
     "cnn": "#cc6d14",
     "efficientnet": "#296642",
     "ensemble": "#99008c",
+    "tuned": "#664b00",
 }
-OTHER_COLOURS = (*MODEL_COLOURS.values(), "#664b00", "#d6649f", "#2aa9d8")
+OTHER_COLOURS = (*MODEL_COLOURS.values(), "#d6649f", "#2aa9d8")
 BASELINE_COLOUR = "#4a4f57"
 SPLIT_LINES: Mapping[str, Any] = {
     "probe": "-",
@@ -259,6 +260,13 @@ def epoch_axis(axes: Axes, language: str, label: bool = True) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     if label:
         axes.set_xlabel(text("figure.axis.epoch", language))
+
+
+def log_axis(axes: Axes) -> None:
+    """A logarithmic x axis with plain numbers, for mathematical signs are not set here."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def percent(axis: Axis) -> None:

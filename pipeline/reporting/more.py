@@ -8,8 +8,8 @@ import numpy as np
 from overfit_atlas.page import answer
 from overfit_atlas.page.document import Fold, Table
 from overfit_atlas.page.numbers import NONE, estimate, known, number, percent, points, whole
-from overfit_atlas.words import text
-from pipeline.params import Params
+from overfit_atlas.words import sentences, text
+from pipeline.params import TUNED, Params
 from pipeline.reporting.results import Results
 
 OF_THE_MACHINE = ("download.path", "download.mirror", "tune.storage")
@@ -33,6 +33,7 @@ def folds(results: Results, params: Params, origin: Mapping[str, str]) -> list[F
 
     made = [_scores(results, params, say)]
     made += [_compared(results, params, say)] if results.comparison else []
+    made += [_tuned(results, language, say)] if results.overtuning else []
     made += [_stops(results, say)] if any(results.judged(one) for one in results.models) else []
     made += [Fold(say("data.title"), terms=_data(results, say))]
     made += [_method(params, say)]
@@ -108,6 +109,12 @@ def _differences(
     names = ("compared", "accuracy_points", "macro_f1_points", "mcnemar", "probability_better")
     said = say(caption, images=f"{max(counts, default=0):,}", percent=_confidence(params))
     return Table(said, [say(f"table.{name}") for name in names], rows, say("compared.note"))
+
+
+def _tuned(results: Results, language: str, say: Say) -> Fold:
+    """The search's winner on fits it was not chosen by."""
+    said = sentences.overtuned(results.overtuning, language)
+    return Fold(say("tuned.title"), prose=[said, say("tuned.lead", name=TUNED)])
 
 
 def _stops(results: Results, say: Say) -> Fold:

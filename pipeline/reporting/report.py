@@ -17,9 +17,11 @@ from overfit_atlas.page.numbers import number, percent, with_span
 from overfit_atlas.page.plane import plane
 from overfit_atlas.scoring.scores import areas
 from overfit_atlas.words import text
-from pipeline.params import Params
+from pipeline.params import DROPOUT, WIDTH, Params
 from pipeline.reporting import more
 from pipeline.reporting.results import MAIN_COMPARISON, Results
+
+USUAL_AXES = [WIDTH, DROPOUT]
 
 
 def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:
@@ -79,8 +81,8 @@ def _subject(results: Results, language: str) -> str:
 def _plane(results: Results, params: Params) -> Json | None:
     tune = results.tune
     summary: Mapping[str, Any] = tune.get("summary") or {}
-    if "threshold" not in summary:
-        return None
+    if "threshold" not in summary or summary.get("axes", USUAL_AXES) != USUAL_AXES:
+        return None  # no map, or one of parameters that the page has no words for
     names = ("points", "map_curves", "frontier", "epochs")
     tables = {name: tune[name] for name in names if name in tune}
     model = str(summary.get("model") or params.tune.model)

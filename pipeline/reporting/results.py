@@ -16,11 +16,11 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit, PerImage, from_table
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
-from pipeline.params import Models
+from pipeline.params import MODEL_NAMES
 
 Tables = Mapping[str, pd.DataFrame]
 Arrays = Mapping[str, NDArray[Any]]
-ORDER = tuple(Models.model_fields)
+ORDER = MODEL_NAMES
 MAIN_COMPARISON = "remedies"
 
 
@@ -34,9 +34,9 @@ class Results:
 
     metrics: scores by model and split. diagnosis: by model. tables: of one row a score, by kind
     ("per_class", ...) and model; of kinds "data" and "images", by file name. curves: by model.
-    tune: tables and records of the map, by file name. compare: the same by comparison. paths:
-    predictions and Grad-CAM, by kind and model, and per_image: scores of single images, a file a
-    seed; read when they are asked for.
+    tune: tables and records of the map, by file name. compare: the same by comparison. overtuning:
+    of the search's winner, empty where there was none. paths: predictions and Grad-CAM, by kind and
+    model, and per_image: scores of single images, a file a seed; read when they are asked for.
     """
 
     prepared: Prepared
@@ -46,6 +46,7 @@ class Results:
     tables: Mapping[str, Tables]
     tune: Mapping[str, Any]
     compare: Mapping[str, Mapping[str, Any]]
+    overtuning: Mapping[str, Any] = field(default_factory=dict)
     paths: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     per_image: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
@@ -124,6 +125,7 @@ def read(
         comparison=_json(results / "comparison.json"),
         tables={kind: _tables(results / kind) for kind in kinds},
         tune=_folder(results / "tune"),
+        overtuning=_json(results / "overtuning.json"),
         compare=_comparisons(results / "compare", comparisons),
         paths={
             kind: {path.stem: path for path in sorted((results / kind).glob("*.npz"))}

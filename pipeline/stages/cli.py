@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from overfit_atlas import addresses
 from overfit_atlas.errors import AtlasError
+from pipeline.files import DVC_PROCESS
 
 if TYPE_CHECKING:
     import psutil
@@ -109,6 +110,7 @@ def _end_with_dvc() -> None:
     watched = _watched([(one, _command(one)) for one in ancestors])
     if watched is None:
         sys.exit(128 + signal.SIGTERM)  # it had gone before we looked
+    os.environ[DVC_PROCESS] = str(watched.pid)
     threading.Thread(target=_outlive, args=(watched,), name="end-with-dvc", daemon=True).start()
 
 

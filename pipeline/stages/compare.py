@@ -5,44 +5,29 @@ left to `evaluate`.
 """
 
 import argparse
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from overfit_atlas.errors import AtlasError
-from overfit_atlas.scoring.scores import softmax
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.comparing import judged, lists, record, tables
-from pipeline.comparing.judged import Probabilities, Setting
-from pipeline.comparing.outcome import Outcome, Plan, plan
+from pipeline.comparing import record, running, tables
+from pipeline.comparing.outcome import Outcome, plan
 from pipeline.comparing.record import Comparison
+from pipeline.comparing.running import Result
 from pipeline.comparing.scoring import MOMENTS
 from pipeline.comparing.variant import Variant, Where
-from pipeline.data import folds, prepared
-from pipeline.data.prepared import Prepared, Split
-from pipeline.files import replacing, write_json
+from pipeline.data import prepared
+from pipeline.data.prepared import Prepared
+from pipeline.files import write_json
 from pipeline.params import Params
 from pipeline.stages import cli, registered
-from pipeline.training import checks, finished, workers
-from pipeline.training.task import FitError, FitResult
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a comparison came to, as tables and plain JSON values."""
-
-    curves: pd.DataFrame
-    effects: pd.DataFrame
-    classes: pd.DataFrame
-    variants: dict[str, Any]
-    summary: dict[str, Any]
+from pipeline.training import finished, workers
+from pipeline.training.finished import Kept
+from pipeline.training.task import FitResult, FitTask
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -54,146 +39,45 @@ def main(arguments: argparse.Namespace) -> None:
     comparison = written.with_baseline(overrides)
     seeds = tuple(arguments.seeds or comparison.seeds or params.compare.seeds)
     data = prepared.read(arguments.data)
-    variants = [_with_files(variant, data) for variant in comparison.resolved(seeds)]
-    num_train = checked(variants, seeds, data)
-    workers.prepare(params.workers)
+    variants = [_ready(variant, data) for variant in comparison.resolved(seeds)]
+    num_train = running.checked(variants, seeds, data)
     smoothing = params.evaluate.smoothing
     folder = arguments.data.resolve()
     where = Where(folder, data.manifest.content_hash, smoothing, cli.root() / ".checkpoints")
     planned = plan(variants, seeds, where)
     name = record.name_of(arguments.name)
+    kept = Kept(cli.root() / ".checkpoints" / f"compare-{name}")
+    if kept.lacks(planned.tasks):
+        workers.prepare(params.workers)
     base = variants[0]
     sections = ("train", f"models.{comparison.model}")
     dataset = data.manifest.dataset
     with tracking.stage_run(base.settings, f"compare@{name}", dataset, sections) as run:
         run.log_dataset(data.manifest)
-        results = _fitted(params, planned, name)
-        outcomes = _judged(planned, results, data, params, num_train)
-        result = _result(comparison, outcomes, data, params, overrides)
-        _write(arguments, result, outcomes)
+        results = running.fitted(planned, kept, partial(_fitted, params, name))
+        outcomes = running.judge(planned, results, data, params.evaluate, num_train, kept)
+        result = running.result_of(comparison, outcomes, data, params.evaluate, overrides)
+        running.write(arguments.out, result)
+        _write_seconds(arguments, outcomes)
         _log(run, comparison, outcomes, result)
-        _require_baseline(outcomes)
+        running.require_baseline(outcomes)
     finished.discard_checkpoints(list(planned.tasks))
     print(f"{comparison.title}: against {base.name}, {len(seeds)} seeds, at the last epoch")
     print("\n".join(tables.told(result.effects)))
 
 
-def _with_files(variant: Variant, data: Prepared) -> Variant:
+def _ready(variant: Variant, data: Prepared) -> Variant:
     """`variant` with what other stages wrote for it: registered weights, lists of images."""
     settings = registered.fetched(variant.settings, variant.model)
-    read = [lists.read(kind, Path(path), data) for kind, path in variant.lists]
-    return replace(variant, settings=settings, corrections=tuple(chain.from_iterable(read)))
+    return running.with_lists(replace(variant, settings=settings), data)
 
 
-def checked(variants: Sequence[Variant], seeds: Sequence[int], data: Prepared) -> dict[str, int]:
-    """How many training images each variant has; before any training.
-
-    Raises:
-        AtlasError: settings do not fit each other or the images; the message begins with the
-            variant.
-    """
-    manifest = data.manifest
-    counts = {}
-    for variant in variants:
-        try:
-            checks.check(
-                variant.settings, variant.model, manifest.image_shape, manifest.num_classes
-            )
-            counts[variant.name] = len(_varied(variant, seeds[0], data).train)
-        except AtlasError as error:
-            raise type(error)(f"variant {variant.name!r}: {error}") from None
-    return counts
-
-
-def _varied(variant: Variant, seed: int, data: Prepared) -> Prepared:
-    return folds.varied(data, **vars(variant.vary(seed)))
-
-
-def _fitted(params: Params, planned: Plan, name: str) -> list[FitResult]:
+def _fitted(params: Params, name: str, tasks: Sequence[FitTask]) -> Iterator[tuple[int, FitResult]]:
     with workers.pool(params.workers) as pool:
-        found = dict(pool.run(planned.tasks, f"compare {name}"))
-    return [found[index] for index in sorted(found)]
+        yield from pool.run(tasks, f"compare {name}")
 
 
-def _judged(
-    planned: Plan,
-    results: list[FitResult],
-    data: Prepared,
-    params: Params,
-    num_train: Mapping[str, int],
-) -> list[Outcome]:
-    probabilities, probes = {}, {}
-    for variant in planned.variants:
-        members = [results[place] for place in planned.places[variant.name]]
-        if variant.members is None or any(one.failed for one in members):
-            continue
-        probe = _varied(variant, planned.seeds[0], data).probe
-        probes[variant.name] = probe
-        probabilities[variant.name] = _predicted(members, probe, data.val)
-    setting = Setting(data, params.evaluate, num_train, probabilities, probes)
-    return judged.outcomes(planned, results, setting)
-
-
-def _predicted(members: list[FitResult], probe: Split, val: Split) -> Probabilities:
-    """Raw probabilities of each member at its best and last epoch, on probe and val."""
-    from pipeline import prediction
-
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for moment in MOMENTS:
-            paths = []
-            for member in members:
-                path = Path(folder) / f"{moment}-{member.seed}.keras"
-                path.write_bytes(getattr(member, moment) or b"")
-                paths.append(path)
-            images = [np.asarray(probe.images), np.asarray(val.images)]
-            said = prediction.of_seeds(paths, images)
-            found[moment] = {
-                split: softmax(one.logits)
-                for split, one in zip(("probe", "val"), said, strict=True)
-            }
-    return found
-
-
-def _result(
-    comparison: Comparison,
-    outcomes: list[Outcome],
-    data: Prepared,
-    params: Params,
-    overrides: Mapping[str, Any],
-) -> Result:
-    rules = params.evaluate.rules
-    effects = tables.effects(outcomes, rules)
-    described = tables.variants(outcomes, rules)
-    summary = {
-        "title": comparison.title,
-        "model": comparison.model,
-        "baseline": outcomes[0].name,
-        "baseline_settings": {**comparison.baseline, **overrides},
-        "scaled": dict(overrides),
-        "dataset": data.manifest.dataset,
-        "num_train": outcomes[0].num_images,
-        "num_val": len(data.val),
-        "held_out": "val",
-        "draw": comparison.draw,
-        "seeds": [one.seed for one in outcomes[0].results],
-        "confidence": rules.confidence,
-        "source": comparison.source,
-        "kinds": {name: one["effect"] for name, one in described.items() if not one["baseline"]},
-        "data_size": tables.sizes(outcomes, rules) if comparison.fit else None,
-    }
-    classes = tables.classes(outcomes, data.manifest.class_names, rules.confidence)
-    return Result(tables.curves(outcomes), effects, classes, described, summary)
-
-
-def _write(arguments: argparse.Namespace, result: Result, outcomes: list[Outcome]) -> None:
-    with replacing(arguments.out) as folder:
-        folder.mkdir()
-        named = {"curves": result.curves, "effects": result.effects, "per_class": result.classes}
-        for name, table in named.items():
-            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
-        write_json(folder / "variants.json", result.variants)
-        write_json(folder / "summary.json", result.summary)
+def _write_seconds(arguments: argparse.Namespace, outcomes: list[Outcome]) -> None:
     seconds = {one.name: [round(result.seconds, 2) for result in one.results] for one in outcomes}
     write_json(arguments.timings / f"compare-{record.name_of(arguments.name)}.json", seconds)
 
@@ -257,15 +141,6 @@ def _log_figures(
                 fit = pd.DataFrame(said["curve"]).rename(columns={"value": "mean"})
                 points = tables.size_points(outcomes, moment)
                 run.log_figure(figures.data_size(points, fit, "en"), f"data_size_{moment}.png")
-
-
-def _require_baseline(outcomes: list[Outcome]) -> None:
-    base = outcomes[0]
-    if base.failures:
-        raise FitError(
-            f"the baseline {base.name!r} broke down ({'; '.join(base.failures)}), so there is "
-            "nothing to compare with: lower train.learning_rate in its settings."
-        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import SPLITS, Evaluated
 from pipeline.files import replacing, write_json
-from pipeline.params import Params
+from pipeline.params import MODEL_NAMES, Params
 from pipeline.stages import cli
 from pipeline.tracking import told
 
@@ -35,9 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Predict, judge, write and log."""
     params = parameters.load(arguments.params)
     data = prepared.read(arguments.data)
-    names = [
-        name for name in type(params.models).model_fields if (arguments.models / name).is_dir()
-    ]
+    names = trained.enabled(arguments.models, MODEL_NAMES)
     sections = ("evaluate",)
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)

@@ -13,23 +13,25 @@ from overfit_atlas import judgement
 from overfit_atlas.facts import Facts
 from overfit_atlas.record import Judgement
 from pipeline import params as parameters
-from pipeline import tracking
+from pipeline import tracking, trained
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest
 from pipeline.files import replacing, write_json
 from pipeline.stages import cli
 from pipeline.tracking import told
-from pipeline.trained import read_fits
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Judge, write the record and the picture, and say it in one line."""
     params = parameters.load(arguments.params)
+    if not trained.enabled(arguments.models, [arguments.model]):
+        _leave_out(arguments)
+        return
     data = prepared.read(arguments.data)
     manifest = data.manifest
     tables = arguments.results / "curves"
     curves = tables / f"{arguments.model}.csv"
-    fits = read_fits(arguments.models / arguments.model, tables)
+    fits = trained.read_fits(arguments.models / arguments.model, tables)
     facts = Facts.of_labels(data.val.labels, manifest.num_classes)
     made = judgement.judge(arguments.model, fits, params.evaluate.rules, facts)
     print(line(made, params.report.language), flush=True)
@@ -37,6 +39,20 @@ def main(arguments: argparse.Namespace) -> None:
     picture = arguments.results / "judged" / f"{arguments.model}.png"
     _draw(curves, made, picture)
     _track(params, manifest, made, curves)
+
+
+def _leave_out(arguments: argparse.Namespace) -> None:
+    """Say, in both outputs, that there is no such model."""
+    from matplotlib.figure import Figure
+
+    said = f"{arguments.model}: nothing to judge, for enabled.{arguments.model} is false"
+    print(said)
+    folder = arguments.results / "judged"
+    write_json(folder / f"{arguments.model}.json", {"name": arguments.model, "enabled": False})
+    figure = Figure(figsize=(6.4, 0.6))
+    figure.text(0.02, 0.4, said)
+    with replacing(folder / f"{arguments.model}.png") as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def line(made: Judgement, language: str) -> str:

@@ -23,7 +23,7 @@ from pipeline.data.images import ImageError
 from pipeline.data.prepared import Manifest
 from pipeline.data.walking import SUFFIXES
 from pipeline.files import replacing
-from pipeline.params import Models
+from pipeline.params import MODEL_NAMES, trained_by
 from pipeline.stages import cli
 from pipeline.stages.answers import TOP, Answers, check_probabilities, rows, visible, writer
 
@@ -129,11 +129,11 @@ def _named(arguments: argparse.Namespace, dataset: str) -> Any:
     name = arguments.model
     if name == CHAMPION:
         return tracking.load_champion(dataset)
-    if name in Models.model_fields:
+    if name in MODEL_NAMES:
         return _opened(_best_file(arguments, name))
     if Path(name).suffix == ".keras":
         return _opened(Path(name))
-    known = ", ".join([CHAMPION, *Models.model_fields])
+    known = ", ".join([CHAMPION, *MODEL_NAMES])
     raise AtlasError(f"--model {name}: unknown. Known: {known}, or a .keras file.")
 
 
@@ -145,9 +145,11 @@ def _best_file(arguments: argparse.Namespace, name: str) -> Path:
         curves = pd.read_csv(arguments.results / "curves" / f"{name}.csv")
     except OSError:
         raise AtlasError(
-            f"--model {name}: not trained yet. Run `dvc repro train@{name}`."
+            f"--model {name}: not trained yet. Run `dvc repro {trained_by(name)}`."
         ) from None
     val = curves[curves["split"] == "val"]
+    if val.empty:
+        raise AtlasError(f"--model {name}: the search had no winner, so none was trained.")
     seed = val.groupby("seed")["loss"].min().idxmin()
     return Path(arguments.models, name, f"seed-{seed}.best.keras")
 
@@ -254,7 +256,7 @@ def _write_overlays(folder: Path, model: Any, answers: Answers, before: int) -> 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Classify image files.")
     parser.add_argument("sources", type=Path, nargs="*", metavar="IMAGE_OR_FOLDER")
-    known = f"{CHAMPION}, {', '.join(Models.model_fields)}, or a .keras file"
+    known = f"{CHAMPION}, {', '.join(MODEL_NAMES)}, or a .keras file"
     parser.add_argument("--model", default=CHAMPION, help=f"{known} (default: {CHAMPION})")
     parser.add_argument("--out", type=Path, help="file to write: .parquet, else CSV")
     of_all = f"write every class' probability, not those of the {TOP} likeliest alone"

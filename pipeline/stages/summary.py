@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
-from pipeline.params import Models
+from overfit_atlas.words import sentences
+from pipeline.params import MODEL_NAMES
 from pipeline.stages import cli
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(table(metrics, diagnosis))
+    if (path := arguments.results / "overtuning.json").is_file() and (found := _read(path)):
+        print(sentences.overtuned(found, "en"))
     print(NEXT.format(report=arguments.results / "report" / "index.html"))
 
 
@@ -56,7 +59,7 @@ def table(metrics: Json, diagnosis: Json) -> "Table":
     made = Table(title=_title(metrics), title_justify="left")
     for column in COLUMNS:
         made.add_column(column, justify="left" if column in ("model", "verdict") else "right")
-    order = [name for name in Models.model_fields if name in metrics]
+    order = [name for name in MODEL_NAMES if name in metrics]
     for name in order:
         splits = metrics[name]
         made.add_row(name, *_scores(splits), *_judged(diagnosis.get(name, {})))

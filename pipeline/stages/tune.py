@@ -31,6 +31,7 @@ from pipeline.studies.plan import Plan, Purpose
 from pipeline.studies.running import STARTUP_TRIALS, VALUE, Desk, Fitted, finished
 from pipeline.studies.scoring import WORDS
 from pipeline.training import checks, workers
+from pipeline.training.finished import Kept
 from pipeline.training.task import FitResult, FitTask
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 SECTIONS = ("seed", "tune", "train", "evaluate")
 CURVES = ("epoch", "split", "loss", "accuracy")
 """What MLflow gets of a trial's epochs; the rest is in the tables."""
+WINNER = "winner.json"
+"""What the search found best, for the stage `tuned`; empty where nothing was searched."""
 SHOWN = ("gap_map.png", "kinds_map.png", "frontiers.png", "onset_map.png")
 """Figures that stand beside the map's study in Optuna's dashboard."""
 AIMS: dict[Purpose, storage.Aim] = {
@@ -55,25 +58,31 @@ def main(arguments: argparse.Namespace) -> None:
     manifest = prepared.read_manifest(arguments.data)
     plan = Plan(params, arguments.data, manifest)
     check(plan)
-    workers.prepare(params.workers)
+    kept = Kept(cli.root() / ".checkpoints" / "tune")
+    points = plan.design() if plan.tune.map else []
+    laid_out = [task for point in points for task in plan.tasks(point)]
+    if kept.lacks(laid_out) or plan.tune.search_trials:
+        workers.prepare(params.workers)
     sections = (*SECTIONS, f"models.{plan.tune.model}")
     folder = cli.root() / "mlruns"
     with tracking.stage_run(given, "tune", manifest.dataset, sections) as run:
         run.log_dataset(manifest)
         with ExitStack() as stack:
-            fitted = _on_demand(plan, stack)
-            mapped = _studied(plan, "map", fitted, run)
+            fitted = _on_demand(plan, kept, stack)
+            mapped = _studied(plan, "map", fitted, run) if plan.tune.map else []
             searched = _studied(plan, "search", fitted, run) if plan.tune.search_trials else []
         found = outcome(plan, mapped, searched)
-        _write(arguments.out, found)
+        kept.discard_others(laid_out, [task for one in searched for task in plan.tasks(one.params)])
+        _write(arguments.out, plan, found)
         figures = {name: draw() for name, draw in _figures(plan, found).items()}
-        with _study(plan, "map", folder) as study:
-            words = telling.note(found.summary, found.of_first("points"))
-            shown = {name: figures[name] for name in SHOWN}
-            answers = {"where it overfits": found.summary["slices"][0]["sentence"]["en"]}
-            telling.present(study, words, shown, folder, answers)
+        if found.first:
+            with _study(plan, "map", folder) as study:
+                words = telling.note(found.summary, found.of_first("points"))
+                shown = {name: figures[name] for name in SHOWN}
+                answers = {"where it overfits": found.summary["slices"][0]["sentence"]["en"]}
+                telling.present(study, words, shown, folder, answers)
         run.log_file(arguments.out / "summary.json")
-        _log(run, found, figures)
+        _log(run, plan, found, figures)
 
 
 def check(plan: Plan) -> None:
@@ -82,24 +91,21 @@ def check(plan: Plan) -> None:
     Raises:
         AtlasError: a width the model or the images do not allow, or a map of too few points.
     """
-    tune, manifest = plan.tune, plan.manifest
-    if plan.num_points < MIN_POINTS:
+    manifest = plan.manifest
+    if plan.tune.map and plan.num_points < MIN_POINTS:
         raise ParamsError(
             f"tune: got {plan.num_points} points, but a map needs at least {MIN_POINTS}: give more "
             "tune.widths and tune.dropouts, or a larger tune.points."
         )
-    for width in (min(tune.widths), max(tune.widths)):
-        section = plan.tasks({"width": width, "dropout": tune.dropouts[0]})[0].section
-        models = plan.params.models.model_copy(update={tune.model: section})
-        sized = plan.params.model_copy(update={"models": models})
-        checks.check(sized, tune.model, manifest.image_shape, manifest.num_classes)
+    for point in plan.corners():
+        checks.check_fit(plan.tasks(point)[0], manifest.image_shape, manifest.num_classes)
 
 
-def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
-    """Fits on workers that start with the first of them: a finished study starts none of them."""
+def _on_demand(plan: Plan, kept: Kept, stack: ExitStack) -> Fitted:
+    """Fits on workers that start with the first one that is not kept, if any."""
     pools: list[workers.Pool] = []
 
-    def fitted(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
+    def missing(tasks: Sequence[FitTask], title: str) -> Iterator[tuple[int, FitResult]]:
         if not pools:
             # Figures are imported while TensorFlow is, for the workers.
             from pipeline.plots import kinds, maps, studies  # noqa: F401
@@ -107,7 +113,7 @@ def _on_demand(plan: Plan, stack: ExitStack) -> Fitted:
             pools.append(stack.enter_context(workers.pool(plan.params.workers)))
         return pools[0].run(tasks, title)
 
-    return fitted
+    return lambda tasks, title: kept.run(tasks, partial(missing, title=title))
 
 
 def _studied(plan: Plan, purpose: Purpose, fitted: Fitted, run: tracking.Run) -> list[FrozenTrial]:
@@ -133,11 +139,21 @@ def _study(plan: Plan, purpose: Purpose, folder: Path) -> AbstractContextManager
     return storage.study(name, sampler, pruner, folder, tune.storage, AIMS[purpose])
 
 
-def _write(folder: Path, found: Outcome) -> None:
-    for name, table in found.tables.items():
+def _write(folder: Path, plan: Plan, found: Outcome) -> None:
+    for name, table in _named(plan, found).items():
         with replacing(folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.9g")
     write_json(folder / "summary.json", found.summary)
+    write_json(folder / WINNER, found.winner)
+
+
+def _named(plan: Plan, found: Outcome) -> dict[str, pd.DataFrame]:
+    """The tables with the axes of the map by their own names."""
+    own = ("search", "importance")
+    return {
+        name: table if name in own else table.rename(columns=plan.named)
+        for name, table in found.tables.items()
+    }
 
 
 def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
@@ -153,13 +169,15 @@ def _log_trial(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:
             child.fail("the loss of every seed left the finite numbers")
 
 
-def _log(run: tracking.Run, found: Outcome, figures: Mapping[str, "Figure"]) -> None:
+def _log(run: tracking.Run, plan: Plan, found: Outcome, figures: Mapping[str, "Figure"]) -> None:
     """The tables and figures of both studies, and the answers as metrics, on the parent run."""
-    for name, table in found.tables.items():
+    for name, table in _named(plan, found).items():
         if name != "map_curves":
             run.log_table(table, f"{name}.csv")
     for path, figure in figures.items():
         run.log_figure(figure, path)
+    if found.first is None:
+        return
     first = found.summary["slices"][0]
     undropped = first["overfits_from"]
     answers = {"frontier/overfits_from_width": undropped["width"]}
@@ -169,31 +187,47 @@ def _log(run: tracking.Run, found: Outcome, figures: Mapping[str, "Figure"]) -> 
 
 
 def _figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
+    return {**(_map_figures(plan, found) if found.first else {}), **_search_figures(found)}
+
+
+def _map_figures(plan: Plan, found: Outcome) -> dict[str, Callable[[], "Figure"]]:
     from pipeline.plots import kinds, maps, studies
+    from pipeline.plots.plane import Plane
+
+    assert found.first is not None
 
     epochs, moved = plan.tune.epochs, found.of_first("frontier", all_budgets=True)
+    first, second = plan.axes
     model, threshold = plan.tune.model, found.first.settings.threshold
+    of = Plane(model, (first.name, second.name), (first.log, second.log))
     points, surface, frontier = (found.of_first(name) for name in ("map", "surface", "frontier"))
-    ranked = found.tables["importance"]
     interpolation = pd.DataFrame(found.summary["double_descent"])
     figures: dict[str, Callable[[], Figure]] = {
-        "gap_map.png": lambda: maps.gap_map(points, surface, frontier, "en", threshold, model),
-        "kinds_map.png": lambda: kinds.kinds_map(points, surface, "en", threshold, epochs, model),
-        "frontiers.png": lambda: kinds.frontiers(moved, "en", threshold, model),
-        "onset_map.png": lambda: maps.onset_map(points, "en", model),
-        "validation_map.png": lambda: maps.validation_map(points, surface, "en", model=model),
-        "slices.png": lambda: maps.slices(points, surface, "en", threshold, model),
+        "gap_map.png": lambda: maps.gap_map(points, surface, frontier, "en", threshold, of),
+        "kinds_map.png": lambda: kinds.kinds_map(points, surface, "en", threshold, epochs, of),
+        "frontiers.png": lambda: kinds.frontiers(moved, "en", threshold, of),
+        "onset_map.png": lambda: maps.onset_map(points, "en", of),
+        "validation_map.png": lambda: maps.validation_map(points, surface, "en", of=of),
+        "slices.png": lambda: maps.slices(points, surface, "en", threshold, of),
     }
-    for target in ("gap_loss", "val_loss"):
-        part = ranked[ranked["target"] == target]
-        if len(part):
-            figures[f"importance_{target}.png"] = partial(studies.importances, part, "en", target)
-    if len(found.tables["search"]):
-        figures["pareto.png"] = lambda: studies.pareto(found.tables["search"], "en")
     if len(interpolation):
         figures["double_descent.png"] = lambda: studies.double_descent(
             found.tables["double_descent"], "en", interpolation, model
         )
+    return figures
+
+
+def _search_figures(found: Outcome) -> dict[str, Callable[[], "Figure"]]:
+    from pipeline.plots import studies
+
+    figures: dict[str, Callable[[], Figure]] = {}
+    ranked, searched = found.tables["importance"], found.tables["search"]
+    for target in ("gap_loss", "val_loss"):
+        part = ranked[ranked["target"] == target]
+        if len(part):
+            figures[f"importance_{target}.png"] = partial(studies.importances, part, "en", target)
+    if len(searched):
+        figures["pareto.png"] = lambda: studies.pareto(searched, "en")
     return figures
 
 

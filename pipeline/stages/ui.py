@@ -1,7 +1,7 @@
 """Opens the tracked runs in MLflow's own pages: `python -m pipeline.stages.ui`.
 
-It prints the address of the table of runs with its charts, which is not where MLflow opens by
-itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; else one is started here.
+It prints the address of the trainings with their losses on one axis, which is not where MLflow
+opens by itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; else one is started.
 """
 
 import argparse
@@ -15,9 +15,6 @@ import webbrowser
 from pipeline import tracking
 from pipeline.stages import cli
 
-CHARTS = "#/experiments/{}/runs?workflowType=machine_learning&compareRunsMode=CHART"
-"""The page of an experiment with a chart a metric beside its runs."""
-
 STARTS_WITHIN = 120.0  # seconds
 
 
@@ -28,8 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     uri = tracking.backend_uri()
     served = uri.startswith("http")
     root = uri.rstrip("/") if served else f"http://127.0.0.1:{arguments.port}"
-    experiment = tracking.newest_experiment()
-    page = CHARTS.format(experiment) if experiment else ""
+    page = tracking.newest_view()
     place = f"{root}/{page}"
     ends = "" if served else " (Ctrl-C ends it)"
     print(f"MLflow: {tracking.masked(root)}/{page}{ends}", flush=True)

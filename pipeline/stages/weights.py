@@ -18,7 +18,10 @@ ABOUT = "Published weights, where models.efficientnet.weights asks for ImageNet'
 def main(arguments: argparse.Namespace) -> None:
     """Make the folder, with ImageNet's weights in it if params ask for them."""
     params = parameters.load(arguments.params)
-    fetch(params.models.efficientnet, params.download.mirror, arguments.out)
+    section = params.models.efficientnet
+    if not params.enabled.efficientnet:
+        section = section.model_copy(update={"weights": None})
+    fetch(section, params.download.mirror, arguments.out)
 
 
 def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
@@ -36,7 +39,7 @@ def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
             from pipeline.models import efficientnet
 
             file = efficientnet.imagenet_weights_file(section.variant)
-            weights.obtain(file.name, file.urls, file.md5, mirror, temporary)
+            weights.obtain(file.name, file.urls, file.checksum, mirror, temporary)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from overfit_atlas.words import LANGUAGES
 from pipeline.studies import tables, telling
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import rule
-from pipeline.studies.summary import at_last, summary
+from pipeline.studies.summary import about, at_last, of_search, summary
 from pipeline.studies.tables import SLICE
 
 
@@ -23,25 +23,37 @@ class Outcome:
 
     Attributes:
         tables: by file name without `.csv`: map, map_curves, epochs, points, frontier, surface,
-            importance, double_descent, search.
+            importance, double_descent, search. Without a map the last alone, and importance.
+        winner: the search's best trial (see `tables.winner`); empty where there was none.
         first: the slice that figures show: all data, least label noise, last epoch.
     """
 
     tables: Mapping[str, pd.DataFrame]
     summary: Mapping[str, Any]
-    first: OverfitMap
+    winner: Mapping[str, Any]
+    first: OverfitMap | None
 
     def of_first(self, name: str, all_budgets: bool = False) -> pd.DataFrame:
         """The rows of a table that belong to the first slice, or to its data after any budget."""
+        assert self.first is not None
         return _like(self.tables[name], self.first, SLICE[:2] if all_budgets else SLICE)
 
 
 def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[FrozenTrial]) -> Outcome:
-    """The outcome of the finished trials of the map and of the search (none: no search).
+    """The outcome of the finished trials of the map and of the search (none: it was not asked for).
 
     Raises:
         AtlasError: too few fits came through to lay a surface on them.
     """
+    found = {"search": tables.search_table(searched)}
+    ranked = [tables.importance_table(mapped, "gap_loss", plan.params.seed)]
+    ranked += [tables.importance_table(searched, "val_loss", plan.params.seed)]
+    found["importance"] = pd.concat(ranked, ignore_index=True)
+    search = found["search"] if searched else None
+    winner = tables.winner(plan, searched)
+    if not mapped:
+        said = {**about(plan), "search": None if search is None else of_search(search)}
+        return Outcome(found, said, winner, None)
     ruled = rule(plan, mapped)
     fits = tables.map_table(plan, mapped, ruled)
     settings = map_settings(plan, ruled.wide)
@@ -49,7 +61,7 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
     maps.sort(key=_fullness, reverse=True)
     full = [found for found in maps if at_last(found, plan.tune.epochs)]
     descent = tables.descent_fits(plan, fits)
-    found = {
+    found |= {
         "map": fits,
         "map_curves": tables.curves_table(plan, mapped),
         "epochs": tables.epochs_table(_like(fits, maps[0])),
@@ -59,18 +71,12 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
             [(one, tables.surface_table(one, at_last(one, plan.tune.epochs))) for one in maps]
         ),
         "double_descent": double_descent.table(descent),
-        "search": tables.search_table(searched),
     }
-    seed = plan.params.seed
-    ranked = [tables.importance_table(mapped, "gap_loss", seed)]
-    ranked += [tables.importance_table(searched, "val_loss", seed)]
-    found["importance"] = pd.concat(ranked, ignore_index=True)
-    judged = double_descent.judge(descent, seed) if len(descent) else []
-    search = found["search"] if searched else None
+    judged = double_descent.judge(descent, plan.params.seed) if len(descent) else []
     said = summary(plan, maps, fits, judged, search)
     for part in said["slices"]:
         part["sentence"] = {name: telling.sentence(said, part, name) for name in LANGUAGES}
-    return Outcome(found, said, maps[0])
+    return Outcome(found, said, winner, maps[0])
 
 
 def _like(
@@ -91,7 +97,8 @@ def map_settings(plan: Plan, wide: float) -> MapSettings:
         confidence=evaluate.confidence,
         num_resamples=evaluate.num_resamples,
         seed=plan.params.seed,
-        log_width=plan.log_width,
+        log_width=plan.axes[0].log,
+        log_dropout=plan.axes[1].log,
         folds=plan.tune.turn_folds and len(plan.tune.seeds) > 1,
     )
 

@@ -77,7 +77,7 @@ class Desk:
             results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
             live = trials
             for step, seed in enumerate(self.plan.tune.seeds, start=1):
-                tasks = [self.plan.tasks(trial.params, [seed]) for trial in live]
+                tasks = [self.plan.tasks(trial.params, "search", [seed]) for trial in live]
                 for index, found in self._of_points(tasks):
                     results[live[index].number] += found
                 for trial in live:

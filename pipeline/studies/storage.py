@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import socket
-import stat
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from sqlalchemy.exc import ArgumentError
 
 from overfit_atlas.addresses import masked
 from overfit_atlas.errors import AtlasError
+from pipeline.files import private_folder
 
 LOCK_SECONDS = 60.0
 HOST = "host"
@@ -196,12 +195,10 @@ def _locks(url: str, folder: Path) -> Path:
     if parsed.get_backend_name() == "sqlite":
         beside = Path(parsed.database or folder / "memory").absolute().parent
         return beside if os.access(beside, os.W_OK) else folder
-    shared = Path(tempfile.gettempdir(), f"overfit-atlas-{os.getuid()}")
-    shared.mkdir(mode=0o700, exist_ok=True)
-    found = shared.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
-        raise StorageError(f"{shared}: not a folder of yours alone, for locks. Delete it.")
-    return shared
+    try:
+        return private_folder()
+    except AtlasError as error:
+        raise StorageError(str(error)) from None
 
 
 @contextmanager

@@ -22,13 +22,14 @@ def summary(
 ) -> dict[str, Any]:
     """JSON content: how the map was made, each of its slices, double descent, the search.
 
+    What is said of widths and dropouts is of the map's `axes`, whichever they are.
+
     Args:
         fits: `tables.map_table`; search: `tables.search_table`, or None where none was run.
     """
     tune, last = plan.tune, fits[fits["epochs"] == plan.tune.epochs]
     return {
-        "model": tune.model,
-        "dataset": plan.manifest.dataset,
+        **about(plan),
         "sampler": tune.sampler,
         "threshold": maps[0].settings.threshold,
         "turn_folds": tune.turn_folds,
@@ -40,12 +41,18 @@ def summary(
         "num_failed": int(last["failed"].notna().sum()),
         "num_probe_images": plan.manifest.num_images("probe"),
         "num_val_images": plan.manifest.num_images("val"),
-        "widths": [int(last["width"].min()), int(last["width"].max())],
+        "axes": [axis.name for axis in plan.axes],
+        "widths": [last["width"].min().item(), last["width"].max().item()],
         "dropouts": [float(last["dropout"].min()), float(last["dropout"].max())],
         "slices": [_slice(found, tune.epochs) for found in maps],
         "double_descent": [asdict(found) for found in descents],
-        "search": None if search is None else _search(search),
+        "search": None if search is None else of_search(search),
     }
+
+
+def about(plan: Plan) -> dict[str, Any]:
+    """Which model a study is of, and on which images."""
+    return {"model": plan.tune.model, "dataset": plan.manifest.dataset}
 
 
 def at_last(found: OverfitMap, epochs: int) -> bool:
@@ -68,7 +75,12 @@ def _slice(found: OverfitMap, epochs: int) -> dict[str, Any]:
     }
 
 
-def _search(table: pd.DataFrame) -> dict[str, Any]:
+def of_search(table: pd.DataFrame) -> dict[str, Any]:
+    """How many trials there were, and the best of them.
+
+    Args:
+        table: `tables.search_table`.
+    """
     complete = table[table["state"] == "complete"]
     best = complete.sort_values("val_loss", kind="stable").iloc[0] if len(complete) else None
     return {

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from overfit_atlas.gap_map import double_descent
 from overfit_atlas.gap_map.overfit_map import OverfitMap
+from pipeline.params import WIDTH
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import Ruled
 from pipeline.studies.scoring import OF_POINT, SCORES, WORDS
@@ -107,9 +108,14 @@ def surface_table(found: OverfitMap, whole: bool = True) -> pd.DataFrame:
 
 
 def descent_fits(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
-    """The fits of `map_table` for double descent: the net with the least dropout, all data."""
+    """The fits of `map_table` for double descent: the net with the least dropout, all data.
+
+    None where the map's first axis is not the width.
+    """
+    width, dropout = plan.axes
     kept = table[
-        (table["dropout"] == min(plan.tune.dropouts))
+        (width.name == WIDTH)
+        & (table["dropout"] == min(dropout.values))
         & (table["epochs"] == plan.tune.epochs)
         & (table["train_fraction"] == max(plan.tune.train_fractions))
         & table["val_accuracy"].notna()
@@ -118,28 +124,45 @@ def descent_fits(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(**errors)[list(double_descent.COLUMNS)]
 
 
-SEARCHED = ("width", "dropout", "learning_rate")
-
-
 def search_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """One row a trial of the search, in the order in which they were proposed.
 
-    Columns: order, state (complete, pruned), `SEARCHED`, num_seeds, then means over them: val_loss,
-    gap_loss, val_accuracy (at the best epoch), final_gap_loss (at the last), best_epoch; and
-    num_parameters; and the verdict and kind.
+    Columns: order, state (complete, pruned), its parameters, num_seeds, then means over them:
+    val_loss, gap_loss, val_accuracy (at the best epoch), final_gap_loss (at the last), best_epoch;
+    and num_parameters; and the verdict and kind.
     """
     rows = []
     for order, trial in enumerate(trials):
         fits = pd.DataFrame(trial.system_attrs["fits"])
         means = fits.select_dtypes("number").mean()
         row: dict[str, Any] = {"order": order, "state": trial.state.name.lower()}
-        row |= {name: trial.params[name] for name in SEARCHED} | {"num_seeds": len(fits)}
+        row |= {**trial.params, "num_seeds": len(fits)}
         for name in ("val_loss", "gap_loss", "val_accuracy"):
             row[name] = means.get(f"best_{name}", np.nan)
         row |= {"final_gap_loss": means.get("gap_loss"), "best_epoch": means.get("best_epoch")}
         row |= {"num_parameters": fits["num_parameters"].iloc[0]}
         rows.append(row | {name: trial.user_attrs.get(name) for name in ("verdict", "kind")})
     return pd.DataFrame(rows)
+
+
+def winner(plan: Plan, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """The complete trial of the search with the lowest validation loss; empty where there is none.
+
+    model; parameters: by key of a study; val_loss: of the search, at each seed's best epoch (nats,
+    mean over seeds); num_trials that it was chosen from; seeds and epochs of its fits.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return {}
+    best = min(complete, key=_value)
+    return {
+        "model": plan.tune.model,
+        "parameters": best.params,
+        "val_loss": best.value,
+        "num_trials": len(trials),
+        "seeds": list(plan.tune.seeds),
+        "epochs": plan.tune.epochs,
+    }
 
 
 def importance_table(trials: Sequence[FrozenTrial], target: str, seed: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from optuna.study import Study
 
 from overfit_atlas.words import sentences, text
 from pipeline.files import replacing
+from pipeline.params import DROPOUT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,20 +29,34 @@ def sentence(summary: Mapping[str, Any], part: Mapping[str, Any], language: str)
     Args:
         summary: `summary.summary`; part: one of its slices.
     """
-    found = part["overfits_from"]
+    found, usual = part["overfits_from"], summary["axes"] == [WIDTH, DROPOUT]
     first, last = summary["widths"]
-    low, high = found["low"], found["high"]
+    low, high, shown = found["low"], found["high"], round if usual else _short
+    name, second = (axis.rpartition(".")[2] for axis in summary["axes"])
     return text(
-        f"map.reach.{found['reach'].replace(' ', '_')}",
+        f"map.{'reach' if usual else 'reach_along'}.{found['reach'].replace(' ', '_')}",
         language,
+        name=name,
+        least=f"{second} = {summary['dropouts'][0]:g}",
         epochs=int(part["epochs"]),
         model=summary["model"],
         threshold=summary["threshold"],
         confidence=summary["confidence"],
-        width="" if found["width"] is None else round(found["width"]),
-        low=text("map.reach.less", language, width=first) if low is None else round(low),
-        high=text("map.reach.more", language, width=last) if high is None else round(high),
+        width="" if found["width"] is None else shown(found["width"]),
+        low=text("map.reach.less", language, width=shown(first)) if low is None else shown(low),
+        high=text("map.reach.more", language, width=shown(last)) if high is None else shown(high),
     )
+
+
+def _short(value: float) -> str:
+    """As many digits as one can act on; whole numbers from ten on."""
+    return f"{value:.0f}" if value >= 10 or float(value).is_integer() else f"{value:.2g}"
+
+
+def _axis(name: str, language: str) -> str:
+    """What an axis of a map is called in a sentence."""
+    usual = (WIDTH, DROPOUT)
+    return text(f"figure.parameter.{name}", language) if name in usual else name
 
 
 def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en") -> str:
@@ -54,9 +69,15 @@ def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en")
     shown = [one for one in parts if _same_data(one, parts[0])]
     lines = [f"## {text('map.note.title', language, **summary)}", ""]
     lines += [f"**{sentence(summary, shown[0], language)}**", ""]
-    lines += [text("map.note.how", language, **summary), ""]
+    first, second = (_axis(name, language) for name in summary["axes"])
+    lines += [text("map.note.how", language, **summary, first=first, second=second), ""]
     lines += [f"- {sentence(summary, one, language)}" for one in shown[1:]]
-    lines += ["", text("map.note.first", language), "", text("map.note.columns", language)]
+    lines += [
+        "",
+        text("map.note.first", language),
+        "",
+        text("map.note.columns", language, first=first, second=second),
+    ]
     lines.append("|---:|---:|---:|---|---:|")
     for row in points.sort_values("gap_loss", ascending=False).to_dict("records"):
         known = isinstance(row["kind"], str) and row["verdict"] != "undetermined"

@@ -9,7 +9,7 @@ from pipeline.tracking.reading import (
     load_champion,
     metric_history,
     model_file,
-    newest_experiment,
+    newest_view,
 )
 from pipeline.tracking.runs import Run, stage_run
 
@@ -23,7 +23,7 @@ __all__ = [
     "masked",
     "metric_history",
     "model_file",
-    "newest_experiment",
+    "newest_view",
     "project_name",
     "send_kept",
     "stage_run",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pipeline.tracking import address
+from pipeline.tracking import address, views
 from pipeline.tracking.address import TrackingError, masked
 
 if TYPE_CHECKING:
@@ -252,6 +252,7 @@ def _experiment(dataset: str, artifacts: str | None) -> Connection:
         client.restore_experiment(found.experiment_id)
     if NOTE_TAG not in found.tags:
         client.set_experiment_tag(found.experiment_id, NOTE_TAG, ABOUT)
+    views.keep(client, found)
     return Connection(client, found.experiment_id)
 
 

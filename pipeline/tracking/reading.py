@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking import address, outbox
+from pipeline.tracking import address, outbox, views
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.connection import errors, load_mlflow, short
 
@@ -35,8 +35,10 @@ def metric_history(run_id: str) -> "pd.DataFrame":
     return table.sort_values(["metric", "step", "time"], ignore_index=True)
 
 
-def newest_experiment() -> str | None:
-    """The id of this project's experiment with the newest run; None where there is none.
+def newest_view() -> str:
+    """What follows the server's address to show the experiment with the newest run in our view.
+
+    The view is saved there first. "" where this project has no run.
 
     Raises:
         TrackingError: MLflow cannot be reached.
@@ -47,9 +49,13 @@ def newest_experiment() -> str | None:
         ids = [one.experiment_id for one in ours]
         order = ["attributes.start_time DESC"]
         found = client.search_runs(ids, max_results=1, order_by=order) if ids else []
+        if not found:
+            return ""
+        newest = client.get_experiment(found[0].info.experiment_id)
+        views.keep(client, newest)
     except errors() as error:
         raise TrackingError(f"MLflow cannot be asked: {short(error)}.") from None
-    return str(found[0].info.experiment_id) if found else None
+    return views.place(newest.experiment_id)
 
 
 def load_champion(dataset: str) -> Any:

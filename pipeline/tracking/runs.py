@@ -50,6 +50,8 @@ NOTES = {
     "val is the champion of the registry.",
     "tune": "Where a model overfits (map), and which fit of it is best (search): below, a run a "
     "trial.",
+    "tuned": "What the search found best, trained as the other models are; each seed has a run "
+    "below. `overtuning`: how much worse it is on fresh seeds and folds than the search said.",
     "compare": "Remedies against a baseline with the same seeds: a run a remedy below.",
     "images": "Which images are memorised, mislabelled or harmful, from many fits on parts of "
     "train; tables are artifacts.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.params import trained_by
 from pipeline.tracking.records import file_hash
 from pipeline.tracking.runs import Run
 from pipeline.tracking.service import CURVES_TAG
@@ -191,7 +192,7 @@ def judged(run: Run, made: "Judgement", curves: Path) -> None:
 def attached(
     run: Run, name: str, curves: Path, metrics: Mapping[str, float], tags: Mapping[str, Any]
 ) -> None:
-    """Attach what another stage found to the newest run `train@NAME` that wrote these very curves.
+    """Attach what another stage found to the newest run that trained NAME, and wrote these curves.
 
     So the runs one compares show the answer. DVC may have brought the curves from its cache: the
     run is found by what is in the file, not by when it ran; where there is none, nothing happens.
@@ -200,7 +201,7 @@ def attached(
         run: of the stage that found it, such as `judge@NAME` or `evaluate`.
         curves: `results/curves/NAME.csv`.
     """
-    run.judge(f"train@{name}", file_hash(curves), metrics, tags)
+    run.judge(trained_by(name), file_hash(curves), metrics, tags)
 
 
 def evaluated(

@@ -31,7 +31,7 @@ ROTATION = 0.05  # of a full turn, each way: 18 degrees
 ZOOM = 0.15  # in or out
 CUTOUT_SIDE = 0.25  # of the image's side; the square is black
 COLOUR = 0.2  # of brightness and contrast, each way
-SATURATION = (0.4, 0.6)  # 0.5 leaves an image as it is
+SATURATION = 0.1  # each way
 HUE = 0.1
 MIXUP_ALPHA = 0.2  # Zhang et al. 2018
 CUTMIX_ALPHA = 1.0  # Yun et al. 2019
@@ -40,6 +40,7 @@ RANDAUGMENT_OPERATIONS = 2  # Cubuk et al. 2020
 RANDAUGMENT_STRENGTH = 0.2
 RANDAUGMENT_ROTATION = 1 / 12  # of a full turn: 30 degrees
 RANDAUGMENT_BITS = 4
+CHANGED_AT_ONCE, SALTS = 500, 10_000  # images; batches that have seeds of their own
 MOST_DRAWS = 16  # more than any one layer makes
 
 Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -65,6 +66,7 @@ def augment(
     names: Sequence[str],
     image_shape: tuple[int, int, int],
     class_chances: np.ndarray | None = None,
+    strength: float = 1.0,
 ) -> Augment:
     """A function `(images, labels, seed) -> (images, labels)` that applies `names` in their order.
 
@@ -77,6 +79,7 @@ def augment(
         image_shape: height, width, channels.
         class_chances: with which chance an image of each class is changed at all, `(classes,)`;
             None for always. See `chances_by_rarity`.
+        strength: factor on all ranges above, more than 0 and at most 3.
 
     Raises:
         AugmentationError: an unknown name, or chances by class together with MixUp or CutMix.
@@ -89,7 +92,7 @@ def augment(
             f" {' and '.join(mixing)}, which mix classes: take them out of train.augmentation."
         )
     draws = _draws()
-    operations = [_operation(name, image_shape[2], draws) for name in names]
+    operations = [_operation(name, image_shape[2], draws, strength) for name in names]
 
     def augmented(images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
         import tensorflow as tf
@@ -104,6 +107,28 @@ def augment(
         return images, labels
 
     return augmented
+
+
+def changed(images: np.ndarray, names: Sequence[str], seed: int) -> np.ndarray:
+    """`uint8` images `(num_images, height, width, channels)`, each changed at random once.
+
+    Args:
+        names: of changes that mix no images.
+        seed: equal seeds give equal images.
+    """
+    from pipeline import quiet
+
+    quiet.tensorflow()
+    import tensorflow as tf
+
+    change = augment(names, images.shape[1:])
+    found = []
+    for start in range(0, len(images), CHANGED_AT_ONCE):
+        batch = tf.cast(np.ascontiguousarray(images[start : start + CHANGED_AT_ONCE]), tf.float32)
+        salt = tf.constant(seed * SALTS + start // CHANGED_AT_ONCE)
+        of_batch, _ = change(batch, tf.zeros((len(batch), 1)), salt)
+        found.append(tf.cast(of_batch, tf.uint8).numpy())
+    return np.concatenate(found)
 
 
 def chances_by_rarity(counts: np.ndarray) -> np.ndarray:
@@ -123,10 +148,10 @@ def _by_chance(before: Any, after: Any, labels: Any, chances: np.ndarray, seed: 
     return tf.where((drawn < chance)[:, None, None, None], after, before)
 
 
-def _operation(name: str, channels: int, draws: Any) -> Operation:
+def _operation(name: str, channels: int, draws: Any, strength: float) -> Operation:
     if name == "randaugment":
-        return _randaugment(channels, draws)
-    layer = _adopted(_layer(name, channels), draws)
+        return _randaugment(channels, draws, strength)
+    layer = _adopted(_layer(name, channels, strength), draws)
     if name in MIXING:
         return lambda images, labels: _mixed(layer, images, labels)
     return lambda images, labels: (layer(images, training=True), labels)
@@ -137,35 +162,38 @@ def _mixed(layer: Any, images: Any, labels: Any) -> tuple[Any, Any]:
     return mixed["images"], mixed["labels"]
 
 
-def _layer(name: str, channels: int) -> Any:
+def _layer(name: str, channels: int, by: float) -> Any:
     from keras import layers
 
     if name == "random_colour":
-        tint = {"saturation_factor": SATURATION, "hue_factor": HUE} if channels == 3 else {}
-        return layers.RandomColorJitter(brightness_factor=COLOUR, contrast_factor=COLOUR, **tint)
+        saturation = (0.5 - by * SATURATION, 0.5 + by * SATURATION)  # 0.5 leaves an image as it is
+        tint = {"saturation_factor": saturation, "hue_factor": by * HUE} if channels == 3 else {}
+        light = by * COLOUR
+        return layers.RandomColorJitter(brightness_factor=light, contrast_factor=light, **tint)
+    side, (least, most) = by * CUTOUT_SIDE, ERASED
     makers: dict[str, Callable[[], Any]] = {
         "flip": lambda: layers.RandomFlip("horizontal"),
-        "shift": lambda: layers.RandomTranslation(SHIFT, SHIFT),
-        "rotate": lambda: layers.RandomRotation(ROTATION),
-        "zoom": lambda: layers.RandomZoom(ZOOM),
+        "shift": lambda: layers.RandomTranslation(by * SHIFT, by * SHIFT),
+        "rotate": lambda: layers.RandomRotation(by * ROTATION),
+        "zoom": lambda: layers.RandomZoom(by * ZOOM),
         "cutout": lambda: layers.RandomErasing(
-            factor=(1.0, 1.0), scale=(CUTOUT_SIDE**2, CUTOUT_SIDE**2), fill_value=0.0
+            factor=(1.0, 1.0), scale=(side**2, side**2), fill_value=0.0
         ),
-        "random_erasing": lambda: layers.RandomErasing(factor=(0.0, 1.0), scale=ERASED),
-        "mixup": lambda: layers.MixUp(alpha=MIXUP_ALPHA),
-        "cutmix": lambda: layers.CutMix(factor=(CUTMIX_ALPHA, CUTMIX_ALPHA)),
+        "random_erasing": lambda: layers.RandomErasing(factor=(0.0, 1.0), scale=(least, by * most)),
+        "mixup": lambda: layers.MixUp(alpha=by * MIXUP_ALPHA),
+        "cutmix": lambda: layers.CutMix(factor=(by * CUTMIX_ALPHA, by * CUTMIX_ALPHA)),
     }
     return makers[name]()
 
 
-def _randaugment(channels: int, draws: Any) -> Operation:
+def _randaugment(channels: int, draws: Any, strength: float) -> Operation:
     """Two operations a batch, drawn anew for each, applied to its images at strengths of their own.
 
     Keras' own RandAugment computes every operation each time and throws all but one away.
     """
     import tensorflow as tf
 
-    choices = [_adopted(layer, draws) for layer in _randaugment_layers(channels)]
+    choices = [_adopted(layer, draws) for layer in _randaugment_layers(channels, strength)]
 
     def operation(images: Any, labels: Any) -> tuple[Any, Any]:
         for _ in range(RANDAUGMENT_OPERATIONS):
@@ -190,14 +218,14 @@ def _branch(layer: Any, images: Any, draws: Any, first: int) -> Callable[[], Any
     return branch
 
 
-def _randaugment_layers(channels: int) -> list[Any]:
+def _randaugment_layers(channels: int, by: float) -> list[Any]:
     from keras import layers
 
-    strength = RANDAUGMENT_STRENGTH
+    strength = by * RANDAUGMENT_STRENGTH
     found = [
         layers.AutoContrast(),
         layers.Equalization(),
-        layers.RandomRotation(RANDAUGMENT_ROTATION),
+        layers.RandomRotation(by * RANDAUGMENT_ROTATION),
         layers.RandomShear(strength, strength),
         layers.RandomTranslation(strength, strength),
         layers.RandomBrightness(strength),

@@ -24,7 +24,7 @@ from pipeline import models
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.files import replacing
-from pipeline.models.layers import LOGITS
+from pipeline.models.layers import HEAD, LOGITS
 from pipeline.training import augmentation, export, schedules
 from pipeline.training.checkpoints import State
 from pipeline.training.program import Resident
@@ -45,10 +45,11 @@ def key(task: FitTask) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def passes(task: FitTask) -> tuple[tuple[str, ...], int]:
+def passes(task: FitTask) -> tuple[str, int]:
     """The augmentation of the task, and how many versions of every image are kept of it."""
-    names = task.train.augmentation
-    return names, task.section.augmented_passes if names else 0  # type: ignore[attr-defined]
+    names, strength = "+".join(task.train.augmentation), task.train.augmentation_strength
+    count: int = task.section.augmented_passes if names else 0  # type: ignore[attr-defined]
+    return (names if strength == 1 else f"{names} x{strength:g}"), count
 
 
 def resident(task: FitTask, varied: Prepared, told: Told | None = None) -> Resident:
@@ -102,7 +103,10 @@ def burnt_in(task: FitTask, state: State, head: list[np.ndarray], manifest: Mani
     whole = models.build(task.model, task.section, shape, num_classes, task.seed)
 
     def joined(weights: list[np.ndarray]) -> list[np.ndarray]:
-        whole.get_layer(LOGITS).set_weights(weights)
+        for layer in _head(whole):
+            count = len(layer.weights)
+            layer.set_weights(weights[:count])
+            weights = weights[count:]
         return whole.get_weights()  # type: ignore[no-any-return]
 
     for row in state.rows:
@@ -134,7 +138,7 @@ class _Piece:
 
 
 def _pieces(task: FitTask, folder: Path, split: Split, number: int | None) -> Iterator[_Piece]:
-    kind = CLEAN if number is None else f"{'+'.join(task.train.augmentation)}-{number}"
+    kind = CLEAN if number is None else f"{passes(task)[0]}-{number}"
     for start in range(0, len(split), PIECE):
         yield _Piece(split, number, start, folder / f"{split.name}-{kind}-{start:08d}.npy")
 
@@ -190,7 +194,10 @@ class _Extractor:
         self._task = task
         self._shape = shape
         self._graph: Any = None
-        self._augment = augmentation.augment(task.train.augmentation, shape)
+        train = task.train
+        self._augment = augmentation.augment(
+            train.augmentation, shape, strength=train.augmentation_strength
+        )
 
     def __call__(self, images: np.ndarray, salt: int | None) -> np.ndarray:
         """Features `(num_images, num_features)`; augmented images' where there is a salt."""
@@ -245,11 +252,17 @@ def _of(
     )
 
 
+def _head(whole: Any) -> list[Any]:
+    """The layers behind the backbone that have weights, in their order."""
+    return [layer for layer in whole.layers if layer.name in (HEAD, LOGITS)]
+
+
 def _joined(whole: Any, head: bytes, temperature: float) -> bytes:
     """The `.keras` file of `whole` with the weights of the head in the file `head`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.keras"
         path.write_bytes(head)
         trained = keras.models.load_model(path, compile=False, safe_mode=True)
-    whole.get_layer(LOGITS).set_weights(trained.get_layer(LOGITS).get_weights())
+    for layer in _head(whole):
+        layer.set_weights(trained.get_layer(layer.name).get_weights())
     return export.keras_bytes(export.delivered(whole, temperature))

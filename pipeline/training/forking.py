@@ -1,7 +1,8 @@
 """Workers forked from one process that has imported TensorFlow already.
 
 Python's forkserver does it. It imports what fits need while the stage reads its data and reaches
-MLflow; workers, and those that replace lost ones, then start at once. TensorFlow is imported there
+MLflow, or under DVC is itself forked from a process that has done so for an earlier stage (`warm`);
+workers, and those that replace lost ones, then start at once. TensorFlow is imported there
 and nothing more: the server has one thread and no device, which begin in the workers. Only on
 Linux, for other systems' libraries do not stand a fork; there every worker imports for itself.
 """
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 
 from pipeline.quiet import THREADS
+from pipeline.training import warm
 
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 PRELOADED = "pipeline.training.preloaded"
@@ -39,7 +41,8 @@ def start() -> None:
         return
     multiprocessing.get_context(METHOD).set_forkserver_preload([PRELOADED])
     with environment():
-        forkserver.ensure_running()
+        if not warm.adopt():
+            forkserver.ensure_running()
 
 
 @contextmanager

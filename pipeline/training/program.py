@@ -351,7 +351,8 @@ def _augmenter(train: Train, shape: Any, data: Prepared) -> Callable[..., Any]:
     if train.balance == "augmentation":
         counts = np.bincount(data.train.labels, minlength=data.manifest.num_classes)
         chances = augmentation.chances_by_rarity(counts)
-    return augmentation.augment(train.augmentation, shape, chances)
+    strength = train.augmentation_strength
+    return augmentation.augment(train.augmentation, shape, chances, strength)
 
 
 def _seed_states(model: Any) -> list[Any]:

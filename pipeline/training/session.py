@@ -5,6 +5,7 @@ Imported where fits run: in a worker, or in the main process where no workers ar
 
 import gc
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,26 @@ def run(task: FitTask, watch: Any = None, told: Any = None) -> FitResult:
     from pipeline.training import features
 
     return features.delivered(task, result, resident.data.manifest)
+
+
+def swept(task: FitTask, rates: Sequence[float], num_images: int) -> list[float]:
+    """The training loss at each of the learning rates, in one fit that goes on from rate to rate.
+
+    Args:
+        num_images: learnt from at each rate, drawn anew.
+    """
+    quiet.tensorflow(threads=1)
+    import numpy as np
+
+    resident = _resident(task, None)
+    program = _program(task, resident)
+    generator = np.random.default_rng(task.seed)
+    count = len(resident.data.train)
+    found = []
+    for step, rate in enumerate(rates, start=1):
+        rows = generator.choice(count, min(num_images, count), replace=False).astype(np.int32)
+        found.append(program.train_epoch(resident, step, task.seed, rate, rows)["loss"])
+    return found
 
 
 def _begun(task: FitTask, watch: Any, told: Any) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit
+from pipeline import models
 from pipeline.params import Regularised, Schedule, Train
+
+DECISIVE_PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 class FitError(AtlasError):
@@ -63,9 +67,14 @@ class FitTask:
     share: float = 1.0
 
     def key(self) -> str:
-        """A hash of all that decides the numbers: the task, its data and the training code."""
+        """A hash of all that decides the numbers: the task, its data, the code and its packages.
+
+        Weights to begin with count by their content.
+        """
         decisive = replace(self, data=Path(), checkpoints=None)
-        text = f"{decisive!r} {code_hash()}"
+        given = getattr(self.section, "weights", None) is not None
+        weights = models.origin(self.model, self.section) if given else ""
+        text = f"{decisive!r} {weights} {code_hash()} {packages()}"
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -179,12 +188,19 @@ class Computed:
 
 
 @cache
+def packages() -> dict[str, str]:
+    """The versions of the packages that decide numbers."""
+    return {name: version(name) for name in DECISIVE_PACKAGES}
+
+
+@cache
 def code_hash() -> str:
-    """A hash of the code that trains, so that what other code left is never continued."""
+    """A hash of the code that trains and predicts, so that what other code left is never used."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     ours = [package / name for name in ("data", "models", "tiny_images", "training")]
     for folder in (*ours, package.parent / "overfit_atlas" / "scoring"):
         for source in sorted(folder.rglob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
+    digest.update((package / "prediction.py").read_bytes())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ The numbers do not depend on where or in which order fits run: a fit is a pure f
 """
 
 import logging
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
@@ -15,13 +16,14 @@ from typing import Any, Protocol
 
 import psutil
 
+from overfit_atlas.errors import AtlasError
 from pipeline.params import Workers
 from pipeline.training import devices, forking
 from pipeline.training.progress import Board, Watch
 from pipeline.training.task import Computed, FitError, FitResult, FitTask, Progress
 
 TOPIC = "overfit-atlas-epoch"
-RETRIES = 3
+RETRIES = 3  # of a fit whose worker died
 LOOPBACK = "127.0.0.1:0"  # any free port; Dask's own default is a fixed one on every address
 
 
@@ -98,7 +100,6 @@ class _Cluster:
                     source,
                     board.shows_epochs,
                     pure=False,
-                    retries=RETRIES,
                     priority=-index,
                 )
                 for index, (task, source) in enumerate(zip(tasks, sources, strict=True))
@@ -145,27 +146,36 @@ def _outcome(future: Any, task: FitTask) -> FitResult:
     from distributed.scheduler import KilledWorker
 
     try:
-        result: FitResult = future.result()
+        result: FitResult | Exception = future.result()
     except KilledWorker:
         raise FitError(
             f"{task.model}, seed {task.seed}: its worker died {RETRIES + 1} times, most likely for "
             "lack of memory. Set workers.count to a lower number, or make the model smaller."
         ) from None
+    if isinstance(result, Exception):
+        raise result
     return result
 
 
-def _fit(task: FitTask, source: bytes | None, tell_epochs: bool) -> FitResult:
+def _fit(task: FitTask, source: bytes | None, tell_epochs: bool) -> FitResult | Exception:
+    """The result or the error: of what is raised Dask prints pages, and tries it again."""
     from pipeline.training import session, shipping
 
-    if source is not None:
-        task = shipping.delivered(task, source)
-    return session.run(task, _tell if tell_epochs else None, _tell)
+    try:
+        if source is not None:
+            task = shipping.delivered(task, source)
+        return session.run(task, _tell if tell_epochs else None, _tell)
+    except Exception as error:
+        if not isinstance(error, (AtlasError, OSError)):
+            error.add_note(f"In the worker:\n{traceback.format_exc()}")
+        return error.with_traceback(None)
 
 
 def _assist(task: FitTask, source: bytes | None) -> None:
     from pipeline.training import session, shipping
 
-    session.assist(task if source is None else shipping.delivered(task, source), _tell)
+    with suppress(Exception):  # the fit that needs the same meets the same, and says so
+        session.assist(task if source is None else shipping.delivered(task, source), _tell)
 
 
 def _tell(progress: Progress | Computed) -> None:
@@ -186,11 +196,13 @@ def _show(board: Board, event: dict[str, Any]) -> None:
 def _client(workers: Workers) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
 
-    quiet = {
+    settings = {
         "distributed.admin.tick.limit": "60s",
         "distributed.admin.large-graph-warning-threshold": "1TB",  # data sets are part of it
         "distributed.comm.timeouts.connect": "20s",
+        "distributed.scheduler.allowed-failures": RETRIES,
         "distributed.worker.profile.enabled": False,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
@@ -198,8 +210,10 @@ def _client(workers: Workers) -> Iterator[Any]:
         "distributed.worker.memory.terminate": False,
         "distributed.nanny.pre-spawn-environ": forking.ENVIRONMENT,
         "distributed.worker.multiprocessing-method": forking.METHOD,
+        "distributed.scheduler.http.routes": [],  # no page says anything to anyone
+        "distributed.worker.http.routes": [],
     }
-    with dask.config.set(quiet):
+    with dask.config.set(settings):
         if workers.scheduler:
             yield from _remote(workers.scheduler, Client)
             return
@@ -210,7 +224,9 @@ def _client(workers: Workers) -> Iterator[Any]:
                 n_workers=workers.count or devices.default_workers(),
                 threads_per_worker=1,
                 dashboard_address=LOOPBACK,
-                silence_logs=logging.ERROR,
+                # Who reaches a worker runs code there: only who holds this key does.
+                security=Security.temporary(),
+                silence_logs=logging.CRITICAL,
             )
             stack.callback(_close, cluster)
             client = Client(cluster)

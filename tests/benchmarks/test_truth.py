@@ -5,10 +5,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.truth import fits, images, making, scores, stored, summaries, truths
+from benchmarks.truth import (
+    bars,
+    fits,
+    images,
+    judging,
+    making,
+    measures,
+    report,
+    scores,
+    stopping,
+    stored,
+    summaries,
+    tables,
+    transfer,
+    truths,
+)
 from benchmarks.truth.__main__ import main
-from benchmarks.truth.nets import Stack, _kept
-from benchmarks.truth.settings import CHANCES, NUM_FRESH, NUM_JUDGED, PARTS, setting
+from benchmarks.truth.nets import Convolved, Stack, _kept
+from benchmarks.truth.settings import CHANCES, FAMILIES, NUM_FRESH, NUM_JUDGED, PARTS, setting
+from overfit_atlas.live import Watch
+from overfit_atlas.rules import Rules
 
 MEMBERS = NUM_JUDGED + NUM_FRESH
 SHIPPED = resources.files("pipeline.data") / "shipped" / "fashion_mnist_mini.npz"
@@ -88,6 +105,69 @@ def test_one_member_of_a_stack_is_the_plain_keras_fit(optimizer, rate, momentum,
     assert np.abs(found[0] - found[1]).max() > 0.01
 
 
+def test_one_member_of_a_convolved_stack_is_the_plain_keras_fit():
+    import keras
+
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (60, 6, 6, 3)).astype(np.uint8)
+    labels = generator.integers(0, 4, 60)
+    recipe = tiny(0, kind="cnn", units=(5, 7), optimizer="adam", learning_rate=1e-2, num_train=60)
+    recipe = replace(recipe, activation="relu", dropout=0.0, l2=1e-3)
+    squares = transfer._patches(pictures).astype(np.float32) / 255
+    stack = Convolved(recipe, squares.shape[1], 4, members=2)
+    stack.initialise([recipe.generator(2, member) for member in range(2)])
+    penalty = keras.regularizers.L2(1e-3)
+    plain = keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            keras.layers.Conv2D(5, 3, activation="relu", kernel_regularizer=penalty),
+            keras.layers.AveragePooling2D(2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(7, "relu", kernel_regularizer=penalty),
+            keras.layers.Dense(4, kernel_regularizer=penalty),
+        ]
+    )
+    weights = [part[1] for layer in stack.layers for part in (layer.kernel, layer.bias[:, 0])]
+    plain.set_weights([weights[0].reshape(3, 3, 3, 5), *weights[1:]])
+    images_of_keras = pictures.astype(np.float32) / 255
+    before = stack.logits(squares)[1]
+    np.testing.assert_allclose(before, np.asarray(plain(images_of_keras)), atol=1e-5)
+    plain.compile(
+        keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    for _ in range(3):
+        order = np.stack([generator.permutation(60) for _ in range(2)])
+        stack.train_epoch(squares, labels, order, generator)
+        plain.fit(
+            images_of_keras[order[1]], labels[order[1]], batch_size=32, shuffle=False, verbose=0
+        )
+    found = stack.logits(squares)
+    assert np.abs(found[1] - before).max() > 0.05
+    np.testing.assert_allclose(found[1], np.asarray(plain(images_of_keras)), atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
+def test_transfer_settings_take_every_family_in_turn():
+    made = [transfer.setting(number) for number in range(10)]
+    assert [one.kind for one in made] == [*FAMILIES, *FAMILIES]
+    assert made[0] == transfer.setting(0) and made[0].units != made[5].units
+    assert main(["fits", "--part", "transfer", "--folder", "nowhere"]) == 2
+
+
+def test_the_imbalanced_images_fall_evenly_to_a_tenth():
+    labels = np.arange(4000) % 10
+    pixels = np.zeros((4000, 784), np.uint8)
+    found = transfer._imbalanced(images.Images(pixels, labels, 3000))
+    counts = np.bincount(found.labels)
+    assert counts[0] == 10 * counts[9] == 400
+    np.testing.assert_allclose(counts[1:] / counts[:-1], 10 ** (-1 / 9), rtol=0.05)
+    assert found.num_train_part == np.bincount(found.labels[: found.num_train_part]).sum() > 1000
+    recipe = tiny(0, kind="imbalance", num_train=500, num_val=300, num_truth=100, pooling=1)
+    drawn = images.draw(recipe, found)
+    shares = np.bincount(drawn.train.true_labels, minlength=10)
+    assert shares[0] > 5 * shares[9]
+
+
 def test_kernels_begin_as_glorot_says():
     stack = Stack(tiny(0, units=(40,)), 100, 10, members=2)
     stack.initialise([np.random.default_rng(member) for member in range(2)])
@@ -122,7 +202,7 @@ def test_a_setting_follows_from_part_and_number():
     assert setting("tune", 7) == setting("tune", 7)
     assert setting("tune", 7) != setting("tune", 8)
     assert setting("tune", 7).units != setting("report", 7).units
-    assert {setting(part, 0).dataset for part in PARTS} == {"mnist", "fashion_mnist"}
+    assert {setting(part, 0).dataset for part in ("tune", "report")} == {"mnist", "fashion_mnist"}
 
 
 def test_weights_give_back_the_natural_mix():
@@ -344,3 +424,137 @@ def test_the_table_has_a_row_a_setting_in_order(kept, tmp_path):
     assert np.isfinite(table.select_dtypes("number")).all().all()
     with pytest.raises(SystemExit, match="no fits"):
         summaries.write(tmp_path / "none", tmp_path / "t.csv")
+
+
+def rows_of(numbers, part="report", value=1.0):
+    return pd.DataFrame({"part": part, "number": numbers, "value": value})
+
+
+def test_a_table_grows_by_settings_and_equal_ones_are_replaced(tmp_path):
+    table = tmp_path / "t.csv.gz"
+    tables.grow(table, rows_of([4, 4, 2]), 3)
+    tables.grow(table, rows_of([7], "tune", 0.123456), 3)
+    before = table.read_bytes()
+    tables.grow(table, rows_of([7], "tune", 0.123456), 3)
+    assert table.read_bytes() == before
+    whole = tables.grow(table, rows_of([2, 3], value=2.0), 3)
+    assert whole[["part", "number", "value"]].values.tolist() == [
+        ["tune", 7, 0.123], ["report", 2, 2.0], ["report", 3, 2.0], ["report", 4, 1.0],
+        ["report", 4, 1.0],
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(pd.read_csv(table), whole)
+
+
+def test_judging_adds_to_the_tables_and_names_rows_of_another_judge(kept, tmp_path, capsys):
+    later = replace(kept[1], setting=replace(kept[1].setting, number=1))
+    for number, one in enumerate((kept[0], later)):
+        stored.write(stored.path(tmp_path / str(number), "report", number), one)
+    for number in range(2):
+        folder = str(tmp_path / str(number))
+        main(["judge", "--folder", folder, "--into", str(tmp_path), "--workers", "1"])
+    assert "another version" not in capsys.readouterr().err
+    judged, stopped = judging.read(tmp_path)
+    assert judged["number"].tolist() == [0] * 4 + [1] * 4
+    assert judged["seeds"].tolist() == [3, 1, 1, 1] * 2
+    assert set(judged["judge"]) == {judging.version()}
+    assert stopped["seed"].tolist() == [0, 1, 2] * 2
+    judged.assign(judge="another").to_csv(tmp_path / judging.TABLE, index=False)
+    folder = str(tmp_path / "1")
+    main(["judge", "--folder", folder, "--into", str(tmp_path), "--workers", "1"])
+    assert "4 of them are by another version" in capsys.readouterr().err
+
+
+def test_patience_ends_a_fit_so_many_epochs_after_the_lowest_value():
+    curve = np.array([5.0, 4, 3, 3, 3.5, 3, 2, 2, 2, 2])
+    # As Keras: an equal value is no improvement; what would end the last epoch ends nothing.
+    assert stopping.patient(curve, 3) == (6, 2)
+    assert stopping.patient(curve, 4) == (0, 6)
+    assert stopping.patient(curve[:6], 3) == (0, 2)
+    assert stopping.patient(-np.arange(9.0), 5) == (0, 8)
+
+
+def test_the_watch_ends_a_fit_whose_images_become_worse_and_no_other():
+    generator = np.random.default_rng(0)
+    noise = generator.normal(0, 0.05, (20, 300)).astype(np.float32)
+    falling = 2 - 0.05 * np.arange(20, dtype=np.float32)[:, None] + noise
+    rising = np.abs(np.arange(20, dtype=np.float32) - 6)[:, None] * 0.1 + 1 + noise
+    assert stopping.watched(falling, Watch("loss")) == (0, 19)
+    stopped, best = stopping.watched(rising, Watch("loss"))
+    assert 7 <= best <= 8 and best + 1 < stopped <= 12
+
+
+def test_what_stopping_gave_is_read_off_the_true_curve(kept):
+    found = pd.DataFrame(stopping.rows(kept[1], judging.fits_of(kept[1]), Rules()))
+    assert len(found) == NUM_JUDGED
+    curves = kept[1].curves
+    for seed, row in found.iterrows():
+        given = row["patience 5, val_loss/given"] - 1
+        assert given == curves.val_loss[seed].argmin()
+        assert row["patience 5, val_loss/stopped"] == 0  # four epochs are fewer than five
+        assert row["patience 5, val_loss/loss"] == pytest.approx(curves.truth_loss[seed, given])
+        assert row["true/last/accuracy"] == pytest.approx(1 - curves.truth_accuracy[seed, -1])
+
+
+def test_a_sure_probability_that_is_right_half_the_time_has_a_slope_below_one():
+    generator = np.random.default_rng(0)
+    odds = generator.normal(0, 2, 20_000)
+    outcome = generator.random(20_000) < 1 / (1 + np.exp(-odds))
+    said, ones = 1 / (1 + np.exp(-2 * odds)), np.ones(20_000)
+    assert measures.slope(outcome, said, ones)(ones) == pytest.approx(0.5, abs=0.03)
+    true = 1 / (1 + np.exp(-odds))
+    assert measures.slope(outcome, true, ones)(ones) == pytest.approx(1, abs=0.05)
+    assert measures.calibration_error(outcome, true, ones)(ones) < 0.01
+    # |sigmoid(2x) - sigmoid(x)| is 0.115 on average over a normal x of standard deviation 2.
+    assert measures.calibration_error(outcome, said, ones)(ones) == pytest.approx(0.1, abs=0.03)
+
+
+def test_shares_are_weighted_and_one_without_a_miss_has_an_upper_end():
+    rows = pd.DataFrame({"part": "tune", "number": range(40), "weight": [1.0, 3.0] * 20})
+
+    def shares(table):
+        every = np.ones(len(table), dtype=bool)
+        yield measures.Measure("odd", every, measures.mean(table, table["number"] % 2 == 1))
+        yield measures.Measure("none", every, measures.mean(table, np.zeros(len(table))))
+
+    found = measures.all_of(rows, shares)
+    assert found["odd"].value == pytest.approx(0.75)
+    assert 0.6 < found["odd"].low < 0.75 < found["odd"].high < 0.9
+    # Wilson's upper end of 0 of 32: 160^2 / 400 / ... settings count for (sum w)^2 / sum w^2 = 32.
+    assert found["none"].low == pytest.approx(0, abs=1e-9)
+    assert found["none"].high == pytest.approx(0.107, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "reached"),
+    [
+        (0.97, 0.98, 0.99, "the aim, surely"),
+        (0.95, 0.975, 0.99, "the least, surely"),
+        (0.9, 0.975, 0.99, "the aim, as measured"),
+        (0.9, 0.95, 0.99, "the least, as measured"),
+        (0.9, 0.93, 0.99, "no"),
+    ],
+)
+def test_a_bar_is_reached_surely_as_measured_or_not(low, value, high, reached):
+    bar = bars.Bar("x", (0.94, bars.ANY), (0.97, bars.ANY))
+    assert bar.reached(measures.Measured(9, value, low, high)) == reached
+
+
+def test_documents_say_what_the_record_says_and_the_record_what_the_tables_say():
+    found = report.load()
+    settings = pd.read_csv(summaries.TABLE)
+    assert list(report.stale(report.ROOT, found, settings)) == []
+    judged, stopped = judging.read()
+    assert list(found) == [part for part in PARTS if part in set(judged["part"])]
+    for part in found:
+        own = judged[judged["part"] == part]
+        values = {
+            seeds: measures.values_of(own[own["seeds"] == int(seeds)], measures.of_judgements)
+            for seeds in report.GROUPS
+        }
+        rules = stopped[stopped["part"] == part]
+        if len(rules):
+            values[report.STOPS] = measures.values_of(rules, measures.of_stops)
+        assert values.keys() == found[part].keys()
+        for group, by_name in values.items():
+            told = {name: one.value for name, one in found[part][group].items()}
+            assert told == pytest.approx(by_name, rel=1e-4, abs=1e-4, nan_ok=True)

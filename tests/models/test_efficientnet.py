@@ -4,6 +4,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import convnext, mobilenet_v3, resnet
 from keras.src.applications import efficientnet as keras_efficientnet
 from keras.src.legacy.saving import legacy_h5_format
 
@@ -103,7 +104,7 @@ def test_grey_is_the_colour_image_with_three_equal_channels(small):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"width": 0.5}, r"width=0.5.*variant among B0, B1, .*, B7, Lite0, Lite1, Lite2"),
+        ({"width": 0.5}, r"width=0.5.*variant among B0, B1, .*, B7, .*, Lite0, Lite1, Lite2"),
         ({"freeze_ratio": 0.5}, r"freeze_ratio=0.5 would freeze random weights.*'imagenet'"),
         ({"weights": "gone.keras"}, r"no file gone.keras.*weights: null"),
         ({"weights": "imagenet"}, r"efficientnetb0_notop.h5.*download stage.*weights: null"),
@@ -139,8 +140,31 @@ def test_where_imagenet_weights_come_from():
         "38879255a25d3c92d5e44e04ae6cec6f",
     )
     published = {name: sums[1] for name, sums in keras_efficientnet.WEIGHTS_HASHES.items()}
-    ours = {name.lower(): variant.md5 for name, variant in efficientnet.VARIANTS.items()}
+    known = efficientnet.VARIANTS.items()
+    ours = {name.lower(): one.checksum for name, one in known if one.file is None}
     assert ours == published
+    others = {
+        "MobileNetV3Small": mobilenet_v3.WEIGHTS_HASHES["small_224_1.0_float"],
+        "ResNet50V2": resnet.WEIGHTS_HASHES["resnet50v2"],
+        "ConvNeXtTiny": convnext.WEIGHTS_HASHES["convnext_tiny"],
+    }
+    assert {name: one.checksum for name, one in known if one.file} == {
+        name: sums[1] for name, sums in others.items()
+    }
+
+
+@pytest.mark.parametrize("variant", ["MobileNetV3Small", "ResNet50V2", "ConvNeXtTiny"])
+def test_other_networks_of_keras_take_its_place(variant):
+    section = EfficientNet(variant=variant)
+    model = models.build("efficientnet", section, (28, 28, 1), 10, 0)
+    assert model(GREY).shape == (3, 10)
+    counted = models.num_parameters("efficientnet", section, (28, 28, 1), 10)
+    assert model.count_params() == counted
+    with pytest.raises(ModelError, match=f"{variant}, which has but one size"):
+        models.with_width("efficientnet", section, 1)
+    if variant == "ResNet50V2":  # the other two scale inside
+        scaled = keras.Model(model.input, model.get_layer("scale").output)(GREY).numpy()
+        assert (scaled.min(), scaled.max()) == pytest.approx((-1.0, 1.0), abs=0.02)
 
 
 def test_imagenet_by_name_and_by_path_agree_with_keras(imagenet_file, tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ from pipeline.plots import (
     single_images,
     studies,
 )
+from pipeline.plots.plane import Plane
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "靴", "Bag",
            "a class with quite a long name")  # fmt: skip
@@ -156,7 +157,8 @@ def surface(widths: tuple[int, ...] = (4, 16, 64, 256)) -> pd.DataFrame:
 def frontier() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "width": [4.0, 16, 64, 256], "dropout": [0, 0, 0.3, np.nan],
+            "width": [4.0, 16, 64, 256], "need": ["none", "none", "some", "not enough"],
+            "dropout": [0, 0, 0.3, np.nan],
             "dropout_low": [0, 0, 0.2, 0.5], "dropout_high": [0, 0.1, 0.4, np.nan],
         }
     )  # fmt: skip
@@ -256,7 +258,8 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
                  "threshold": 0.1}),
     "gap map of variants": (maps.gap_map,
                             {"points": fits((1, 2, 3)), "surface": surface((1, 2, 3)),
-                             "frontier": frontier(), "threshold": 0.1, "model": "efficientnet"}),
+                             "frontier": frontier(), "threshold": 0.1,
+                             "of": Plane("efficientnet")}),
     "onset map": (maps.onset_map, {"points": fits()}),
     "kinds map": (kinds.kinds_map, {"points": judged(), "surface": surface(), "threshold": 0.2,
                                     "epochs": 30}),
@@ -267,8 +270,11 @@ FIGURES: dict[str, tuple[Callable[..., Figure], dict[str, Any]]] = {
     "validation map": (maps.validation_map, {"points": fits(), "surface": surface()}),
     "validation map of accuracy": (maps.validation_map,
                                    {"points": fits(), "surface": surface(),
-                                    "value": "val_accuracy", "model": "cnn"}),
+                                    "value": "val_accuracy", "of": Plane("cnn")}),
     "slices": (maps.slices, {"points": fits(), "surface": surface(), "threshold": 0.1}),
+    "slices of other axes": (maps.slices,
+                             {"points": fits(), "surface": surface(), "threshold": 0.1,
+                              "of": Plane("cnn", ("train.batch_size", "models.cnn.l2"))}),
     "importances": (studies.importances, {"table": importance()}),
     "pareto": (studies.pareto, {"trials": fits()}),
     "double descent": (studies.double_descent,

@@ -31,6 +31,7 @@ variants:
   twice: {preprocess.train_fraction: 1.0}
   hot: {train.learning_rate: 1000.0, train.optimizer: sgd}
   two: {ensemble: 2}
+  shifted: {views: {number: 3, of: [shift]}}
 """
 
 
@@ -54,7 +55,7 @@ def asked(tmp_path: Path, digits_folder: Path, monkeypatch: Any) -> argparse.Nam
     )
 
 
-def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
+def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any, monkeypatch: Any) -> None:
     compare.main(asked)
     said = capsys.readouterr().out
     assert "What helps: against baseline, 3 seeds" in said
@@ -64,7 +65,7 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
     assert set(curves["seed"]) == {3, 5, 8} and "seconds" not in curves
 
     effects = pd.read_csv(asked.out / "effects.csv")
-    assert set(effects["name"]) == {"stopped", "twice", "two"}
+    assert set(effects["name"]) == {"stopped", "twice", "two", "shifted"}
     assert set(effects["num_seeds"]) == {3} and set(effects["at"]) == {"best", "last"}
     assert np.isfinite(effects["effect"]).all() and (effects["low"] <= effects["high"]).all()
 
@@ -74,6 +75,10 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
     # 8 * 8 * 32 + 32 and 32 * 10 + 10 weights; an ensemble has them twice.
     assert variants["baseline"]["num_parameters"] == 2410
     assert variants["two"]["num_parameters"] == 4820
+    assert variants["shifted"]["num_parameters"] == 2410
+    # Three views of an image are no fit of their own, and say something else than the image alone.
+    of_views = effects[(effects["name"] == "shifted") & (effects["metric"] == "val_loss")]
+    assert (of_views["effect"] != 0).all()
 
     summary = json.loads((asked.out / "summary.json").read_text())
     # What was changed for this run is written down.
@@ -83,10 +88,21 @@ def test_a_comparison_from_yaml_to_tables(asked: Any, capsys: Any) -> None:
     seconds = json.loads((asked.timings / "compare-what.json").read_text())
     assert len(seconds["twice"]) == 3 and min(seconds["twice"]) > 0
 
-    # No clock in what DVC hashes: a second run gives the same bytes.
+    # No clock in what DVC hashes: a second run gives the same bytes, whether it fits anew or not.
     first = {path.name: path.read_bytes() for path in asked.out.iterdir()}
+    monkeypatch.setattr(compare.workers, "pool", _nothing)
+    monkeypatch.setattr("pipeline.prediction.of_seeds", _nothing)
     compare.main(asked)
     assert {path.name: path.read_bytes() for path in asked.out.iterdir()} == first
+    text = asked.params.read_text().replace("100}", "100, wide_gap: 0.4}")
+    asked.params.write_text(text, encoding="utf-8")
+    compare.main(asked)
+    assert (asked.out / "effects.csv").read_bytes() == first["effects.csv"]
+    assert (asked.out / "variants.json").read_bytes() != first["variants.json"]
+
+
+def _nothing(*_: Any) -> None:
+    raise AssertionError("no fit and no prediction was expected")
 
 
 @pytest.mark.parametrize(
@@ -112,17 +128,10 @@ def test_more_members_than_seeds_are_refused(asked: Any) -> None:
         compare.main(asked)
 
 
-def test_a_net_of_ones_own_is_a_dependency_of_the_study() -> None:
-    own = comparisons.listed({}, "nets/mine.py:build_model")
-    assert own.endswith('images:\n  needs: "nets/mine.py"\n')
-    assert comparisons.listed({}).endswith("images:\n  needs: data/prepared\n")
-
-
-def test_the_list_for_dvc_names_every_comparison(monkeypatch: Any) -> None:
+def test_every_comparison_is_one_that_can_run(monkeypatch: Any) -> None:
     root = Path(__file__).resolve().parents[2]
     monkeypatch.chdir(root)
     known = {name: record.load(name) for name in record.names()}
-    assert comparisons.LIST.read_text(encoding="utf-8") == comparisons.listed(known)
     for comparison in known.values():
         assert comparison.data in (comparisons.OWN, *comparisons.datasets())
         comparison.resolved(comparison.seeds or (0, 1, 2, 3, 4))

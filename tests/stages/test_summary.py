@@ -52,6 +52,23 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert _printed({"cnn": {"verdict": "undetermined", "onset": {}, "gap": {}}})[-5:] == ["-"] * 5
 
 
+def test_what_became_of_the_search_stands_below_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, record in (("metrics", METRICS), ("diagnosis", DIAGNOSIS), ("overtuning", {})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    summary.main(argparse.Namespace(results=tmp_path))
+    assert "overtuning" not in capsys.readouterr().out
+    ends = {"value": 0.125, "low": -0.25, "high": 0.5}
+    found = {"num_trials": 6, "parameters": {"width": 8, "train.learning_rate": 0.0123}}
+    found |= {"val_loss": 0.5, "fresh_val_loss": 0.625, "fresh_seeds": [7, 8], "confidence": 0.9}
+    (tmp_path / "overtuning.json").write_text(json.dumps({**found, "overtuning": ends}))
+    summary.main(argparse.Namespace(results=tmp_path))
+    printed = capsys.readouterr().out
+    assert "Of 6 settings that the search tried, width 8, learning_rate 0.0123 was best" in printed
+    assert "overtuning +0.125 nats (-0.250 to +0.500, 90% interval)" in printed
+
+
 def test_test_images_that_were_left_alone_are_dashes() -> None:
     console = Console(width=200, record=True)
     console.print(summary.table({"cnn": {"val": SCORES}}, DIAGNOSIS))

@@ -26,6 +26,7 @@ PARAMS = {
 WRITTEN = {
     "map.csv", "map_curves.csv", "epochs.csv", "points.csv", "frontier.csv", "surface.csv",
     "importance.csv", "double_descent.csv", "search.csv", "summary.json",
+    "winner.json",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import params
 from pipeline.stages import ui
-from pipeline.tracking import stage_run
+from pipeline.tracking import stage_run, views
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_the_newest_experiment_is_shown_with_its_charts(
             pass
     with pytest.raises(SystemExit, match="0"):
         ui.main(argparse.Namespace(port=5001))
-    place = "http://127.0.0.1:5001/#/experiments/2/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    runs = "#/experiments/2/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    place = f"http://127.0.0.1:5001/{runs}&viewStateShareKey={views.KEY}"
     assert capsys.readouterr().out == f"MLflow: {place} (Ctrl-C ends it)\n"
     assert sorted(map(str, shown)) == sorted(
         [place, str((f"sqlite:///{tmp_path}/mlruns/mlflow.db", 5001))]
@@ -49,8 +50,8 @@ def test_a_server_that_is_there_is_shown_and_none_is_started(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:hunter2@example.org/mlflow/")
     monkeypatch.setattr(ui.tracking, "check", lambda: None)
-    monkeypatch.setattr(ui.tracking, "newest_experiment", lambda: "7")
+    monkeypatch.setattr(ui.tracking, "newest_view", lambda: views.place("7"))
     ui.main(argparse.Namespace(port=5000))
-    charts = f"example.org/mlflow/{ui.CHARTS.format(7)}"
+    charts = f"example.org/mlflow/{views.place('7')}"
     assert capsys.readouterr().out == f"MLflow: http://***@{charts}\n"
     assert shown == [f"http://anna:hunter2@{charts}"]

@@ -11,6 +11,8 @@ def test_the_map_is_asked_what_the_parameters_say(make_plan):
     assert asked.log_width and asked.num_resamples == 100
     variants = make_plan({"tune.model": "efficientnet", "tune.widths": [0, 1, 2, 3]})
     assert not map_settings(variants, 0.3).log_width
+    axes = {"width": [2, 4], "models.dense.l2": [0.001, 0.1]}
+    assert map_settings(make_plan({"tune.axes": axes}), 0.3).log_dropout
 
 
 def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, workshop, planted):
@@ -32,6 +34,18 @@ def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, w
     assert (widest["width"], widest["need"]) == (256, "some")
     assert widest["dropout"] == pytest.approx(1 - 0.2 / 0.8, abs=0.06)
     assert last["largest_gap"]["gap_loss"] == pytest.approx(planted(256, 0.0), abs=0.05)
+
+
+def test_without_a_map_the_search_alone_is_told(run_study, make_plan, workshop):
+    plan = make_plan({"tune.map": False, "tune.search_trials": 5})
+    searched = run_study(plan, "search", workshop())
+    found = outcome(plan, [], searched)
+    assert set(found.tables) == {"search", "importance"} and found.first is None
+    assert set(found.summary) == {"model", "dataset", "search"}
+    best = min(trial.value for trial in searched if trial.state.name == "COMPLETE")
+    assert (found.winner["val_loss"], found.winner["num_trials"]) == (best, 5)
+    assert set(found.winner["parameters"]) == {"width", "dropout", "train.learning_rate"}
+    assert outcome(plan, [], []).winner == {}
 
 
 def test_figures_show_the_slice_with_all_data_and_least_noise(run_study, make_plan, workshop):

@@ -37,8 +37,47 @@ def test_only_what_differs_between_trials_is_a_parameter(make_plan):
     varied = make_plan({"tune.label_noises": [0.2, 0.0]})
     assert varied.space["label_noise"] == CategoricalDistribution([0.0, 0.2])
     assert list(varied.space) == ["width", "dropout", "label_noise"]
-    rates = make_plan({"tune.search_rates": [1e-5, 1e-1]}).search_space["learning_rate"]
-    assert rates == FloatDistribution(1e-5, 1e-1, log=True)
+    assert list(make_plan().search_space) == ["width", "dropout", "train.learning_rate"]
+
+
+def test_a_search_varies_any_key_by_a_range_or_by_choices(make_plan):
+    asked = {
+        "train": {"batch_size": {"low": 16, "high": 128, "log": True}, "label_smoothing": [0, 0.1]},
+        "models.dense": {"l2": {"low": 0, "high": 1}, "activation": ["relu", "gelu"]},
+        "train.augmentation": [[], ["flip"]],
+        "dropout": [0.0],
+    }
+    plan = make_plan({"tune.search_space": asked})
+    assert plan.search_space == {
+        "width": IntDistribution(4, 256, log=True),
+        "dropout": CategoricalDistribution([0.0]),
+        "train.batch_size": IntDistribution(16, 128, log=True),
+        "train.label_smoothing": CategoricalDistribution([0, 0.1]),
+        "models.dense.l2": FloatDistribution(0, 1),
+        "models.dense.activation": CategoricalDistribution(["relu", "gelu"]),
+        "train.augmentation": CategoricalDistribution(["[]", '["flip"]']),
+    }
+    point = {"width": 8, "dropout": 0.0, "train.batch_size": 20, "models.dense.l2": 0.5}
+    point |= {"models.dense.activation": "gelu", "train.augmentation": '["flip"]'}
+    (task,) = plan.tasks(point, "search", [7])
+    assert (task.section.units, task.section.l2, task.section.activation) == ((8,), 0.5, "gelu")
+    assert (task.train.batch_size, task.train.augmentation) == (20, ("flip",))
+
+
+def test_a_map_has_any_two_numeric_axes(make_plan):
+    axes = {"models.dense.l2": [0.001, 0.1], "train.batch_size": [8, 16, 32]}
+    plan = make_plan({"tune.axes": axes})
+    assert plan.plane == {
+        "models.dense.l2": FloatDistribution(0.001, 0.1, log=True),
+        "train.batch_size": IntDistribution(8, 32),
+    }
+    assert len(plan.design()) == plan.num_points == 6
+    task = plan.tasks(plan.design()[0])[0]
+    assert (task.section.l2, task.train.batch_size) == (0.1, 8)
+    assert plan.full(plan.design()[0])["width"] == 0.1
+    shown = [plan.named(name) for name in ("width", "dropout_low", "gap_loss")]
+    assert shown == ["models.dense.l2", "train.batch_size_low", "gap_loss"]
+    assert make_plan().decisive("map") != plan.decisive("map")
 
 
 def test_the_fits_of_a_map_point_are_never_stopped_early(make_plan):
@@ -53,7 +92,8 @@ def test_the_fits_of_a_map_point_are_never_stopped_early(make_plan):
 
 
 def test_the_fits_of_a_search_trial_have_its_rate_and_stop(make_plan):
-    task = make_plan().tasks({"width": 16, "dropout": 0.4, "learning_rate": 3e-3}, [7])[0]
+    point = {"width": 16, "dropout": 0.4, "train.learning_rate": 3e-3}
+    task = make_plan().tasks(point, "search", [7])[0]
     assert (task.seed, task.train.learning_rate, task.train.early_stopping) == (7, 3e-3, 2)
 
 
@@ -67,7 +107,7 @@ def test_labels_stay_as_prepared_unless_noises_are_listed(make_plan):
 
 def test_the_fold_turns_with_the_seed(make_plan):
     point = {"width": 4, "dropout": 0.0}
-    assert [task.vary.fold for task in make_plan().tasks(point, [0, 1, 7])] == [0, 1, 7]
+    assert [task.vary.fold for task in make_plan().tasks(point, seeds=[0, 1, 7])] == [0, 1, 7]
     assert not make_plan().facts.one_split
     still = make_plan({"tune.turn_folds": False})
     assert [task.vary.fold for task in still.tasks(point)] == [0, 0] and still.facts.one_split

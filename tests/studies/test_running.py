@@ -110,7 +110,7 @@ def test_the_search_prunes_after_a_seed_and_varies_the_learning_rate(make_plan, 
     assert all(len(trial.system_attrs["fits"]) == 1 for trial in pruned)
     assert len(shop.tasks) == 48 - len(pruned)
     assert all(task.train.early_stopping == 2 for task in shop.tasks)  # a quarter of 8 epochs
-    rates = [trial.params["learning_rate"] for trial in trials]
+    rates = [trial.params["train.learning_rate"] for trial in trials]
     assert 1e-4 <= min(rates) < 1e-3 < max(rates) <= 1e-2
 
 
@@ -125,8 +125,8 @@ def test_a_longer_search_begins_with_the_shorter_one(make_plan, run, workshop, t
 def test_map_and_search_never_share_a_trial(make_plan, run, workshop):
     plan = make_plan()
     mapped, searched = run(plan, "map", workshop()), run(plan, "search", workshop())
-    assert all("learning_rate" not in trial.params for trial in mapped)
-    assert all("learning_rate" in trial.params for trial in searched)
+    assert all("train.learning_rate" not in trial.params for trial in mapped)
+    assert all("train.learning_rate" in trial.params for trial in searched)
 
 
 def test_a_fit_that_breaks_down_is_kept_as_failed_and_the_rest_counts(

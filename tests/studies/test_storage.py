@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_two_clones_that_share_a_study_share_its_lock(tmp_path):
 
 
 def test_the_lock_of_a_study_on_a_server_is_the_same_for_all_clones(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     url = "postgresql://u:p@h/d"
     found = storage._locks(url, tmp_path / "one")
     assert found == storage._locks(url, tmp_path / "two")

@@ -106,7 +106,9 @@ def test_the_search_is_listed_in_the_order_of_its_proposals(run_study, make_plan
     trials = run_study(make_plan(), "search", workshop())
     table = tables.search_table(trials)
     assert table["order"].tolist() == list(range(12))
-    assert table["learning_rate"].tolist() == [t.params["learning_rate"] for t in trials]
+    assert table["train.learning_rate"].tolist() == [
+        t.params["train.learning_rate"] for t in trials
+    ]
     complete = table[table["state"] == "complete"]
     values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
     assert complete["val_loss"].tolist() == pytest.approx(values)

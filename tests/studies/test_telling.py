@@ -7,6 +7,7 @@ from pipeline.studies import storage, telling
 
 SUMMARY = {
     "model": "dense", "dataset": "toy", "threshold": 0.27, "confidence": 0.95, "widths": [2, 256],
+    "axes": ["width", "dropout"], "dropouts": [0.0, 0.8],
     "num_seeds": 3, "epochs": 30,
 }  # fmt: skip
 
@@ -23,6 +24,14 @@ def test_every_sentence_names_its_budget_and_where_the_interval_ends():
     for reach in ("at every width", "at no width"):
         for language, words in (("en", "After 5 epochs"), ("ja", "5 エポック後")):
             assert telling.sentence(SUMMARY, part(5, reach), language).startswith(words)
+
+
+def test_a_sentence_on_other_axes_names_them():
+    axes = {"axes": ["train.learning_rate", "models.dense.l2"], "widths": [0.001, 0.1]}
+    found = {**part()["overfits_from"], "width": 0.0123}
+    told = {**part(), "overfits_from": found}
+    said = telling.sentence({**SUMMARY, **axes, "dropouts": [0.0001, 0.1]}, told, "en")
+    assert "with l2 = 0.0001 overfits from learning_rate = 0.012 on (6.1 to more than 0.1" in said
 
 
 @pytest.fixture

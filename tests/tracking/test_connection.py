@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from pipeline import params
-from pipeline.tracking import TrackingError, check, connection, stage_run
+from pipeline.tracking import TrackingError, check, connection, reading, stage_run, views
 from pipeline.tracking.service import Service
 from tests.servers import free_port
 
@@ -144,6 +145,23 @@ def test_a_database_elsewhere_and_what_we_do_not_know_are_let_pass(
     for uri in (f"sqlite:///{tmp_path}/mine.db", "databricks", "someones-plugin://place"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         check()
+
+
+def test_the_view_is_saved_beside_the_runs_and_names_what_is_logged(project: Any) -> None:
+    with stage_run(params.parse({}), "train@dense", "demo") as run:
+        run.log_curves(pd.DataFrame({"seed": [0], "epoch": [1], "split": ["val"], "loss": [0.5]}))
+    ((kept,),) = project.rows(f"SELECT value FROM experiment_tags WHERE key = '{views.TAG}'")
+    assert kept == views.saved()
+    assert len(kept) < 5000  # the most that a server takes
+    state = json.loads(json.loads(kept)["state"])
+    drawn = [
+        name for one in state["compareRunCharts"] for name in one.get("selectedMetricKeys", ())
+    ]
+    assert drawn == ["probe/loss", "val/loss", "probe/accuracy", "val/accuracy"]
+    service = Service("demo")
+    service.client.delete_experiment_tag(service.experiment, views.TAG)
+    assert reading.newest_view() == views.place(service.experiment)
+    assert project.rows("SELECT value FROM experiment_tags WHERE key LIKE '%View%'") == [(kept,)]
 
 
 def test_the_experiment_explains_itself_until_a_user_writes_there(project: Any) -> None:

@@ -77,11 +77,13 @@ def test_flip_is_a_mirror_image_of_about_half():
     assert 3 <= sum(mirrored) <= 13
 
 
-def test_cutout_blackens_a_square_of_every_image():
+@pytest.mark.parametrize("strength", [1, 2])
+def test_cutout_blackens_a_square_of_every_image_the_larger_the_stronger(strength):
     images = tf.fill((NUM_IMAGES, SIDE, SIDE, 1), 200.0)
-    after, _ = augment(["cutout"], (SIDE, SIDE, 1))(images, LABELS, tf.constant(1))
+    cutout = augment(["cutout"], (SIDE, SIDE, 1), strength=strength)
+    after, _ = cutout(images, LABELS, tf.constant(1))
     black = (after.numpy() == 0).sum((1, 2, 3))
-    assert set(black) == {round(CUTOUT_SIDE * SIDE) ** 2}
+    assert set(black) == {round(strength * CUTOUT_SIDE * SIDE) ** 2}
     assert np.isin(after, (0.0, 200.0)).all()
 
 

@@ -284,6 +284,19 @@ def test_the_penalty_of_the_head_is_that_of_the_whole(donor: Path, task: FitTask
     assert float(sum(head.losses)) > 0
 
 
+def test_a_hidden_layer_of_the_head_is_learnt_and_delivered(task: FitTask, tmp_path: Path) -> None:
+    wider = replace(task, section=task.section.model_copy(update={"head_units": 7}))
+    assert features.key(wider) == features.key(task)
+    result = session.run(wider)
+    assert result.num_parameters == lite.num_parameters("Lite0") + 24 * 7 + 7 + 7 * 10 + 10
+    assert result.best is not None
+    whole = _loaded(result.best, tmp_path)
+    logits = np.asarray(
+        keras.Model(whole.input, whole.get_layer("logits").output)(_data(task).val.images)
+    )
+    np.testing.assert_allclose(result.probabilities, scores.softmax(logits), atol=HALF)
+
+
 def test_progress_is_told_a_tenth_at_a_time(
     task: FitTask, capsys: pytest.CaptureFixture[str]
 ) -> None:

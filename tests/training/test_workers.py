@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.data import DataError
 from pipeline.params import Workers
 from pipeline.training import forking, workers
 from pipeline.training.task import FitError
@@ -131,6 +132,76 @@ def test_the_server_ends_with_its_stage_even_while_it_imports():
         server = psutil.Process(int(stage.stdout.readline()))
         stage.kill()
     server.wait(30)
+
+
+KNOCK = """
+import asyncio
+import os
+import pickle
+import sys
+from distributed.core import rpc
+from distributed.security import Security
+
+async def answer(address, arguments):
+    what = {"function": os.getpid, "args": (), "kwargs": {}}
+    there = rpc(address, connection_args=arguments)
+    return await there.run(**{name: pickle.dumps(one) for name, one in what.items()})
+
+async def main(ports):
+    other = Security.temporary().get_connection_args("worker")
+    knocks = [answer(f"tcp://127.0.0.1:{port}", {}) for port in ports]
+    knocks += [answer(f"tls://127.0.0.1:{port}", other) for port in ports]
+    limited = (asyncio.wait_for(one, 5) for one in knocks)
+    found = await asyncio.gather(*limited, return_exceptions=True)
+    print(*(type(one).__name__ for one in found), flush=True)
+    os._exit(0)
+
+asyncio.run(main(sys.argv[1:]))
+"""
+
+
+def _knock(ports):
+    """What asks for code to be run get from each port, first without a key, then with another."""
+    run = [sys.executable, "-c", KNOCK, *map(str, ports)]
+    return subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _listening():
+    found = [psutil.Process(), *_alive()]
+    sockets = (one for process in found for one in process.net_connections("tcp"))
+    return sorted({one.laddr for one in sockets if one.status == psutil.CONN_LISTEN})
+
+
+def test_nobody_else_on_this_machine_runs_code_in_a_worker(capfd):
+    before = set(_listening())
+    with workers.pool(Workers(count=1)):
+        own = [one for one in _listening() if one not in before]
+        assert {address for address, _ in own} == {"127.0.0.1"}
+        answers = _knock([port for _, port in own])
+        assert len(answers) == 2 * len(own) >= 6
+        assert "dict" not in answers and "int" not in answers  # as a scheduler or worker answers
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_knock_does_run_code_in_a_worker_without_a_key():
+    from distributed import LocalCluster
+
+    settings = {"n_workers": 1, "processes": False, "dashboard_address": workers.LOOPBACK}
+    with LocalCluster(protocol="tcp://", host="127.0.0.1", **settings) as cluster:
+        port = cluster.workers[0].port
+        assert _knock([port])[0] == "dict"
+
+
+def test_what_a_fit_raises_is_raised_once_and_dask_says_nothing(tasks, tmp_path, capfd):
+    lost = replace(tasks[0], data=tmp_path)
+    odd = replace(tasks[0], section=None)
+    with workers.pool(Workers(count=1)) as pool:
+        with pytest.raises(DataError, match=r"manifest\.json: not found"):
+            list(pool.run([lost], "dense"))
+        with pytest.raises(AttributeError) as raised:
+            list(pool.run([odd], "dense"))
+    assert "in _units" in raised.value.__notes__[0]  # where it was
+    assert "Compute Failed" not in "".join(capfd.readouterr())
 
 
 def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_path, monkeypatch):

@@ -148,7 +148,8 @@ def _finalise(backbone: Any) -> None:
 
 
 def _normalisations(backbone: Any) -> list[Any]:
-    """The layers that scale the images; those of the Lite networks have no statistics."""
+    """The layers that scale the images by statistics among the weights; only EfficientNets do."""
     import keras
 
-    return [layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization)]
+    found = [layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization)]
+    return [layer for layer in found if layer.input_mean is None]
