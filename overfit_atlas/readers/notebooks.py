@@ -17,7 +17,8 @@ def read(data: dict[str, object], source: Source) -> list[Raw]:
     Printed progress and printed histories come first; tables that were shown (by Hugging Face's
     Trainer, by fastai, of a data frame) count where what was printed does not validate.
     """
-    printed, shown = [], []
+    printed: list[str] = []
+    shown: list[str] = []
     for text, html in _outputs(data):
         found = markup.tables(html) if len(shown) < MAX_TABLES else []
         shown += found

@@ -153,7 +153,7 @@ def _learned(made: "Judgement") -> Message:
 
 def _learned_by_curves(made: "Judgement") -> Message:
     """The last accuracies, where no draws tell of any because there is no validation loss."""
-    found = {}
+    found: dict[str, float] = {}
     for name in ("val_accuracy", "probe_accuracy"):
         curves = [
             fit.series("val" if name == "val_accuracy" else fit.fitted, "accuracy")
