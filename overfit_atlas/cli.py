@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from overfit_atlas import logged, readers
+from overfit_atlas import logged, overview, readers
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.facts import Facts
 from overfit_atlas.files import write_text
@@ -53,6 +53,8 @@ def _diagnose(parsed: argparse.Namespace) -> int:
     facts = Facts(num_images=parsed.val_images, num_classes=parsed.classes)
     judged = logged.judge_read(found, rules, facts, parsed.seeds)
     print(found.said(parsed.language))
+    if len(judged) > 1:
+        print(f"\n{overview.table(judged, parsed.language)}")
     for made in judged:
         print(f"\n{sentences.report(made, parsed.language)}")
     if parsed.json:

@@ -73,7 +73,7 @@ def of_curves(
         },
         best_of_mean=best,
         seed_best={
-            score: np.array([_lowest(fit, score, rules.smoothing) for fit in fits])
+            score: np.array([_lowest(fit, score, rules.smoothing, num_epochs) for fit in fits])
             for score in error
         },
         prices=prices(error, rules.smoothing),
@@ -117,8 +117,8 @@ def _spread(fits: Sequence[Fit], score: str, num_epochs: int) -> Floats | None:
     return np.asarray(np.std(curves, axis=0, ddof=1) / np.sqrt(len(fits)))
 
 
-def _lowest(fit: Fit, score: str, window: int) -> int:
-    curve = fit.series("val", score)
+def _lowest(fit: Fit, score: str, window: int, num_epochs: int) -> int:
+    curve = fit.series("val", score)[:num_epochs]
     return int(np.argmin(smoothed(curve if score == LOSS else -curve, window)))
 
 

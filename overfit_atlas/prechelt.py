@@ -15,8 +15,9 @@ def generalisation_loss(val: Floats) -> Floats:
     """GL(t) = 100 (E_va(t) / E_opt(t) - 1) in per cent `(num_epochs,)`, E_opt the lowest so far."""
     lowest = np.minimum.accumulate(val)
     worse = val - lowest
-    ratio = np.divide(worse, lowest, out=np.where(worse > 0, np.inf, 0.0), where=lowest > 0)
-    return 100 * ratio
+    with np.errstate(over="ignore"):  # a lowest loss of next to nothing: infinitely worse
+        ratio = np.divide(worse, lowest, out=np.where(worse > 0, np.inf, 0.0), where=lowest > 0)
+        return 100 * ratio
 
 
 def progress(train: Floats, strip: int = 5) -> Floats:

@@ -43,6 +43,7 @@ CORE = (
     "page",
     "active_run",
     "logged",
+    "overview",
     "keras_inputs",
     "keras_outputs",
     "live",

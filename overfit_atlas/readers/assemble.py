@@ -52,6 +52,9 @@ def _fits(raw: Raw) -> list[Part]:
     found, notes = rows.runs(raw.name, at, train & held)
     parts = []
     for i, run in enumerate(found):
+        if not held[run].any():
+            notes.append(Note("run_without_validation", {"run": i + 1}))
+            continue
         name = raw.name if len(found) == 1 else f"{raw.name} (run {i + 1})"
         model = raw.model if len(found) == 1 and raw.model else name
         own = replace(raw, table=raw.table.rows(run), name=name, model=model)

@@ -7,13 +7,15 @@ sums it up counts; lines of batches count only where there is no other.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from overfit_atlas.errors import ReadError
-from overfit_atlas.readers import names
-from overfit_atlas.readers.names import meaning, split_word, words
-from overfit_atlas.readers.raw import Facts, Raw
+from overfit_atlas.readers import names, structures
+from overfit_atlas.readers.names import is_curve, meaning, split_word, words
+from overfit_atlas.readers.python_text import printed
+from overfit_atlas.readers.raw import Facts, Raw, named
 from overfit_atlas.readers.source import Source
 from overfit_atlas.readers.table import table_of_rows
 
@@ -25,6 +27,7 @@ _NUMBER = re.compile(
     re.I,
 )
 _CUT = re.compile(r"[;|,\[\](){}*<>\"']|\s-\s|\.\s|=>|->|\t")
+_CALL = re.compile(r"\b(?:tensor|array|(?:np\.)?float\d+)\(\[?([-+]?[\d.]+(?:e[-+]?\d+)?)[^()]*\)")
 _BAR = re.compile(r"it/s|s/it|\d+%\||ms/step|s/step|us/step|batch/s|\[=+[>.=]*\]|━")
 _NO_EPOCH = {"best", "last", "at", "from", "every", "per", "of", "for", "max", "total", "num", "n"}
 _NO_EPOCH |= {"time", "end", "until", "after", "since"}
@@ -32,6 +35,7 @@ _BATCH = names.STEP | {"minibatch"}
 _FOUND = re.compile(r"Found (\d+) (?:\w+ )?(?:images|files) belonging to (\d+) classes")
 _FOR_VAL = re.compile(r"Using (\d+) files for validation")
 _CLASSES = re.compile(r"\b(?:num_classes\W{1,4}(\d+)|\((\d+) classes\))")
+_TITLE = re.compile(r"^[^\d:]{3,40}:\s*$")  # "Test Error:", whose values stand on the lines below
 MAX_LINE, MAX_LINES = 4000, 100_000
 
 
@@ -60,30 +64,39 @@ def read(source: Source) -> list[Raw] | None:
 
 def read_text(text: str, name: str, format: str = "") -> list[Raw] | None:
     """As `read`, of text that came from elsewhere."""
+    histories, text = printed(text)
     lines = list(_lines(text))
-    if not any(line.values for line in lines):
-        return None
+    own = _of_histories(histories, name, format or "python text")
+    if not any(line.values for line in lines) or (
+        own and not any(line.epoch is not None for line in lines)
+    ):
+        return own
     epochs = _epochs(lines, name)
     keras = bool(re.search(r"step - |- val_loss: |- loss: ", text))
     rows = _rows(epochs)
+    if own and not any(meaning(n).split in {"val", "test"} for row in rows for n in row):
+        return own
     facts = _facts(text)
     kind = format or ("keras console" if keras else "console")
     return [Raw(name, table_of_rows(rows), kind, facts)]
 
 
-def notebook(data: dict[str, object], source: Source) -> list[Raw]:
-    """The table in the printed outputs of a Jupyter notebook's cells."""
-    texts: list[str] = []
-    for cell in data["cells"] if isinstance(data["cells"], list) else []:
-        for output in cell.get("outputs", []) if isinstance(cell, dict) else []:
-            if isinstance(output, dict):
-                text = output.get("text") or (output.get("data") or {}).get("text/plain", "")
-                texts.append("".join(text) if isinstance(text, list) else str(text))
-    found = read_text("\n".join(texts), source.name, "notebook")
-    if found is None:
-        raise ReadError(f"{source.label}: a notebook whose outputs hold no loss and no accuracy; "
-                        "run it, or save history.history as JSON")  # fmt: skip
-    return found
+def _of_histories(histories: list[dict[str, object]], name: str, format: str) -> list[Raw] | None:
+    """The histories that were printed as dicts, of one that grows the last."""
+    own = [h for h in histories if any(is_curve(key) for key in h)]
+    own = [h for h, after in pairwise([*own, {}]) if not _grows(h, after)]
+    names_ = [name] if len(own) == 1 else [f"{name} {i}" for i in range(1, len(own) + 1)]
+    found = [replace(raw, format=format) for n, h in zip(names_, own, strict=True)
+             for raw in structures.read(h, n)]  # fmt: skip
+    return found or None
+
+
+def _grows(history: dict[str, object], after: dict[str, object]) -> bool:
+    return history.keys() == after.keys() and all(
+        isinstance(values, list) and isinstance(more := after[name], list)
+        and values == more[: len(values)]
+        for name, values in history.items()
+    )  # fmt: skip
 
 
 def _lines(text: str) -> Iterator[_Line]:
@@ -91,9 +104,14 @@ def _lines(text: str) -> Iterator[_Line]:
     held, lines = "val", text.split("\n")
     if len(lines) > MAX_LINES:
         raise ReadError(f"{len(lines)} printed lines; give those that sum up the epochs")
+    titled = ""
     for line in lines:
+        if not line.strip() or _marks_any_epoch(line):
+            titled = ""
+        elif _TITLE.match(line):
+            titled = _said_split(line)
         if line and (":" in line or "=" in line or " " in line or "\t" in line):
-            found = _line(line[:MAX_LINE], held if line.lstrip()[:1] == "*" else "")
+            found = _line(line[:MAX_LINE], held if line.lstrip()[:1] == "*" else titled)
             if found.values or found.epoch is not None:
                 said = _said_split(" ".join(found.values))
                 held = said if said and split_word(said) != "train" else held
@@ -103,7 +121,7 @@ def _lines(text: str) -> Iterator[_Line]:
 def _line(text: str, split: str) -> _Line:
     """What one line says; `split` holds until the line names one. See the module."""
     line = _Line(bar=bool(_BAR.search(text)))
-    text = _TOP.sub(r"top\1", _CLOCK.sub(" ", text))
+    text = _TOP.sub(r"top\1", _CLOCK.sub(" ", _CALL.sub(r"\1", text)))
     quantity, last, start = "", "", 0
     for match in _NUMBER.finditer(text):
         label, start = text[start : match.start()], match.end()
@@ -138,6 +156,8 @@ def _take(
         return split, quantity, ""
     piece = _CUT.split(label.rstrip("([{ :=\"'"))[-1].strip(" :=\"'-#.")
     name = _clean_name(piece)
+    if not name and unit and found and found[-1] == "correct":
+        name = "correct %"
     if not name and found and split_word(piece) and quantity:
         name = " ".join(word for word in quantity.split() if split_word(word) is None)
     if not name:
@@ -158,6 +178,8 @@ def _said_split(label: str) -> str:
 @lru_cache(maxsize=16384)
 def _clean_name(piece: str) -> str:
     """The words right before a value that name a curve, "" where they name none."""
+    if ": " in piece and any(word in names.DERIVED for word in words(piece.rpartition(": ")[0])):
+        return _clean_name(piece.rpartition(": ")[2].strip())
     if meaning(piece).kind == "other" and any(
         word in names.DERIVED | names.PARTS for word in words(piece)
     ):
@@ -168,6 +190,8 @@ def _clean_name(piece: str) -> str:
         means = meaning(name)
         if means.kind in {"loss", "accuracy", "error", "topk"} and not means.group:
             return name
+    if ": " in piece:
+        return _clean_name(piece.rpartition(": ")[2].strip())
     return own[-1] if own and meaning(own[-1]).kind in {"loss", "accuracy", "error"} else ""
 
 
@@ -175,6 +199,10 @@ def _clean_name(piece: str) -> str:
 def _marks_epoch(label: str) -> bool:
     found = [word for word in words(_CUT.split(label.rstrip("[( :=#\"'"))[-1]) if word]
     return bool(found) and found[-1] in {"epoch", "ep", "epoche"} and not set(found) & _NO_EPOCH
+
+
+def _marks_any_epoch(line: str) -> bool:
+    return "poch" in line[:200] or "EPOCH" in line[:200]
 
 
 def _fraction(label: str, unit: str) -> bool:
@@ -187,7 +215,7 @@ def _epochs(lines: list[_Line], name: str) -> list[_Epoch]:
     """Lines by epoch, in order; without any mark of an epoch each line that validates is one."""
     if not any(line.epoch is not None for line in lines):
         whole = [line for line in lines if any(meaning(n).split for n in line.values)]
-        return [_Epoch(i + 1, [line]) for i, line in enumerate(whole or lines)]
+        return _unmarked(whole or lines, name)
     marks = [line for line in lines if line.epoch is not None]
     after = all(line.closes and not line.values for line in marks) and bool(lines[0].values)
     found: list[_Epoch] = []
@@ -206,6 +234,27 @@ def _epochs(lines: list[_Line], name: str) -> list[_Epoch]:
     return [epoch for epoch in found if any(line.values for line in epoch.lines)]
 
 
+def _unmarked(lines: list[_Line], name: str) -> list[_Epoch]:
+    """Epochs of lines that name none: one begins where a name comes again.
+
+    Refuses where nothing shows that they are epochs: accuracies alone may be of several models.
+    """
+    found: list[_Epoch] = []
+    for line in lines:
+        seen = {n for own in found[-1].lines for n in own.values} if found else set()
+        if not found or seen & set(line.values):
+            found.append(_Epoch(len(found) + 1))
+        found[-1].lines.append(line)
+    kinds = {meaning(n).kind for line in lines for n in line.values}
+    held = any(_validates(line) for line in lines)
+    if held and (len(found) < 3 or "loss" not in kinds):
+        raise ReadError(
+            f"{name}: scores without epochs ({len(found)} of {named(found[0].lines[0].values)}): "
+            "final scores, perhaps of several models; give the log with a line an epoch"
+        )
+    return found
+
+
 def _rows(epochs: list[_Epoch]) -> list[dict[str, object]]:
     """One row an epoch, of the lines that sum it up."""
     whole = [epoch for epoch in epochs if any(_validates(line) for line in epoch.lines)]
@@ -217,8 +266,14 @@ def _rows(epochs: list[_Epoch]) -> list[dict[str, object]]:
         summaries = [line for line in epoch.lines if not _is_batch(line) and line.values]
         if not summaries and epoch is epochs[-1] and usual:
             continue
+        summed = {_role(name) for line in summaries for name in line.values}
+        summed |= {
+            (kind, "train") for kind, split in summed if not split and (kind, "val") in summed
+        }
         for name in dict.fromkeys(name for line in epoch.lines for name in line.values):
             own = [line for line in summaries if name in line.values]
+            if not own and _role(name) in summed:
+                continue  # its summary stands under another name
             if own:
                 bars = [line for line in own if line.bar and "%|" not in line.counter]
                 pick = own[0] if bars and not usual.get(name, 1) > 1 else own[
@@ -228,6 +283,12 @@ def _rows(epochs: list[_Epoch]) -> list[dict[str, object]]:
                 row |= _of_batches(epoch, name, halves)
         rows.append(row)
     return rows
+
+
+def _role(name: str) -> tuple[str, str]:
+    means = meaning(name)
+    held = means.split in {"val", "test"}
+    return means.kind, "val" if held else means.split or ""
 
 
 def _validates(line: _Line) -> bool:

@@ -44,6 +44,7 @@ def of_source(source: Source) -> Part:
         raws = reader.read(source)
         if raws:
             return joined([assemble(raw) for raw in wandb.panels(raws)])
+    tables.refuse(source)
     raise ReadError(
         f"{source.label}: no table, JSON or console text with a loss or an accuracy; expected "
         "names such as loss, accuracy, val_loss, val_accuracy"

@@ -8,12 +8,13 @@ from functools import lru_cache
 ROLES = ("loss", "accuracy", "val_loss", "val_accuracy")
 """What a curve of a log may be: running training scores, and validation scores."""
 
-TRAIN = {"train", "training", "trn", "tr"}
+TRAIN = {"train", "training", "trainings", "trn", "tr"}
 VAL = {"val", "valid", "validation", "validate", "validating", "eval", "evaluation", "dev"}
 VAL |= {"vali", "holdout", "vld", "vl"}
 TEST = {"test", "testing", "tst", "te"}
 LOSS = {"loss", "losses", "cost", "logloss", "mlogloss", "nll", "crossentropy", "xent", "bce"}
 ACCURACY = {"acc", "accuracy", "accuracies", "accs", "accuarcy", "acuracy", "accurarcy"}
+SHARE = {"percent", "percentage", "pct", "rate", "%"}  # of what is correct
 ERROR = {"err", "error", "errors", "merror", "misclassification"}
 REGRESSION = {"mse", "mae", "rmse", "mape", "msle", "rmsle", "huber", "squared", "absolute"}
 EPOCH = {"epoch", "epochs", "epoche", "ep", "epoca", "epoque", "epochnum"}
@@ -23,6 +24,7 @@ NEUTRAL = {"avg", "average", "averaged", "mean", "total", "overall", "running", 
 NEUTRAL |= {"score", "value", "history", "log", "logs", "logger", "per", "the", "of", "in", "on"}
 NEUTRAL |= {"set", "data", "dataset", "split", "curve", "list", "hist", "all", "and"}
 NEUTRAL |= {"tag", "scalar", "scalars", "trainer", "is", "percent", "percentage", "pct", "no", "vs"}
+NEUTRAL |= {"mini", "predictions"}
 KINDS = {"categorical", "sparse", "binary", "multiclass", "multi", "classification", "clf", "ce"}
 KINDS |= {"cross", "entropy", "criterion", "rate", "softmax", "label", "image"}
 # Names with these are no curve to judge by: derived, other scores, settings, measures of time.
@@ -62,6 +64,15 @@ FOREIGN = {
     "轮": " epoch ", "verlust": " loss ", "genauigkeit": " accuracy ", "perte": " loss ",
     "exactitude": " accuracy ", "perdida": " loss ", "exactitud": " accuracy ",
     "validierung": " val ", "validacion": " val ", "entrenamiento": " train ",
+    "entrainement": " train ", "perda": " loss ", "acuracia": " accuracy ", "treino": " train ",
+    "treinamento": " train ", "validacao": " val ", "perdita": " loss ",
+    "accuratezza": " accuracy ", "addestramento": " train ", "validazione": " val ",
+    "손실": " loss ", "정확도": " accuracy ", "훈련": " train ", "학습": " train ",
+    "검증": " val ", "테스트": " test ", "에폭": " epoch ", "에포크": " epoch ",
+    "потери": " loss ", "потеря": " loss ", "точность": " accuracy ", "обучение": " train ",
+    "обучения": " train ", "валидация": " val ", "валидации": " val ", "эпоха": " epoch ",
+    "kay[iı]p": " loss ", "kayb[iı]": " loss ", "dogrulu(?:k|gu)": " accuracy ",
+    "egitim": " train ", "dogrulama": " val ",
 }  # fmt: skip
 _COMPOUND = re.compile(
     r"^(train|training|trn|tr|valid|validation|val|test|eval|dev|t|v|avg|mean|total|epoch)"
@@ -124,7 +135,8 @@ def _split(found: list[str]) -> str | None:
 
 def _quantity(found: set[str], top: int | None) -> tuple[str, int] | None:
     """Kind and rank of what the words measure."""
-    loss, accuracy = bool(found & LOSS), bool(found & ACCURACY)
+    loss = bool(found & LOSS)
+    accuracy = bool(found & ACCURACY) or ("correct" in found and bool(found & SHARE))
     if loss and accuracy:
         return None
     if found & REGRESSION:
@@ -162,12 +174,12 @@ def meaning(name: str) -> Meaning:
     digits = [word for word in left if word.isdigit()]
     if left and len(digits) == len(left):
         rank += 1
-    return Meaning(kind, split, "_".join(left), rank, at, "%" in found or "percent" in found)
+    return Meaning(kind, split, "_".join(left), rank, at, bool(set(found) & (SHARE - {"rate"})))
 
 
 def _left(found: list[str]) -> list[str]:
     known = TRAIN | VAL | TEST | LOSS | ACCURACY | ERROR | REGRESSION | EPOCH | STEP | NEUTRAL
-    known |= KINDS | {"%", "top", "prec", "precision"}
+    known |= KINDS | {"%", "top", "prec", "precision", "correct"}
     return [word for word in found if word not in known]
 
 

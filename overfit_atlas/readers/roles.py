@@ -50,12 +50,22 @@ def named_groups(raw: Raw) -> Iterator[Raw]:
     validated = {g: own for g, own in groups.items() if g and _holds_out(own)}
     phases = {g: own for g, own in validated.items() if _words(g) & names.PHASES}
     if _holds_out(plain):
-        yield _keeping(raw, plain)
+        yield _keeping(raw, plain + _only_accuracy(plain, validated))
         for group, own in phases.items():
             yield replace(_keeping(raw, own), name=f"{raw.name} {group}", phase=group,
                           model=raw.model or raw.name)  # fmt: skip
         return
     yield from _separate(raw, plain, groups, validated)
+
+
+def _only_accuracy(plain: list[str], validated: dict[str, list[str]]) -> list[str]:
+    """The accuracies of the only output that has them, where the plain names have none."""
+    if any(_kind(meaning(name)) == "accuracy" for name in plain):
+        return []
+    own = {group: [name for name in names_ if meaning(name).kind == "accuracy"]
+           for group, names_ in validated.items() if not _words(group) & names.PHASES}  # fmt: skip
+    found = [names_ for names_ in own.values() if names_]
+    return found[0] if len(found) == 1 else []
 
 
 def _separate(
@@ -116,7 +126,8 @@ def choose(raw: Raw) -> Roles:
              if is_curve(name) and raw.table.numbers[name].given.any()}  # fmt: skip
     means, notes = _only_total_losses(means)
     means = _without_final_scores(raw.table, means)
-    held = "val" if any(m.split == "val" for m in means.values()) else "test"
+    splits = {m.split for m in means.values()}
+    held = "test" if "test" in splits and "val" not in splits else "val"
     means, more = _placed(raw, means, held)
     chosen: dict[str, Curve] = {}
     for role in ROLES:
@@ -200,10 +211,11 @@ def _is_validation(
 
 
 def _best(table: Table, means: dict[str, Meaning], split: str, kind: str) -> Curve | None:
+    has_loss = any(m.kind == "loss" and m.rank < 8 for m in means.values())
     found = [
         (m.at == "step", m.rank, i, name)
         for i, (name, m) in enumerate(means.items())
-        if m.split == split and _kind(m) == kind and _in_range(table, name, m)
+        if m.split == split and _kind(m) == kind and _in_range(table, name, m, has_loss)
     ]
     if not found:
         return None
@@ -211,14 +223,21 @@ def _best(table: Table, means: dict[str, Meaning], split: str, kind: str) -> Cur
     return Curve(name, means[name].kind == "error", means[name].at)
 
 
-def _in_range(table: Table, name: str, m: Meaning) -> bool:
-    """Whether an accuracy may be one: within 0..1 or 0..100."""
+def _in_range(table: Table, name: str, m: Meaning, has_loss: bool) -> bool:
+    """Whether an accuracy may be one: within 0..1 or 0..100.
+
+    "error" alone may also mean a squared one: in 0..100 it is a rate only beside a loss, and where
+    it begins above 10.
+    """
     if m.kind == "loss":
         return True
     values = table.numbers[name].values
     values = values[np.isfinite(values)]
-    top = 100.5 if m.rank < 7 or table.numbers[name].percent or m.percent else 1.0
-    return len(values) > 0 and bool(values.min() >= -1e-6 and values.max() <= top)
+    if not len(values):
+        return False
+    share = m.rank < 7 or (has_loss and values.max() > 10) or m.percent
+    top = 100.5 if share or table.numbers[name].percent else 1.0
+    return bool(values.min() >= -1e-6 and values.max() <= top)
 
 
 def _refuse_without_validation(raw: Raw, chosen: dict[str, Curve]) -> None:

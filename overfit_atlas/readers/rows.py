@@ -40,6 +40,7 @@ def wide(raw: Raw) -> Raw:
         kinds = set(said)
         value = next((v for v in table.numbers if v.strip().lower() in VALUE), None)
         if value and len(kinds) <= 200 and any(is_curve(kind) for kind in kinds):
+            table = _with_split(table, name)
             return replace(raw, table=_gathered(_pivoted(table, name, [value], metric=True)))
         few = len(kinds) <= 3 and all(split_word(kind) for kind in kinds)
         if few and curves(table):
@@ -47,6 +48,17 @@ def wide(raw: Raw) -> Raw:
             if plain:
                 return replace(raw, table=_pivoted(table, name, plain, metric=False))
     return raw
+
+
+def _with_split(table: Table, metric: str) -> Table:
+    """`table` whose column of metrics also names the split that another column holds."""
+    for name, texts in table.texts.items():
+        if name == metric or not all(text and split_word(text) for text in texts):
+            continue
+        both = tuple(f"{split} {m}" for split, m in zip(texts, table.texts[metric], strict=True))
+        rest = {other: text for other, text in table.texts.items() if other != name}
+        return Table(table.numbers, rest | {metric: both}, table.num_rows)
+    return table
 
 
 def _pivoted(table: Table, key: str, values: list[str], metric: bool) -> Table:

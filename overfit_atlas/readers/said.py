@@ -68,6 +68,8 @@ NOTES: dict[str, tuple[str, str]] = {
                                  "学習後の検証（エポック{epochs}）は使いません"),
     "unfinished_epoch": ("an unfinished epoch left out ({epochs})",
                          "途中で終わったエポック（{epochs}）は使いません"),
+    "run_without_validation": ("run {run} has no validation and is left out",
+                               "{run}番目の学習には検証の値がないため使いません"),
     "cut_short": ("the last epoch has no {columns}", "最後のエポックには{columns}がありません"),
     "row_cut_short": ("a last row cut short left out", "途中で切れた最後の行は使いません"),
     "rows_cut_short": ("rows cut short left out", "途中で切れた行は使いません"),

@@ -59,7 +59,12 @@ class Source:
         text = decoded(self.data)
         if text.count("\0") > 0:
             raise ReadError(f"{self.label}: a binary file of no known kind, no training log")
-        return _ESCAPES.sub("", text)
+        return plain_text(text)
+
+
+def plain_text(text: str) -> str:
+    """`text` without the colours of a terminal."""
+    return _ESCAPES.sub("", text)
 
 
 def opened(path: Path) -> Source:

@@ -41,6 +41,11 @@ def read(data: object, name: str, format: str = "keras history") -> list[Raw]:
 
 def _known_shape(data: dict[str, object], name: str, format: str) -> list[Raw] | None:
     """Tables of shapes that tell themselves: trainer_state, pandas' orients, epochs as keys."""
+    if {"trial_id", "hyperparameters"} <= set(data):
+        raise ReadError(
+            f"{name}: a trial of Keras Tuner, which keeps the best score of each metric and no "
+            "curves; log the fit itself, as by keras.callbacks.CSVLogger"
+        )
     history = data.get("log_history")
     if _is_list(history):
         return _of_list(list(history), name, "huggingface")  # type: ignore[call-overload]
@@ -86,7 +91,7 @@ def _of_list(data: list[object], name: str, format: str) -> list[Raw]:
                 "'values'); save with names, as by to_json(orient='records')"
             )
         raise ReadError(f"{name}: a list of {_kind(data[0]) if data else 'nothing'}, expected rows")
-    if any(_holds_lists(row) for row in mappings):
+    if any(_holds_lists(row) for row in mappings) and not all(map(_is_row, mappings)):
         return [
             raw for i, row in enumerate(mappings) for raw in read(row, f"{name} {i + 1}", format)
         ]
@@ -98,6 +103,15 @@ def _of_list(data: list[object], name: str, format: str) -> list[Raw]:
     elif format == "keras history":
         format = "json records" if found in {"table", "keras csvlogger"} else found
     return [Raw(name, table_of_rows(rows), format, facts)]
+
+
+def _is_row(row: Mapping[object, object]) -> bool:
+    """Whether a mapping with lists is one epoch all the same: its lists are of batches (skorch)."""
+    lists = {str(key): value for key, value in row.items() if _is_list(value)}
+    batches = all(isinstance(x, Mapping) for own in lists.values() for x in own)  # type: ignore[attr-defined]
+    inner = any(isinstance(x, Mapping) and _holds_lists(x) for x in row.values())
+    numbers = [key for key, value in row.items() if isinstance(value, int | float)]
+    return batches and not inner and any(is_curve(str(key)) for key in numbers)
 
 
 def _flat(row: Mapping[object, object], depth: int = 0) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from overfit_atlas.readers.table import Table, number, table
 
 SEARCHED = 60  # lines before which a header must stand
 MAX_COLUMNS, MAX_LINE = 5000, 200_000
-_DECIMAL = re.compile(r"\d[.,]\d")
+_DECIMAL = re.compile(r"(?<![\w@>.])\d+[.,]\d")  # but for thresholds in names ("PCK@0.5")
 _RULE = re.compile(r"^[\s\-|+:=─━│┃┼╇]*$")
 _METRIC = re.compile(r"^(?:metric|metric[_ ]?name|tag|key|name|variable)$", re.I)
 Rows = list[list[str]]
@@ -33,7 +34,7 @@ class Section:
 
 def read(source: Source) -> list[Raw] | None:
     """The tables of `source`, None where it is none."""
-    lines = [line for line in source.text.splitlines() if not _RULE.match(line)]
+    lines = _with_whole_headers([ln for ln in source.text.splitlines() if not _RULE.match(ln)])
     if lines and lines[0].lower().startswith("sep="):
         lines = lines[1:]
     for split in (_by("\t"), _by(";"), _by(","), _bars, _columns, str.split):
@@ -42,6 +43,22 @@ def read(source: Source) -> list[Raw] | None:
             return _raws(source, sections)
     _refuse_nameless(source, lines)
     return None
+
+
+def _with_whole_headers(lines: list[str]) -> list[str]:
+    """`lines` in which a header of two lines between bars, as Matlab prints it, is one."""
+    for i, (first, second) in enumerate(
+        zip(lines[:SEARCHED], lines[1 : SEARCHED + 1], strict=False)
+    ):
+        above, below = _bars(first), _bars(second)
+        if 2 < len(above) == len(below) <= 50 and not any(
+            cell.strip() and _numeric(cell) for cell in above + below
+        ):
+            both = [f"{a.strip()} {b.strip()}".strip() for a, b in zip(above, below, strict=True)]
+            both = [re.sub(r"\s*\(.*\)$", "", cell) for cell in both]
+            if is_header(both) and not is_header(above):
+                return [*lines[:i], "|".join(["", *both, ""]), *lines[i + 2 :]]
+    return lines
 
 
 def _by(mark: str) -> Split:
@@ -95,7 +112,8 @@ def _starts(split: Split, lines: list[str], i: int) -> bool:
         return False
     below = [_split(split, line) for line in lines[i + 1 : i + 4]]
     return any(
-        abs(len(cells) - len(header)) <= 1 and sum(_numeric(c) for c in cells) >= 0.4 * len(header)
+        0.8 * len(header) - 1 <= len(cells) <= len(header) + 1
+        and sum(_numeric(c) for c in cells) >= 0.4 * len(cells)
         for cells in below if cells
     ) if below else False  # fmt: skip
 
@@ -175,6 +193,9 @@ def _table(source: Source, section: Section) -> tuple[Table, list[Note]]:
             "names: a run with other columns was appended; give each run a file of its own"
         )
     notes = []
+    usual = Counter(len(row) for row in filled).most_common(1)[0][0]
+    if 0.8 * width - 1 <= usual < width:  # the last columns are blank and have no marks either
+        filled = [row + [""] * (width - len(row)) if len(row) >= usual else row for row in filled]
     if len(filled[-1]) < width and len(filled) > 1:
         filled.pop()
         notes.append(Note("row_cut_short"))
@@ -214,6 +235,36 @@ def _refuse_nameless(source: Source, lines: list[str]) -> None:
             )
 
 
+def refuse(source: Source) -> None:
+    """Refuses a table that no reader took, with what its columns are; leaves all else."""
+    lines = [line for line in source.text.splitlines() if line.strip()][: SEARCHED + 1]
+    for split in (_by("\t"), _by(";"), _by(","), _bars):
+        rows = [_split(split, line) for line in lines]
+        if (
+            len(rows) < 2
+            or len(rows[0]) < 2
+            or any(
+                cell and (_numeric(cell) or re.match(r"^\d|.*[:=]\s*[-\d]", cell))
+                for cell in rows[0]
+            )
+        ):
+            continue
+        if sum(len(row) == len(rows[0]) for row in rows) < 0.8 * len(rows):
+            continue
+        header = dict.fromkeys(_clean(rows[0]))
+        scores = [name for name in header if is_curve(name)]
+        why = (
+            f"a table with {named(dict.fromkeys(scores))} but no epochs: its rows are final scores "
+            "(of models, classes or settings)"
+            if scores
+            else f"a table without a loss and an accuracy (its columns: {named(header)})"
+        )
+        raise ReadError(
+            f"{source.label}: {why}; expected a row an epoch and names such as epoch, loss, "
+            "accuracy, val_loss, val_accuracy"
+        )
+
+
 def turned(source: Source) -> list[Raw] | None:
     """A table with a row a curve and a column an epoch, None where it is none."""
     lines = [line for line in source.text.splitlines() if line.strip()]
@@ -235,10 +286,12 @@ def family(header: Sequence[str], source: Source | None = None) -> tuple[str, Fa
     names = {name.strip() for name in header}
     if {"metrics/accuracy_top1", "metrics/accuracy_top5"} <= names:
         # Versions that pad their names score validation after a second softmax.
-        padded = source is not None and source.text[:1] == " "
+        padded = source is not None and source.text[:1] == " " and "val/loss" in names
         return "ultralytics", Facts(accuracy_is_val=True, other_loss_scale=padded)
     if {"train_loss", "valid_loss"} <= names and names & {"time", "epoch"}:
         return "fastai", Facts(accuracy_is_val="train_accuracy" not in names)
+    if {"training_iteration", "mean_accuracy"} <= names:  # Ray Tune
+        return "table", Facts(accuracy_is_val=True)
     if {"epoch", "step"} <= names and not names & {"loss"}:
         return "lightning", Facts()
     if names & {"_step", "_runtime", "_timestamp"}:

@@ -16,7 +16,7 @@ from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import split_word
 from overfit_atlas.readers.raw import Raw
 from overfit_atlas.readers.single_curves import merged
-from overfit_atlas.readers.source import Source
+from overfit_atlas.readers.source import Source, shown
 from overfit_atlas.readers.table import number
 
 _FLOAT, _DOUBLE, _INT32, _INT64 = 1, 2, 3, 9  # TensorFlow's DataType
@@ -37,7 +37,42 @@ def read(source: Source) -> list[Raw] | None:
     """The table of one event file, None where it is none."""
     if not is_events(source):
         return None
-    return [merged(scalars(source), source.name, "tensorboard events")]
+    curves = scalars(source)
+    own = source.path.parent if source.path is not None else None
+    other = _other_half(own) if own is not None and _is_part(own) else None
+    if own is not None and other is not None:
+        raise ReadError(
+            f"{source.label}: one half of a run ({shown(own.name)}); give the folder "
+            f"{shown(own.parent.name)}, which holds {shown(other.name)} too"
+        )
+    return [merged(_of_keras(curves), source.name, "tensorboard events")]
+
+
+def _of_keras(curves: Curves) -> Curves:
+    """Curves of one file, named after validation where Keras' writer of validation wrote them.
+
+    It writes "epoch_loss" as the writer of training does, and "evaluation_loss_vs_iterations".
+    """
+    if not any(map(_by_iterations, curves)):
+        return curves
+    return {f"validation {tag}": own for tag, own in curves.items() if tag.startswith("epoch_")}
+
+
+def _by_iterations(tag: str) -> bool:
+    """Whether a curve is Keras' second one of an evaluation, counted by training's batches."""
+    return tag.startswith("evaluation_") and tag.endswith("_vs_iterations")
+
+
+def _other_half(folder: Path) -> Path | None:
+    """The folder beside `folder` that holds event files of the other split."""
+    try:
+        beside = sorted(path for path in folder.parent.iterdir() if path.is_dir())[:100]
+        return next(
+            (path for path in beside
+             if path != folder and _is_part(path) and any(path.glob("*tfevents*"))), None
+        )  # fmt: skip
+    except OSError:
+        return None
 
 
 def scalars(source: Source) -> Curves:
@@ -159,6 +194,8 @@ def of_folder(files: list[Source], folder: Path) -> list[Raw]:
         if run != folder and _is_part(run):
             run, prefix = run.parent, f"{run.name} "
         for tag, points in scalars(source).items():
+            if _by_iterations(tag):
+                continue
             name = tag if split_word(tag.split("/")[0]) else f"{prefix}{tag}"
             runs.setdefault(run, {}).setdefault(name, []).extend(points)
     names = {run: run.name for run in runs}

@@ -139,6 +139,8 @@ def questions(made: "Judgement") -> dict[str, Message]:
 
 def _learned(made: "Judgement") -> Message:
     values = _values(made)
+    if made.estimate("val/loss") is None:
+        return _learned_by_curves(made)
     if made.estimate("val/accuracy") is None:
         return Message("verdict.question.learned_loss", values)
     if made.estimate("probe/accuracy") is None:
@@ -147,6 +149,22 @@ def _learned(made: "Judgement") -> Message:
         more = {"sibling_accuracy": made.sibling_accuracy}
         return Message("verdict.question.learned_sibling", values | more)
     return Message("verdict.question.learned", values)
+
+
+def _learned_by_curves(made: "Judgement") -> Message:
+    """The last accuracies, where no draws tell of any because there is no validation loss."""
+    found: dict[str, float] = {}
+    for name in ("val_accuracy", "probe_accuracy"):
+        curves = [
+            fit.series("val" if name == "val_accuracy" else fit.fitted, "accuracy")
+            for fit in made.fits
+        ]
+        lasts = [curve[curve == curve][-1] for curve in curves if (curve == curve).any()]
+        found |= {name: float(sum(lasts) / len(lasts))} if lasts else {}
+    if "val_accuracy" not in found:
+        return Message("verdict.question.learned_unknown")
+    key = "learned" if "probe_accuracy" in found else "learned_val"
+    return Message(f"verdict.question.{key}", found)
 
 
 def _gap(made: "Judgement") -> Message:

@@ -52,6 +52,41 @@ def test_a_gate_for_continuous_integration(log, more, status):
     assert cli.main(["diagnose", str(log), *more]) == status
 
 
+def test_a_log_of_accuracies_alone_tells_them(tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,acc,val_acc\n" + "".join(f"{i},0.{50 + i},0.6\n" for i in range(9)))
+    assert cli.main(["diagnose", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "On training images 58.0% are right, on validation 60.0%" in printed
+    assert "nan" not in printed
+
+
+def test_folds_that_stopped_at_different_epochs(tmp_path, capsys):
+    rows = [
+        f"{fold},{e},{1 / (e + 1):.4f},{1 / (e + 1) + 0.1 * fold:.4f}"
+        for fold, epochs in ((1, 12), (2, 25))
+        for e in range(epochs)
+    ]
+    path = tmp_path / "folds.csv"
+    path.write_text("\n".join(["fold,epoch,loss,val_loss", *rows]))
+    assert cli.main(["diagnose", str(path)]) == 0
+    assert "2 fits of 12 and 25 epochs" in capsys.readouterr().out
+
+
+def test_several_models_stand_in_a_table(log, tmp_path, capsys):
+    (tmp_path / "other.csv").write_text(log.read_text().replace("0.8000", "0.7000"))
+    assert cli.main(["diagnose", str(tmp_path)]) == 0
+    header, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert header.split("  ")[0] == "model" and "lowest val loss (epoch)" in header
+    assert [row.split()[0] for row in rows] == ["other", "training"]
+    assert all("0.500 (7)" in row and "1.300" in row for row in rows)
+    assert "70.0%" in rows[0] and "80.0%" in rows[1]
+    cli.main(["diagnose", str(tmp_path), "--language", "ja"])
+    assert "検証損失の最小" in capsys.readouterr().out
+    cli.main(["diagnose", str(log)])
+    assert "lowest val loss (epoch)" not in capsys.readouterr().out
+
+
 def test_japanese(log, capsys):
     cli.main(["diagnose", str(log), "--language", "ja"])
     assert "過学習" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501 (lines of logs as they are)
 
+import json
+import pprint
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,15 @@ LINES = {
     "at the end": "Train Loss: {a} Train Acc: {b}\nVal Loss: {c} Val Acc: {d}\nEpoch {e} finished in 12.5s\n",
     "chinese": "轮次: {e} 训练损失: {a} 训练准确率: {b} 验证损失: {c} 验证准确率: {d}\n",
     "tabs": "Epoch: {e}\tTrain Loss: {a}\tTrain Accuracy: {b}\tTest Loss: {c}\tTest Accuracy: {d}\n",
+    "reference": "Epoch: [{e}]  [ 0/45]  eta: 0:02:11  lr: 0.1  loss: 9.9 (9.9)  acc1: 1.0 (1.0)  acc5: 90.0 (90.1)\nEpoch: [{e}]  [44/45]  eta: 0:00:01  lr: 0.1  loss: 9.9 ({a})  acc1: 1.0 ({q})  acc5: 90.0 (90.1)\nEpoch: [{e}] Total time: 0:01:11\nTest:   [44/45]  eta: 0:00:31  loss: 9.9 ({c})  acc1: 5.0 (5.0)  acc5: 90.0 (90.0)\nTest:  Total time: 0:00:05\nTest:  Acc@1 {p} Acc@5 99.0\n",
+    "bar and summary": "  Epoch {e:03d} [Train]: 100%|####| 45/45 [00:02<00:00, 20.1it/s, acc=1.0%, loss=9.9]\n2025-06-14 22:57:21 | INFO | Epoch {e:03d}/006 | TrainLoss={a} TrainAcc={q}% | ValLoss={c} ValAcc={p}%\n",
+    "template": "2021-08-06 11:06:48,936 - trainer - DEBUG - Train Epoch: {e} [0/60000 (0%)] Loss: 9.9\n2021-08-06 11:06:48,936 - trainer - INFO -     epoch          : {e}\n2021-08-06 11:06:48,936 - trainer - INFO -     loss           : {a}\n2021-08-06 11:06:48,936 - trainer - INFO -     accuracy       : {b}\n2021-08-06 11:06:48,936 - trainer - INFO -     val_loss       : {c}\n2021-08-06 11:06:48,936 - trainer - INFO -     val_accuracy   : {d}\n",
+    "tensors": "#### Epoch {e}/6\ntrain loss: {a}, acc: tensor({b}, device='cuda:0', dtype=torch.float64)<br>\nval loss: {c}, acc: tensor({d}, device='cuda:0')<br>\n\n",
+    "titled": "Epoch {e}\n-------------\ntraining loss: {a}\ntraining accuracy: {q}%\nTest Error: \n Accuracy: {p}%, Avg loss: {c} \n\n",
+    "portuguese": "Época {e}/6 - Perda treino: {a} - Acurácia treino: {b} - Perda validação: {c} - Acurácia validação: {d}\n",
+    "korean": "에폭 {e}/6 훈련 손실: {a} 훈련 정확도: {b} 검증 손실: {c} 검증 정확도: {d}\n",
+    "russian": "Эпоха {e}/6: потери обучения {a}, точность обучения {b}, потери валидации {c}, точность валидации {d}\n",
+    "correct": "Epoch [{e}/6], training loss: {a}, training correct rate: {b}\n valid loss: {c} valid correct percent : {p}\n",
     "top": "Epoch {e}: train loss {a} train top-1 acc {b} train top-5 acc 0.99 val loss {c} val top-1 acc {d} val top-5 acc 0.98\n",
 }
 
@@ -105,8 +116,6 @@ def test_an_accuracy_in_few_epochs_is_validations(read_text: Reading) -> None:
 
 
 def test_a_notebook_is_read_by_its_outputs(run: Any, read_text: Reading) -> None:
-    import json
-
     cells = [
         {
             "cell_type": "code",
@@ -121,6 +130,74 @@ def test_a_notebook_is_read_by_its_outputs(run: Any, read_text: Reading) -> None
     found = read_text(json.dumps({"cells": cells, "nbformat": 4}), "train.ipynb")
     run.check(found.fits[0])
     assert found.format == "notebook"
+
+
+def notebook(*outputs: dict[str, Any]) -> str:
+    return json.dumps({"cells": [{"cell_type": "code", "outputs": outputs}], "nbformat": 4})
+
+
+def html(header: list[str], rows: list[Any]) -> dict[str, Any]:
+    lines = [f"<tr>{''.join(f'<td>{x}</td>' for x in row)}</tr>\n" for row in rows]
+    head = "".join(f"<th>{name}</th>\n" for name in header)
+    table = f'<table border="1"><thead><tr style="x">{head}</tr></thead><tbody>{"".join(lines)}'
+    return {
+        "output_type": "display_data",
+        "data": {"text/html": [table + "</tbody></table><p>"], "text/plain": ["<HTML object>"]},
+    }
+
+
+def test_a_history_that_a_notebook_or_a_log_prints(run: Any, read_text: Reading) -> None:
+    printed_dict = pprint.pformat(dict(run.curves), width=20)
+    shown = {"output_type": "execute_result", "data": {"text/plain": printed_dict}}
+    found = read_text(notebook({"text": "Model compiled\n"}, shown), "train.ipynb")
+    run.check(found.fits[0])
+    found = read_text(f"device: cuda\n{dict(run.curves)}\nTest accuracy: 0.1234\n", "out.txt")
+    run.check(found.fits[0])
+    grown = "".join(
+        f"{ {role: values[:e] for role, values in run.curves.items()} }\n" for e in range(2, 7)
+    )
+    assert len(read_text("start\n" + grown, "out.txt").fits) == 1
+    both = printed(run, LINES["one line"]) + printed_dict
+    run.check(read_text(both, "out.txt").fits[0])
+
+
+def test_tables_that_a_notebook_shows(run: Any, read_text: Reading) -> None:
+    roles = ("loss", "val_loss", "val_accuracy")
+    numbered = [(i, *row) for i, row in enumerate(run.rows(*roles), start=1)]
+    trainer = html(["Epoch", "Training Loss", "Validation Loss", "Accuracy"], numbered)
+    found = read_text(notebook({"text": "Some weights were new\n"}, trainer), "a.ipynb")
+    run.check(found.fits[0], *roles)
+    assert found.format == "notebook"
+    fastai = html(
+        ["epoch", "train_loss", "valid_loss", "accuracy", "time"],
+        [(i - 1, *row, "00:12") for i, *row in numbered],
+    )
+    run.check(read_text(notebook(fastai), "a.ipynb").fits[0], *roles, first_epoch=0)
+    other = html(["class", "accuracy"], [("cat", 0.9), ("dog", 0.8)])
+    with pytest.raises(ReadError, match="whose outputs hold no loss"):
+        read_text(notebook(other), "a.ipynb")
+
+
+def test_two_lines_an_epoch_without_its_number(run: Any, read_text: Reading) -> None:
+    lines = "\tTrain Loss: {a} | Train Acc: {q}%\n\t Val. Loss: {c} |  Val. Acc: {p}%\n"
+    run.check(read_text(printed(run, lines), "train.txt").fits[0])
+
+
+def test_final_scores_of_several_models_are_no_epochs(read_text: Reading) -> None:
+    scores = "".join(
+        f"{model}\nTrain accuracy: 0.9{i}\nTest accuracy: 0.8{i}\n"
+        for i, model in enumerate(("HOG + SVM", "HOG + KNN", "Forest", "Boosting"))
+    )
+    with pytest.raises(ReadError, match=r"scores without epochs \(4 of .* final scores"):
+        read_text(scores, "scores.txt")
+
+
+def test_a_run_without_validation_is_left_out(run: Any, read_text: Reading) -> None:
+    first = "".join(f"Epoch {e}: train_loss={9 - e}, train_acc=0.1\n" for e in range(1, 5))
+    line = "Epoch {e}: train_loss={a}, train_acc={b}, val_loss={c}, val_acc={d}\n"
+    found = read_text(first + printed(run, line), "out.txt")
+    assert len(found.fits) == 1 and "run 1 has no validation" in found.said()
+    run.check(found.fits[0])
 
 
 def test_tables_printed_by_fastai_and_skorch(run: Any, read_text: Reading) -> None:

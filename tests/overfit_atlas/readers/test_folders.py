@@ -100,6 +100,22 @@ def test_event_files_of_lightning_in_steps(run: Any, tmp_path: Path) -> None:
     run.check(read(tmp_path).fits[0], "loss", "val_loss", "val_accuracy", first_epoch=0)
 
 
+def test_one_event_file_of_keras_two(run: Any, tmp_path: Path) -> None:
+    held = {
+        f"{name}": list(enumerate(run.curves[role]))
+        for name, role in (("epoch_loss", "val_loss"), ("epoch_accuracy", "val_accuracy"))
+    }
+    held["evaluation_loss_vs_iterations"] = [(45 * i, x) for i, x in held["epoch_loss"]]
+    own = written(tmp_path / "a" / "validation" / "events.out.tfevents.1", events(held, True))
+    run.check(read(own).fits[0], "val_loss", "val_accuracy", first_epoch=0)
+    train = {"epoch_loss": list(enumerate(run.curves["loss"]))}
+    half = written(tmp_path / "a" / "train" / "events.out.tfevents.1", events(train, True))
+    for path in (own, half):
+        with pytest.raises(ReadError, match="one half of a run .*; give the folder a"):
+            read(path)
+    run.check(read(tmp_path / "a").fits[0], "loss", "val_loss", "val_accuracy", first_epoch=0)
+
+
 def test_a_cut_event_file_gives_what_is_whole(run: Any, tmp_path: Path) -> None:
     curves = {
         "loss/train": list(enumerate(run.curves["loss"])),

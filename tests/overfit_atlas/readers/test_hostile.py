@@ -237,6 +237,11 @@ BOMBS = {
     + b"".join(b"m%d,%d,1,1\n" % (i // 2, i % 2) for i in range(60_000)),
     "zeros.gz": gzip.compress(bytes(300_000_000)),
     "memo.pkl": b"\x80\x04" + b"]" + b"(" * 2_000_000 + b"e.",
+    "histories.txt": b"x\n" + b"{'loss': [1, 2]}\n" * 90_000,
+    "open histories.txt": b"x\n" + b"{'loss': [" * 50_000 + b"]}" * 50_000,
+    "shown.ipynb": b'{"cells":[{"outputs":[{"data":{"text/html":"'
+    + b"<table><tr><td>loss</td><td>1</td></tr>" * 200_000
+    + b'"}}]}]}',
     "records.tfevents": (b"\x18" + bytes(7) + b"crc4" + b"\x09" + bytes(23) + b"crc4") * 200_000,
 }
 

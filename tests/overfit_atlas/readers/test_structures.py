@@ -144,6 +144,30 @@ def test_an_ordered_dict_printed_as_pairs(run: Any, read_text: Reading) -> None:
     run.check(read_text(f"OrderedDict({list(run.curves.items())})", "history.txt").fits[0])
 
 
+def test_yaml_with_splits_above_the_names(run: Any, read_text: Reading) -> None:
+    lines = []
+    for split, prefix in (("training", ""), ("validation", "val_")):
+        lines.append(f"{split}:")
+        lines += [f"  {name}: {run.curves[prefix + name]}" for name in ("loss", "accuracy")]
+    run.check(read_text("\n".join(lines), "history.yaml").fits[0])
+
+
+def test_a_history_of_skorch_with_its_batches(run: Any, read_text: Reading) -> None:
+    roles = ("loss", "val_loss", "val_accuracy")
+    data = [
+        {
+            "batches": [{"train_loss": 9.0, "train_batch_size": 8}, {"valid_loss": 9.0}],
+            "epoch": e,
+            "train_loss": a,
+            "train_loss_best": True,
+            "valid_loss": c,
+            "valid_acc": d,
+        }
+        for e, (a, c, d) in enumerate(run.rows(*roles), start=1)
+    ]
+    run.check(read_text(json.dumps(data), "history.json").fits[0], *roles)
+
+
 def test_lists_as_yaml_and_as_pasted(run: Any, read_text: Reading) -> None:
     text = "".join(
         f"{name}:\n" + "".join(f"- {x}\n" for x in values) for name, values in run.curves.items()
@@ -261,6 +285,7 @@ def test_several_sources_are_models_unless_they_are_seeds(run: Any) -> None:
 
 
 REFUSED = [
+    ('{"trial_id": "0", "hyperparameters": {}, "score": 0.5}', "a trial of Keras Tuner"),
     ("[[0.5, 0.6], [0.4, 0.5]]", "2 lists of 2 values without names"),
     ('{"val_loss": 0.3, "val_accuracy": 0.9}', "single values and no curves"),
     ('{"loss": [1, 2], "accuracy": [0.1, 0.2]}', "training scores only"),

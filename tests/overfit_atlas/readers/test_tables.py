@@ -135,6 +135,90 @@ def test_errors_of_a_regression_are_no_error_rates(read_text: Reading) -> None:
     assert set(read_text("\n".join(lines)).fits[0].columns) == {"loss", "val_loss"}
 
 
+def test_error_rates_in_percent(run: Any, read_text: Reading) -> None:
+    lines = ["epoch,train_loss,train_err,test_loss,test_err"]
+    lines += [
+        f"{i},{a},{100 - 100 * b},{c},{100 - 100 * d}"
+        for i, (a, b, c, d) in enumerate(run.rows(*run.curves))
+    ]
+    run.check(read_text("\n".join(lines)).fits[0], first_epoch=0)
+
+
+def test_the_accuracy_of_the_only_output_that_has_one(run: Any, read_text: Reading) -> None:
+    head = "epoch,loss,caps_acc,val_loss,val_caps_acc,caps_loss,recon_loss,val_caps_loss"
+    lines = [head] + [
+        f"{e},{a},{b},{c},{d},9,9,9"
+        for e, (a, b, c, d) in enumerate(run.rows(*run.curves), start=1)
+    ]
+    run.check(read_text("\n".join(lines)).fits[0])
+    two = [
+        line + f",{other}" for line, other in zip(lines, ["val_digit_acc", *"123456"], strict=True)
+    ]
+    assert set(read_text("\n".join(two)).fits[0].columns) == {"loss", "val_loss"}
+
+
+def test_a_header_of_two_lines_as_matlab_prints_it(run: Any, read_text: Reading) -> None:
+    text = (
+        "|=====================|\n"
+        "|  Epoch  |  Iteration  |  Time Elapsed  |  Mini-batch  |  Validation  |  Mini-batch  |"
+        "  Validation  |  Base Learning  |\n"
+        "|         |             |   (hh:mm:ss)   |   Accuracy   |   Accuracy   |     Loss     |"
+        "     Loss     |      Rate       |\n"
+        "|=====================|\n"
+    )
+    text += "".join(
+        f"| {e} | {30 * e} | 00:00:0{e} | {100 * b:.2f}% | {100 * d:.2f}% | {a} | {c} | 0.01 |\n"
+        for e, (a, b, c, d) in enumerate(run.rows(*run.curves), start=1)
+    )
+    run.check(read_text(text, "log.txt").fits[0])
+
+
+@pytest.mark.parametrize("order", [("split", "metric"), ("metric", "data")])
+def test_a_long_table_with_split_and_metric(run: Any, read_text: Reading, order: Any) -> None:
+    lines = [f"epoch,{order[0]},{order[1]},value"]
+    for role, values in run.curves.items():
+        split = "validation" if role.startswith("val_") else "training"
+        pair = (split, role.removeprefix("val_"))
+        pair = pair if order[0] == "split" else pair[::-1]
+        lines += [f"{e},{pair[0]},{pair[1]},{x}" for e, x in enumerate(values, start=1)]
+    run.check(read_text("\n".join(lines)).fits[0])
+
+
+def test_blank_last_columns_without_marks_and_thresholds_in_names(
+    run: Any, read_text: Reading
+) -> None:
+    head = "version,epoch,train_loss,train_accuracy,val_loss,val_accuracy,PCK@0.5,"
+    head += "samples,batch,planned,best_epoch,notes"
+    lines = [head] + [
+        f"v1,{e},{a},{b},{c},{d},0.5,,,"
+        for e, (a, b, c, d) in enumerate(run.rows(*run.curves), start=1)
+    ]
+    lines.append("v1,,,,,,,176,32,6,4,done")
+    run.check(read_text("\n".join(lines)).fits[0])
+
+
+def test_german_and_french_names(run: Any, read_text: Reading) -> None:
+    german = (
+        "Epoche;Trainingsverlust;Trainingsgenauigkeit;Validierungsverlust;Validierungsgenauigkeit"
+    )
+    french = (
+        "époque;perte_entrainement;exactitude_entrainement;perte_validation;exactitude_validation"
+    )
+    for head in (german, french):
+        lines = [head] + [
+            f"{e};{';'.join(str(x) for x in row)}".replace(".", ",")
+            for e, row in enumerate(run.rows(*run.curves), start=1)
+        ]
+        run.check(read_text("\n".join(lines)).fits[0])
+
+
+def test_ray_tunes_mean_accuracy_is_validations(run: Any, read_text: Reading) -> None:
+    roles = ("val_accuracy", "loss", "val_loss")
+    lines = ["mean_accuracy,loss,val_loss,training_iteration,trial_id"]
+    lines += [f"{a},{b},{c},{i},x_1" for i, (a, b, c) in enumerate(run.rows(*roles), start=1)]
+    run.check(read_text("\n".join(lines), "progress.csv").fits[0], *roles)
+
+
 def test_the_index_of_pandas_is_no_curve(run: Any, read_text: Reading) -> None:
     text = pd.DataFrame(run.curves).to_csv()
     run.check(read_text(text).fits[0], first_epoch=0)
@@ -417,7 +501,14 @@ REFUSED = [
         "its rows are runs",
     ),
     ("loss,val_loss\n0.3,0.4\n", "one row"),
-    ("epoch,train/box_loss,val/box_loss\n1,2,3\n2,1,2\n", "no table, JSON or console text"),
+    (
+        "epoch,train/box_loss,val/box_loss\n1,2,3\n2,1,2\n",
+        "a table without a loss and an accuracy .*train/box_loss",
+    ),
+    (
+        "true_class,total,correct,accuracy\ncat,3,2,0.67\ndog,3,1,0.33\n",
+        "a table with accuracy but no epochs: its rows are final scores",
+    ),
     ("epoch,train_loss,val_loss_a,val_loss_b\n1,2,3,3\n2,1,2,2\n", "several validation sets"),
     (
         "epoch,loss,val_loss\n1,2,3\n1,1,2\n2,2,2\n2,1,2\n3,1,1\n3,1,2\n4,1,2\n4,2,2\n",
