@@ -15,7 +15,7 @@ from overfit_atlas.errors import AtlasError
 
 Floats = NDArray[np.float64]
 FOLDS, STEPS, RIGHT = 5, 40, 10
-"""Parts of the images, each judged by the others; steps of EM; right labels a class beforehand."""
+"""Parts of the images, each judged by the others; steps of EM; labels a class beforehand."""
 TEMPERATURES, PRIOR = (-2.3, 2.3), 2.5
 """Ends of the natural logarithm of T, from 0.1 to 10; images that hold T at 1 where few speak."""
 
@@ -116,15 +116,17 @@ def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 def _noise(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     """P(label | class) as (label, class), by EM from 10 % of wrong labels.
 
-    `RIGHT` right labels a class are added: what few images say is not taken at its word.
+    `RIGHT` labels a class are added, 1 % of them wrong: what few images say is not taken at its
+    word, and a label that is the only wrong one of its kind can be found.
     """
     number = probabilities.shape[1]
     given = np.eye(number)[labels].T
     noise = 0.9 * np.eye(number) + 0.1 / number
+    beforehand = 0.99 * np.eye(number) + 0.01 / number
     for _ in range(STEPS):
         posterior = _joint(probabilities, labels, noise)
         posterior /= posterior.sum(1, keepdims=True)
-        counts = given @ posterior + RIGHT * np.eye(number)
+        counts = given @ posterior + RIGHT * beforehand
         noise = counts / counts.sum(0, keepdims=True)
     return np.asarray(noise)
 
