@@ -269,7 +269,8 @@ def overtuned(found: Mapping[str, Any], language: str) -> str:
     interval = ""
     if ends.get("low") is not None:
         said = {**ends, "confidence": found["confidence"]}
-        interval = text("map.overtuning.interval", language, **said)
+        space = " " if language == "en" else ""
+        interval = space + text("map.overtuning.interval", language, **said)
     values |= {"folds": len(found["fresh_seeds"]), "fresh": found["fresh_val_loss"]}
     return text("map.overtuning.said", language, **values, value=ends["value"], interval=interval)
 
