@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks.map", description=__doc__)
     made.add_argument("--sets", type=int, default=20, help="data sets that share no image")
     made.add_argument("--images", type=int, default=1000, help="of a data set, a fifth of them val")
-    made.add_argument("--epochs", type=int, default=40, help="of every fit")
+    made.add_argument("--epochs", type=int, default=20, help="of every fit")
     made.add_argument("--workers", type=int, default=2, help="processes, each of one thread")
     made.add_argument("--draws", type=int, default=400, help="of a verdict and of a surface")
     made.add_argument("--report", action="store_true", help="only print what the table says")
