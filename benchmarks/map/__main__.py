@@ -19,6 +19,8 @@ from pipeline.files import replacing
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "judged.csv.gz"
 FOLDER = HERE / "fits"
+NUM_IMAGES = 70_000
+"""That Fashion-MNIST has; those of no data set are shared out to be scored on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     say = partial(print, file=sys.stderr, flush=True)
     if not parsed.report:
-        design = pool.Design(num_sets=parsed.sets, num_images=parsed.images, epochs=parsed.epochs)
+        unseen = min(pool.Design.num_unseen, NUM_IMAGES // parsed.sets - parsed.images)
+        design = pool.Design(
+            num_sets=parsed.sets,
+            num_images=parsed.images,
+            epochs=parsed.epochs,
+            num_unseen=unseen,
+        )
         pool.make(design, pool.Order(parsed.folder, parsed.data, parsed.workers), say)
         rules = Rules(num_draws=parsed.draws, num_resamples=parsed.draws)
         asked = judging.Asked(rules, parsed.folder, workers=parsed.workers)
