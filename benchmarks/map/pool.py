@@ -46,7 +46,7 @@ class Design:
     num_images: int = 1000
     widths: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
     dropouts: tuple[float, ...] = (0.0, 0.3, 0.6)
-    epochs: int = 40
+    epochs: int = 20
     num_unseen: int = 2000
     num_watched: int = 500
 
