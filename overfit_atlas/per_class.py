@@ -7,6 +7,7 @@ one call: `class_tables`; one by one: `scores_table`, `confusion_table`, `pairs_
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -261,6 +262,7 @@ def _confusions(
     present = support > 0
     mean = counts[shown] / predictions.num_seeds
     low, high = wilson(mean / np.maximum(support, 1), np.maximum(support, 1), confidence)
+    arrays: dict[str, NDArray[Any]]
     arrays = {"true": true, "predicted": predicted, "count": counts[shown]}
     arrays["rate"] = np.divide(mean, support, out=np.full(mean.shape, np.nan), where=present)
     arrays |= {"low": np.where(present, low, np.nan), "high": np.where(present, high, np.nan)}

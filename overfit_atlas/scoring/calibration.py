@@ -175,8 +175,8 @@ def _derivatives(
     slopes, flats = np.empty(shape[:2]), np.empty(shape[:2])
     factor = np.exp(-log_temperature).astype(np.float32)[:, None, None]
     for block in scores.blocks(shape):
-        chosen = block if images is None else (block[0], images[block[1]])
-        slopes[block], flats[block] = _moments(shifted[chosen] * factor)
+        part = shifted[block] if images is None else shifted[:, images[block[-1]]]
+        slopes[block], flats[block] = _moments(part * factor)
     return slopes, flats
 
 
