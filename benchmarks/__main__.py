@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import table
+from benchmarks import against, table
 from benchmarks.measured import Measured
 from benchmarks.processes import BenchmarkError
 from benchmarks.rows import ROWS, Row
@@ -26,7 +26,11 @@ QUICK_SHRINK = 8
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Measure the chosen rows one after another, and write the table after each."""
+    """Measure the chosen rows one after another, and write the table after each.
+
+    Returns 1 where a row could not be measured, or fell against the one it is compared with.
+    """
+    before = table.read(arguments.against) if arguments.against else {}
     console = Console(stderr=True)
     chosen = [row for row in ROWS if not arguments.only or row.name in arguments.only]
     found, failed = table.read(), 0
@@ -47,6 +51,10 @@ def main(arguments: argparse.Namespace) -> int:
                 failed += 1
                 continue
             print(table.line(row, measured), flush=True)
+            if arguments.against:
+                said, fell = against.compared(row, measured, before.get(row.name))
+                failed += fell
+                print(said, flush=True)
             if not arguments.quick:
                 found[row.name] = measured
                 table.record(found)
@@ -82,6 +90,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"{QUICK_ROUNDS} rounds of an eighth of the work; prints, and writes no file",
     )
     made.add_argument("--rounds", type=int, help=f"default {ROUNDS}; fewer is said in the table")
+    made.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="also name the rows that fell by more than the noise of their rounds, against those "
+        f"of FILE ({table.RECORD.name} of another commit) from the same kind of machine",
+    )
     names = [row.name for row in ROWS]
     made.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="these rows alone")
     return made
@@ -89,5 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     parsed = parser().parse_args()
+    if parsed.against and not parsed.against.is_file():
+        sys.exit(f"error: --against {parsed.against}: there is no such file.")
     parsed.rounds = parsed.rounds or (QUICK_ROUNDS if parsed.quick else ROUNDS)
     sys.exit(main(parsed))

@@ -2,12 +2,16 @@
 
 import math
 import os
+import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+PACKAGES = ("tensorflow", "keras", "numpy", "distributed", "optuna", "mlflow", "dvc")
 MIN_SEEDS = 3
 SPREADS = 2.0
 """Means of losses are the same if they differ by less than so many standard deviations of seeds."""
@@ -26,6 +30,9 @@ class Measured:
         load: mean number of runnable processes on the machine, at the start and at the end.
         when: day of the measurement, UTC.
         quick: smaller work and fewer rounds than the row asks for.
+        shrink: what the amount of work was divided by.
+        machine: the kind of machine: processor, cores, memory.
+        software: system, Python and the packages that decide speed.
         remark: what else was seen, in a few words.
         parts: what the mean over the rounds is made of, in `unit`, in order of time.
     """
@@ -39,6 +46,9 @@ class Measured:
     load: tuple[float, float] = (math.nan, math.nan)
     when: str = ""
     quick: bool = False
+    shrink: int = 1
+    machine: str = ""
+    software: str = ""
     remark: str = ""
     parts: dict[str, float] = field(default_factory=dict)
 
@@ -77,6 +87,33 @@ def same(one: Sequence[float], other: Sequence[float]) -> bool:
     difference = abs(statistics.mean(one) - statistics.mean(other))
     rounding = 1e-4 * abs(statistics.mean(one))  # equal nets on both sides have no spread
     return difference <= max(SPREADS * pooled, rounding)
+
+
+def machine() -> str:
+    """The kind of this machine: processor, cores, memory."""
+    return f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB"
+
+
+def software() -> str:
+    """System, Python and the packages that decide speed."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    system = f"{platform.system()} {platform.release()}, no GPU"
+    return f"{system}. Python {platform.python_version()}, {versions}"
+
+
+def _processor(path: Path = Path("/proc/cpuinfo")) -> str:
+    if not path.exists():
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for row in path.read_text(encoding="utf-8").splitlines():
+        key, _, value = row.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name", platform.machine())
+    return f"{name} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+
+
+def _memory() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
 def load_average() -> float:

@@ -98,6 +98,9 @@ ROWS = (
         partial(core.clean_scores, "clean-cnn", fits.Work("cnn", 32, 6400, 3)),
     ),
     Row("import", "import what judging needs", "s", 0.5, 0.3, partial(core.imports, "import")),
+    Row("reader", "read a log of 10,000 epochs", "s", 1, 0.3, partial(core.reader, "reader")),
+    Row("judging", "judge five fits", "s", 1, 0.5, partial(core.judging, "judging")),
+    Row("page", "write the page of a log", "s", 2, 1.5, partial(core.page, "page")),
     Row("light-size", "the core, installed", "MB", 250, 220, partial(core.size, "light-size")),
     Row(
         "fixed-cost", "fixed cost of the default pipeline", "s", 20, 12,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measured import Measured, load_average, today
+from benchmarks.measured import Measured, load_average, machine, software, today
 
 ROUNDS, QUICK_ROUNDS = 5, 2
 
@@ -42,6 +42,13 @@ class Setting:
             yield number
 
     def labelled(self, found: Measured, load: float) -> Measured:
-        """`found` with day, load before and after, and whether it was quick."""
-        loads = (load, load_average())
-        return replace(found, load=loads, when=today(), quick=self.quick)
+        """`found` with day, machine, load before and after, and how much of the work it was."""
+        return replace(
+            found,
+            load=(load, load_average()),
+            when=today(),
+            quick=self.quick,
+            shrink=self.shrink,
+            machine=machine(),
+            software=software(),
+        )

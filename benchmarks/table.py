@@ -1,11 +1,9 @@
 """The table in docs/performance.md, written between two comments; the prose around it stays."""
 
 import json
-import os
-import platform
 import statistics
+import string
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.measured import MIN_SEEDS, Measured, ratios
@@ -17,7 +15,6 @@ RECORD = Path(__file__).with_name("measured.json")
 BEGIN = "<!-- measured: begin; written by `python -m benchmarks` -->"
 END = "<!-- measured: end -->"
 PARTS = "<!-- stages: begin; written by `python -m benchmarks` -->", "<!-- stages: end -->"
-PACKAGES = ("tensorflow", "keras", "numpy", "distributed", "optuna", "mlflow", "dvc")
 HEAD = "| work | at least | aim | measured | notebook | ours | same validation loss | how |"
 
 
@@ -56,10 +53,12 @@ def replace_between(path: Path, comments: tuple[str, str], made: str) -> None:
 
 
 def markdown(found: Mapping[str, Measured]) -> str:
-    """The table of all rows, measured or not, and the machine."""
+    """The table of all rows, measured or not, and what each was measured on."""
     ruler = "|" + " --- |" * (HEAD.count("|") - 1)
-    lines = [line(row, found.get(row.name)) for row in ROWS]
-    return "\n".join([HEAD, ruler, *lines, "", *machine()])
+    letters = machines(found)
+    lines = [line(row, found.get(row.name), letters) for row in ROWS]
+    told = [f"- Machine {letter}: {kind}; {more}." for (kind, more), letter in letters.items()]
+    return "\n".join([HEAD, ruler, *lines, "", *told])
 
 
 def parts(found: Measured | None) -> str:
@@ -71,8 +70,14 @@ def parts(found: Measured | None) -> str:
     return "\n".join(["| stage | seconds |", "| --- | --- |", *lines, total])
 
 
-def line(row: Row, found: Measured | None) -> str:
-    """One row of the table."""
+def line(
+    row: Row, found: Measured | None, letters: Mapping[tuple[str, str], str] | None = None
+) -> str:
+    """One row of the table.
+
+    Args:
+        letters: of the machines that the table explains.
+    """
     sign = "" if row.unit == "x" else "at most "
     bars = [f"{sign}{_number(value, row.unit)}" for value in (row.least, row.aim)]
     if found is None:
@@ -80,7 +85,7 @@ def line(row: Row, found: Measured | None) -> str:
     value = row.value(found)
     cells = [f"**{_number(value, row.unit)}** ({_range(row, found)}), {row.reached(value)}"]
     cells += [_amount(found.notebook, found.unit), _amount(found.ours, found.unit)]
-    return _joined([row.title, *bars, *cells, losses(found), how(found)])
+    return _joined([row.title, *bars, *cells, losses(found), how(found, letters or {})])
 
 
 def losses(found: Measured) -> str:
@@ -92,39 +97,23 @@ def losses(found: Measured) -> str:
     return f"{verdict[found.same_loss()]}: {texts[0]} / {texts[1]}"
 
 
-def how(found: Measured) -> str:
+def how(found: Measured, letters: Mapping[tuple[str, str], str]) -> str:
     """The circumstances of a row."""
     quick = " (quick: fewer or smaller than meant)" if found.quick else ""
     loads = f"load average {found.load[0]} to {found.load[1]}"
     rounds = f"{len(found.ours)} rounds of {ROUNDS}{quick}" if found.quick else (
         f"{len(found.ours)} rounds"
     )  # fmt: skip
-    return f"{found.remark}; {rounds}, {found.when}, {loads}"
+    letter = letters.get((found.machine, found.software))
+    where = f", machine {letter}" if letter else ""
+    return f"{found.remark}; {rounds}, {found.when}, {loads}{where}"
 
 
-def machine() -> list[str]:
-    """What it was measured on."""
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return [
-        f"Machine: {_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
-        f"{platform.system()} {platform.release()}, no GPU. "
-        f"Python {platform.python_version()}, {versions}."
-    ]
-
-
-def _processor(path: Path = Path("/proc/cpuinfo")) -> str:
-    if not path.exists():
-        return platform.processor() or platform.machine()
-    fields: dict[str, str] = {}
-    for row in path.read_text(encoding="utf-8").splitlines():
-        key, _, value = row.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    name = fields.get("model name", platform.machine())
-    return f"{name} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
-
-
-def _memory() -> int:
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+def machines(found: Mapping[str, Measured]) -> dict[tuple[str, str], str]:
+    """A letter for each machine and its software, in the order of the rows."""
+    known = [found[row.name] for row in ROWS if row.name in found]
+    pairs = dict.fromkeys((one.machine, one.software) for one in known if one.machine)
+    return {pair: string.ascii_uppercase[place] for place, pair in enumerate(pairs)}
 
 
 def _number(value: float, unit: str) -> str:

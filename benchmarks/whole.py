@@ -20,10 +20,13 @@ from benchmarks.processes import ROOT, BenchmarkError, timed
 from benchmarks.setting import Setting
 from benchmarks.stopwatch import PARTS, RECORD
 
-OUTPUTS = """
+NEEDED = """
 import json
 from dvc.repo import Repo
-print(json.dumps([out.fs_path for stage in Repo().index.stages for out in stage.outs]))
+stages = Repo().index.stages
+outs = [one.fs_path for stage in stages for one in stage.outs]
+deps = [one.fs_path for stage in stages for one in stage.deps if not hasattr(one, "params")]
+print(json.dumps([outs, deps]))
 """
 SMALL = ROOT / "tests" / "small.yaml"
 
@@ -201,8 +204,10 @@ def _project(folder: Path) -> Path:
 
 def _pretend_done(project: Path) -> None:
     """Stand-ins for every output of the pipeline, committed to DVC as if stages had made them."""
-    for out in json.loads(timed([sys.executable, "-c", OUTPUTS], project)[1].splitlines()[-1]):
-        path = project / out
+    printed = timed([sys.executable, "-c", NEEDED], project)[1]
+    outs, deps = json.loads(printed.splitlines()[-1])
+    inside = [one for one in deps if any(Path(out) in Path(one).parents for out in outs)]
+    for path in [project / one for one in (*outs, *inside)]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix:
             path.write_text("{}\n", encoding="utf-8")

@@ -20,6 +20,8 @@ from overfit_atlas.scoring.scores import Predictions
 
 Splits = Mapping[str, Predictions]
 DEFAULT = Rules()
+ALL_PAIRS = 50
+"""Classes; of more, most pairs are never confused, and 1,000 have a million of them."""
 OUTCOMES = ("tp", "fp", "fn", "tn")
 RULE_OF_THREE = 1.5
 """An error that n images did not show may still have a rate of 3/n (95 %): 1.5/n is the standard
@@ -217,16 +219,21 @@ def imbalance(scores: pd.DataFrame) -> Json:
 def confusion_table(
     splits: Splits, class_names: Sequence[str], rules: Rules = DEFAULT
 ) -> pd.DataFrame:
-    """How often each true class is taken for each class, all pairs of classes.
+    """How often each true class is taken for each class.
 
-    Columns: split, true, predicted (class numbers), true_name, predicted_name, count (over all
-    seeds), rate (count over the images of the true class), low, high (Wilson's interval for the
-    number of images, not of predictions: seeds see the same images). A class without images has
-    count 0 and rate NaN.
+    All pairs of up to 50 classes; of more, each class with itself, and the pairs that are confused
+    on any split. Columns: split, true, predicted (class numbers), true_name, predicted_name, count
+    (over all seeds), rate (count over the images of the true class), low, high (Wilson's interval
+    for the number of images, not of predictions: seeds see the same images). A class without images
+    has count 0 and rate NaN.
     """
+    counts = {split: _counts(predictions) for split, predictions in splits.items()}
+    shown = np.eye(len(class_names), dtype=bool) | (len(class_names) <= ALL_PAIRS)
+    for one in counts.values():
+        shown |= one > 0
     tables = [
-        _confusions(predictions, rules.confidence).assign(split=split)
-        for split, predictions in splits.items()
+        _confusions(splits[split], one, shown, rules.confidence).assign(split=split)
+        for split, one in counts.items()
     ]
     table = pd.concat(tables, ignore_index=True)
     names = np.asarray(class_names, dtype=object)
@@ -236,24 +243,28 @@ def confusion_table(
     return table[[*columns, "count", "rate", "low", "high"]]
 
 
-def _confusions(predictions: Predictions, confidence: float) -> pd.DataFrame:
-    from sklearn.metrics import confusion_matrix
+def _counts(predictions: Predictions) -> NDArray[np.int64]:
+    """Predictions by true and predicted class, `(num_classes, num_classes)`, all seeds."""
+    size = predictions.num_classes
+    pairs = (predictions.labels.astype(np.int64) * size + predictions.predicted).ravel()
+    return np.bincount(pairs, minlength=size * size).reshape(size, size)
 
-    classes = np.arange(predictions.num_classes)
-    counts = sum(
-        confusion_matrix(predictions.labels, predicted, labels=classes)
-        for predicted in predictions.predicted
-    )
-    support = np.bincount(predictions.labels, minlength=len(classes))[:, None]
-    mean = np.asarray(counts) / predictions.num_seeds
-    present = np.broadcast_to(support > 0, mean.shape)
-    rate = np.divide(mean, support, out=np.full(mean.shape, np.nan), where=present)
-    shares = mean / np.maximum(support, 1)
-    low, high = wilson(shares, np.maximum(support, 1), confidence)
-    true, predicted = np.meshgrid(classes, classes, indexing="ij")
-    arrays = {"true": true, "predicted": predicted, "count": np.asarray(counts), "rate": rate}
+
+def _confusions(
+    predictions: Predictions,
+    counts: NDArray[np.int64],
+    shown: NDArray[np.bool_],
+    confidence: float,
+) -> pd.DataFrame:
+    true, predicted = np.nonzero(shown)
+    support = np.bincount(predictions.labels, minlength=len(counts))[true]
+    present = support > 0
+    mean = counts[shown] / predictions.num_seeds
+    low, high = wilson(mean / np.maximum(support, 1), np.maximum(support, 1), confidence)
+    arrays = {"true": true, "predicted": predicted, "count": counts[shown]}
+    arrays["rate"] = np.divide(mean, support, out=np.full(mean.shape, np.nan), where=present)
     arrays |= {"low": np.where(present, low, np.nan), "high": np.where(present, high, np.nan)}
-    return pd.DataFrame({name: array.ravel() for name, array in arrays.items()})
+    return pd.DataFrame(arrays)
 
 
 def outcomes_table(confusions: pd.DataFrame) -> pd.DataFrame:

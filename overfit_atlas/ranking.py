@@ -23,28 +23,38 @@ def areas(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
     Columns: class, class_name, roc_auc, average_precision (both 0..1). NaN where a class has no
     images, or all.
     """
-    from sklearn.metrics import average_precision_score
-
-    under_roc = scores.areas(predictions.probabilities, predictions.labels).mean(0)
-    rows = []
-    for number, name in enumerate(class_names):
-        is_class, precision = predictions.labels == number, np.nan
-        if not is_class.all() and is_class.any():
-            chances = predictions.probabilities[:, :, number]
-            precision = float(np.mean([average_precision_score(is_class, one) for one in chances]))
-        rows.append((number, name, float(under_roc[number]), precision))
-    return pd.DataFrame(rows, columns=["class", "class_name", "roc_auc", "average_precision"])
+    under_roc, precision = scores.areas(predictions.probabilities, predictions.labels)
+    return pd.DataFrame(
+        {
+            "class": np.arange(predictions.num_classes),
+            "class_name": list(class_names),
+            "roc_auc": under_roc.mean(0),
+            "average_precision": precision.mean(0),
+        }
+    )
 
 
-def curves(predictions: Predictions, class_names: Sequence[str]) -> pd.DataFrame:
+def worst(areas: pd.DataFrame, count: int) -> list[int]:
+    """The classes with images whose average precision is lowest, at most `count`, lowest first."""
+    known = areas.dropna().sort_values("average_precision", kind="stable")
+    return [int(number) for number in known["class"].head(count)]
+
+
+def curves(
+    predictions: Predictions, class_names: Sequence[str], numbers: Sequence[int] | None = None
+) -> pd.DataFrame:
     """Points of both curves of each class that has images, the seeds' predictions pooled.
 
     Columns: class_name, curve ("roc", "precision_recall"), x, y (all 0..1): false against true
     positives, and recall against precision.
+
+    Args:
+        numbers: of the classes wanted; None: all.
     """
+    wanted = range(len(class_names)) if numbers is None else numbers
     found = [
-        pd.DataFrame({"class_name": name, "curve": curve, "x": x, "y": y})
-        for number, name in enumerate(class_names)
+        pd.DataFrame({"class_name": class_names[number], "curve": curve, "x": x, "y": y})
+        for number in wanted
         for curve, x, y in _of_class(predictions, number)
     ]
     columns = ["class_name", "curve", "x", "y"]
@@ -74,5 +84,11 @@ def _thinned(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def top_accuracy(predictions: Predictions, count: int) -> float:
     """Share of images whose class is among the `count` likeliest, seeds averaged (0..1)."""
-    likeliest = np.argsort(-predictions.probabilities, axis=-1, kind="stable")[..., :count]
-    return float((likeliest == predictions.labels[:, None]).any(-1).mean())
+    rank = np.empty(predictions.probabilities.shape[:2], np.int64)
+    for block in scores.blocks(predictions.probabilities.shape):
+        chances = predictions.probabilities[block]
+        labels = predictions.labels[block[-1]][:, None]
+        own = np.take_along_axis(chances, np.broadcast_to(labels, (*chances.shape[:2], 1)), -1)
+        before = np.arange(chances.shape[-1]) < labels  # of equals the first comes first
+        rank[block] = ((chances > own) | ((chances == own) & before)).sum(-1)
+    return float((rank < count).mean())

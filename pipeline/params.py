@@ -52,6 +52,7 @@ WIDTH, DROPOUT = "width", "dropout"
 """Keys of a study that every model has: its size (`models.with_width`), and its dropout."""
 OF_THE_STUDY = ("seeds", "epochs", "early_stopping")
 """Keys of `train` that a study has in `tune`, or sets by itself."""
+MOST_CHARACTERS = 1_000_000
 MOST_VALUES, DEEPEST = 100_000, 50
 
 
@@ -574,7 +575,10 @@ def _read(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)  # a device may never end
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"longer than {MOST_CHARACTERS:,} characters")
         _check_size(YAML(typ="safe", pure=True).compose(text))
         return YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:

@@ -1,13 +1,16 @@
 """Write the numbers of the README from what `make repro` left: `python -m scripts.docs_numbers`.
 
-What a run found is kept in docs/numbers.json, and stands in README.md and README.ja.md between two
-comments. `--check` writes nothing: it says what is stale, and fails if anything is.
+What a run found is kept in docs/numbers.json, and stands in README.md, README.ja.md and docs/dvc.md
+between two comments each. What the course's experiment came to is read where it has been run, and
+kept where not. `--check` writes nothing: it says what is stale, and fails if anything is.
 """
 
 import argparse
 import json
+import re
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,28 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORD = Path("docs/numbers.json")
 DOCUMENTS = {"en": Path("README.md"), "ja": Path("README.ja.md")}
 SOURCES = ("results/metrics.json", "results/diagnosis.json", "results/tune")
-BEGIN = "<!-- numbers: begin; written by `make numbers` -->"
-END = "<!-- numbers: end -->"
+BEGIN, END = "<!-- {}: begin; written by `make numbers` -->", "<!-- {}: end -->"
+SAID = Path("docs/dvc.md")
+"""Where what `dvc metrics diff` says of the course's experiment is shown."""
+DIGITS = 4  # of results/verdicts.json
+EXPERIMENT = "more-dropout"
+"""What the course calls its experiment."""
+COURSE = {
+    "en": "the gap of the dense net goes from {gap[0]:.2f} to {gap[1]:.2f} nats, its onset from "
+    "epoch {onset[0]} to {onset[1]}",
+    "ja": "dense のギャップは {gap[0]:.2f} nat から {gap[1]:.2f} nat へ、過学習の開始はエポック "
+    "{onset[0]} から {onset[1]} へ動く",
+}
+MAP = {
+    True: {
+        "en": " The map: {points} points, {seeds} fits each, whose seeds turn the split.",
+        "ja": "地図は {points} 点、各点 {seeds} 回の学習で、シードごとに分割も変える。",
+    },
+    False: {
+        "en": " The map: {points} points, {seeds} seeds each, on the one split.",
+        "ja": "地図は {points} 点、各点 {seeds} シードで、同じ 1 つの分割による。",
+    },
+}
 HEADS = {
     "en": "| model | seeds | accuracy, val | accuracy, test | worst class F1, test "
     "| loss, test: raw / calibrated | gap in loss, last epoch (nats) | onset "
@@ -61,7 +84,23 @@ def read_run(root: Path) -> dict[str, Any]:
             if name in metrics
         },
         "map": study["slices"][0]["sentence"],
+        "map_fits": {
+            "points": study["num_points"],
+            "seeds": study["num_seeds"],
+            "turn_folds": study["turn_folds"],
+        },
     }
+
+
+def read_course(root: Path) -> dict[str, list[Any]] | None:
+    """What `dvc metrics diff` says of the course's experiment; None where it has not been run."""
+    command = [sys.executable, "-m", "dvc", "metrics", "diff", "--json", "HEAD", EXPERIMENT]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if said.returncode:
+        return None
+    found = json.loads(said.stdout).get("results/verdicts.json", {})
+    dense = {name: one for name, one in sorted(found.items()) if name.startswith("dense.")}
+    return {name: [one["old"], one["new"]] for name, one in dense.items()} or None
 
 
 def hashes_in(lock: Path) -> dict[str, str]:
@@ -104,8 +143,36 @@ def block(numbers: Json, language: str) -> str:
                 dataset=numbers["dataset"], share=numbers["confidence"], **numbers["images"]
             ),
             "\n".join([head, ruler, *rows]),
-            numbers["map"][language],
+            numbers["map"][language]
+            + MAP[numbers["map_fits"]["turn_folds"]][language].format(**numbers["map_fits"]),
         ]
+    )
+
+
+def blocks(numbers: Json) -> dict[Path, dict[str, str]]:
+    """What stands in each document, by the name in its comments."""
+    course = numbers["course"]
+    gap, onset = course["dense.gap"], course["dense.onset"]
+    found = {
+        document: {
+            "numbers": f"\n{block(numbers, language)}\n",
+            "course": COURSE[language].format(gap=gap, onset=onset),
+        }
+        for language, document in DOCUMENTS.items()
+    }
+    return {**found, SAID: {"course": f"\n```\n{_differences(course)}\n```\n"}}
+
+
+def _differences(course: Mapping[str, Sequence[Any]]) -> str:
+    """The table that `dvc metrics diff` prints."""
+    rows = [("Path", "Metric", "HEAD", EXPERIMENT, "Change")]
+    for name, (old, new) in course.items():
+        change = "-" if isinstance(old, str) else f"{new - old:.4g}"
+        rows.append(("results/verdicts.json", name, str(old), str(new), change))
+    widths = [max(len(head) + 2, *map(len, cells)) for head, *cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
 
 
@@ -136,38 +203,48 @@ def _sure(title: str, probability: float, language: str) -> str:
     return f"{title}（{probability:.2f}）" if language == "ja" else f"{title} ({probability:.2f})"
 
 
-def written(text: str, made: str) -> str:
-    """`text` with `made` between the two comments.
+def written(text: str, made: Mapping[str, str]) -> str:
+    """`text` with each of `made` between the two comments of its name.
 
     Raises:
         ValueError: the comments are not there.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the lines {BEGIN!r} and {END!r} are missing.")
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    for name, one in made.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        pattern = re.escape(begin) + ".*?" + re.escape(end)
+        parts = re.split(pattern, text, flags=re.DOTALL)
+        text = f"{begin}{one}{end}".join(parts)
+        if len(parts) == 1:
+            raise ValueError(f"{begin!r} and {end!r} are missing.")
+    return text
 
 
 def stale(root: Path) -> Iterator[str]:
     """A sentence for each place whose numbers are not those of the run that dvc.lock names."""
     numbers = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    for language, document in DOCUMENTS.items():
+    for document, made in blocks(numbers).items():
         text = (root / document).read_text(encoding="utf-8")
-        if written(text, block(numbers, language)) != text:
-            yield f"{document}: its table is not that of {RECORD}"
+        if written(text, made) != text:
+            yield f"{document}: its numbers are not those of {RECORD}"
     for name, digest in hashes_in(root / "dvc.lock").items():
         if numbers["of"].get(name) != digest:
             yield f"{RECORD}: its numbers are of another {name} than the one in dvc.lock"
+    (gap, *_), (began, _) = numbers["models"]["dense"]["gap"], numbers["course"]["dense.gap"]
+    if round(gap, DIGITS) != began:
+        yield f"{RECORD}: the course began from another run: run its step 5, then `make numbers`"
 
 
 def write(root: Path) -> list[Path]:
     """Renew the record and the documents from the run in `root`; the files that changed."""
     numbers = read_run(root)
-    before = {path: _text(root / path) for path in (RECORD, *DOCUMENTS.values())}
+    before = {path: _text(root / path) for path in (RECORD, *DOCUMENTS.values(), SAID)}
+    course = read_course(root) or json.loads(before[RECORD] or "{}").get("course")
+    if not course:
+        raise ValueError(f"no experiment {EXPERIMENT}: run step 5 of the course first.")
+    numbers["course"] = course
     write_json(root / RECORD, numbers, sort_keys=False)
-    for language, document in DOCUMENTS.items():
-        write_text(root / document, written(before[document], block(numbers, language)))
+    for document, made in blocks(numbers).items():
+        write_text(root / document, written(before[document], made))
     return [path for path, text in before.items() if _text(root / path) != text]
 
 

@@ -51,12 +51,12 @@ def main(report: Path, only: str | None = None) -> None:
 
 
 def _curves(chromium: Any, report: Path) -> None:
-    learning_curves(IMAGES / "learning_curves.png")
+    _write(learning_curves(), "learning_curves")
 
 
 def _page(chromium: Any, report: Path) -> None:
     for width, name in ((1200, "report"), (390, "report_phone")):
-        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page = _new_page(chromium, width, 900)
         page.goto(report.resolve().as_uri())
         page.wait_for_selector("html[data-drawn=all]", state="attached")
         _keep(page, name)
@@ -74,9 +74,9 @@ def _mlflow(chromium: Any, report: Path) -> None:
 
 def _dvc(chromium: Any, report: Path) -> None:
     with dvc_plots() as plots:
-        page = chromium.new_page(viewport={"width": 760, "height": 940})
+        page = _new_page(chromium, 760, 940)
         page.goto(plots.as_uri())
-        page.locator("canvas, svg.marks").nth(3).wait_for(state="attached", timeout=30_000)
+        page.locator("canvas, svg.marks").nth(3).wait_for(state="attached")
         _keep(page, "dvc_plots")
 
 
@@ -87,25 +87,35 @@ def _optuna(chromium: Any, report: Path) -> None:
 
 
 def _keep(page: Any, name: str) -> None:
-    """Write what the page shows with few colours, which takes a third of the bytes."""
+    _write(page.screenshot(), name)
+    page.close()
+
+
+def _write(picture: bytes, name: str) -> None:
+    """Keep a PNG with few colours, which takes a third of the bytes."""
     from PIL import Image
 
-    shot = Image.open(io.BytesIO(page.screenshot()))
-    shot.convert("RGB").quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
-    page.close()
+    read = Image.open(io.BytesIO(picture)).convert("RGB")
+    read.quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
+
+
+def _new_page(chromium: Any, width: int, height: int) -> Any:
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(APPEARS_WITHIN)
+    return page
 
 
 PICTURES = {"curves": _curves, "page": _page, "mlflow": _mlflow, "dvc": _dvc, "optuna": _optuna}
 
 
-def learning_curves(path: Path) -> None:
+def learning_curves() -> bytes:
     """The figure in which a gap opens: the CNN of the default data."""
     import pandas as pd
 
     from pipeline.plots import curves, style
 
     table = pd.read_csv(ROOT / "results" / "curves" / "cnn.csv")
-    path.write_bytes(style.png(curves.learning_curves({"cnn": table}, "en", marks("cnn"))))
+    return style.png(curves.learning_curves({"cnn": table}, "en", marks("cnn")))
 
 
 def marks(model: str) -> Any:
@@ -232,7 +242,7 @@ def charts(chromium: Any, address: str, experiment: str) -> Any:
     """The page of `make ui`: the losses of all trainings on one axis."""
     page = _mlflow_page(chromium)
     page.goto(f"{address}/{views.place(experiment)}")
-    page.get_by_text("(val/loss)").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("(val/loss)").first.wait_for()
     _without_notice(page)
     return page
 
@@ -241,7 +251,7 @@ def trainings(chromium: Any, address: str, experiment: str) -> Any:
     """The same trainings as a table, with their verdicts."""
     page = _mlflow_page(chromium, height=560)
     page.goto(f"{address}/{views.place(experiment, 'TABLE')}")
-    page.get_by_text("train@cnn").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("train@cnn").first.wait_for()
     _without_notice(page)
     return page
 
@@ -251,7 +261,7 @@ def compared(chromium: Any, address: str, experiment: str, runs: Sequence[str]) 
     page = _mlflow_page(chromium, height=1000)
     asked = {"runs": json.dumps(list(runs)), "experiments": json.dumps([experiment])}
     page.goto(f"{address}/#/compare-runs?{urlencode(asked, quote_via=quote)}")
-    page.get_by_text("Show diff only").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("Show diff only").first.wait_for()
     for name in ("Visualizations", "Parameters", "Artifacts"):
         page.get_by_text(name, exact=True).first.click()
     page.get_by_text("verdict", exact=True).last.scroll_into_view_if_needed()
@@ -260,15 +270,15 @@ def compared(chromium: Any, address: str, experiment: str, runs: Sequence[str]) 
 
 def described(chromium: Any, address: str, experiment: str, run: str) -> Any:
     """A run's own page: what it is in words, its verdict, its data and its models."""
-    page = _mlflow_page(chromium)
+    page = _mlflow_page(chromium, height=900)
     page.goto(f"{address}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning")
-    page.get_by_text("One model, fitted once").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("One model, fitted once").first.wait_for()
     return page
 
 
 def _mlflow_page(chromium: Any, height: int = 760) -> Any:
     """A page on which MLflow's assistant stays closed, as after one's first visit."""
-    page = chromium.new_page(viewport={"width": 1280, "height": height})
+    page = _new_page(chromium, 1280, height)
     closed = "localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');"
     once = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');"
     page.add_init_script(closed + once)
@@ -293,9 +303,9 @@ def dvc_plots() -> Iterator[Path]:
 
 def study(chromium: Any, address: str, number: int) -> Any:
     """The note of one study in optuna-dashboard: where the model overfits, and how to read it."""
-    page = chromium.new_page(viewport={"width": 1200, "height": 640})
+    page = _new_page(chromium, 1200, 640)
     page.goto(f"{address}/studies/{number}/note")
-    page.get_by_text("How to read this study").first.wait_for(timeout=APPEARS_WITHIN)
+    page.get_by_text("How to read this study").first.wait_for()
     return page
 
 

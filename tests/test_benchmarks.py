@@ -11,9 +11,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import commands, made, processes, rows, setting, stopwatch, studies, table, whole
+from benchmarks import (
+    against,
+    commands,
+    core,
+    made,
+    processes,
+    rows,
+    setting,
+    stopwatch,
+    studies,
+    table,
+    whole,
+)
 from benchmarks.__main__ import parser
-from benchmarks.measured import Measured, ratios, same
+from benchmarks.measured import Measured, ratios, same, software
 from benchmarks.processes import BenchmarkError, Side, finite, timed
 
 BARS = {row.name: row for row in rows.ROWS}
@@ -110,9 +122,54 @@ def test_the_table_says_what_was_not_measured(found, tmp_path):
     assert "| **8x** (4 to 9), aim | 1,250 images/s | 10,000 images/s | yes: 0.520" in text
     assert "a remark; 3 rounds, 2026-01-01, load average 1.0 to 2.0" in text
     assert text.count("not measured") == len(rows.ROWS)  # of the rows one is, of stages none
-    assert "tensorflow 2" in text
+    assert "tensorflow 2" in software()
     table.write({}, document)
     assert "**8x**" not in document.read_text(encoding="utf-8")
+
+
+def test_rows_of_two_machines_stand_beside_each_other(found):
+    here = replace(found, machine="one, 2 cores", software="Linux")
+    there = replace(here, name="dense-400", machine="other, 2 cores")
+    text = table.markdown({one.name: one for one in (here, there)})
+    assert "load average 1.0 to 2.0, machine A |" in text
+    assert "load average 1.0 to 2.0, machine B |" in text
+    assert "- Machine A: one, 2 cores; Linux.\n- Machine B: other, 2 cores; Linux." in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "fell"),
+    [
+        ([1.1e-4, 1.2e-4, 1.0e-4], False),
+        ([2.1e-4, 2.2e-4, 2.3e-4], True),  # 3.5 to 3.8 times, where it was 4 to 9
+        ([1.9e-4, 2.2e-4, 2.3e-4], False),  # one round is as good as the worst before
+        ([0.1e-4, 0.1e-4, 0.1e-4], False),  # better
+    ],
+)
+def test_a_row_fell_where_every_round_is_worse_than_every_round_before(found, ours, fell):
+    now = replace(found, ours=ours, notebook=[8e-4, 8e-4, 8e-4])
+    line, answer = against.compared(BARS["dense-64"], now, found)
+    assert answer is fell
+    assert ("FELL" in line) is fell and line.startswith("dense-64: 8 -> ")
+
+
+def test_seconds_fall_where_they_grow_and_other_machines_are_not_compared(found):
+    row = BARS["no-op"]
+    before = Measured("no-op", "s", [1.0, 1.1, 1.05], machine="one")
+    slower = replace(before, ours=[1.2, 1.3, 1.25])
+    assert against.compared(row, slower, before) == (
+        "no-op: 1.05 -> 1.25 s (+19.0%): FELL: every round is worse than every round before", True
+    )  # fmt: skip
+    assert not against.compared(row, before, slower)[1]
+    for other in (replace(slower, machine="two"), replace(slower, shrink=8)):
+        line, fell = against.compared(row, other, before)
+        assert "not compared" in line and not fell
+    assert against.compared(row, slower, None) == ("no-op: nothing to compare with", False)
+
+
+@pytest.mark.parametrize("row", [core.reader, core.judging, core.page], ids=lambda x: x.__name__)
+def test_rows_of_the_core_are_timed_for_real(row, tmp_path):
+    found = row("name", setting.Setting(tmp_path, 1, 8, said=lambda _: None))
+    assert 0 < found.middle() < 60 and found.shrink == 8 and "GiB" in found.machine
 
 
 def test_the_seconds_of_stages_add_up(found, tmp_path):

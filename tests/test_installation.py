@@ -211,12 +211,64 @@ def test_an_installation_that_fails_is_not_taken_for_done(sources_alone: Path) -
     assert not (sources_alone / ".venv" / "ready").exists()
 
 
-def test_help_needs_no_terminal(sources_alone: Path) -> None:
-    plain, dumb = (_make(sources_alone, **more) for more in ({}, {"TERM": "dumb", "NO_COLOR": "1"}))
+def test_an_installation_that_fails_says_what_to_look_at(sources_alone: Path) -> None:
+    done = _make(sources_alone, ".venv/ready", **_noting(sources_alone, fails="* install *"))
+    assert (
+        "error: installing failed, see above; is the package registry reached?" in _said(done)[-1]
+    )
+
+
+LOCALES = {"en": {"LANG": "C.UTF-8"}, "ja": {"LANG": "ja_JP.UTF-8"}}
+JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_help_needs_no_terminal(sources_alone: Path, language: str) -> None:
+    more = ({}, {"TERM": "dumb", "NO_COLOR": "1"})
+    plain, dumb = (_make(sources_alone, **LOCALES[language], **one) for one in more)
     assert plain.returncode == 0
     assert plain.stdout == dumb.stdout
     assert "\x1b" not in plain.stdout
-    assert re.search(r"^  repro +Set up, train", plain.stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([a-z]+) +(.+)$", plain.stdout, re.MULTILINE)
+    assert {target for target, _ in listed} == set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert all(bool(JAPANESE.search(said)) == (language == "ja") for _, said in listed)
+
+
+REFUSED = {
+    "report": "no report yet. First: make repro",
+    "dashboard": "no study yet. First: make repro",
+    "model": "NAME is missing or unknown.",
+    "compare": "NAME is missing or unknown.",
+    "preset": "NAME is missing or unknown.",
+}
+
+
+@pytest.mark.parametrize("target", REFUSED)
+def test_what_cannot_be_done_yet_is_one_line_in_either_language(
+    sources_alone: Path, target: str
+) -> None:
+    for name in ("compare", "presets"):
+        shutil.copytree(ROOT / "experiments" / name, sources_alone / "experiments" / name)
+    noting = _noting(sources_alone, fails="none")
+    (sources_alone / ".venv" / "ready").touch()
+    said = {}
+    for language, locale in LOCALES.items():
+        done = _make(sources_alone, "--silent", target, TERM="dumb", **noting, **locale)
+        assert done.returncode == 2 and "\x1b" not in done.stdout
+        said[language] = done.stdout.splitlines()[0]
+    assert said["en"].startswith("error: ") and REFUSED[target] in said["en"]
+    assert said["ja"].startswith("エラー：") and JAPANESE.search(said["ja"])
+
+
+def test_every_message_is_there_in_both_languages() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    english, japanese = (
+        set(re.findall(rf"^([A-Z_]+)_{one} = ", text, re.MULTILINE)) for one in LOCALES
+    )
+    assert english == japanese == set(re.findall(r"call say,([A-Z_]+)", text))
+    assert re.findall(r"\becho \"(?!\$)[A-Za-z]", text) == []  # all else goes through `say`
 
 
 def test_everything_tells_the_same_version() -> None:

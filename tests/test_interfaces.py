@@ -54,13 +54,11 @@ def test_the_view_of_make_ui_has_the_losses_of_all_models_on_one_axis_and_their_
     experiment, _ = make_images.latest(database, names)
     with make_images.mlflow_server(database) as address:
         page = make_images.charts(browser, address, experiment)
-        asked = outside(page)
-        page.reload()
         for name in names:
             for split in ("probe", "val"):
-                legend = page.get_by_text(f"{name} ({split}/loss)").first
-                legend.wait_for(timeout=make_images.APPEARS_WITHIN)
+                page.get_by_text(f"{name} ({split}/loss)").first.wait_for(state="attached")
         assert "probe/loss vs val/loss" in page.inner_text("body")
+        asked = outside(page)
         page.goto(f"{address}/{views.place(experiment, 'TABLE')}")
         for title in ("verdict", "kind", "gap/loss", "final/val/loss"):
             page.get_by_text(title, exact=True).first.wait_for(timeout=make_images.APPEARS_WITHIN)

@@ -84,7 +84,7 @@ LIGHT = {"numpy", "scipy", "pandas"}
 ON_REQUEST = {
     "overfit_atlas.per_class": {"sklearn"},
     "overfit_atlas.ranking": {"sklearn"},
-    "overfit_atlas.gap_map.surface": {"sklearn"},
+    "overfit_atlas.gap_map.surface": {"sklearn", "threadpoolctl"},
     "overfit_atlas.active_run": {"mlflow"},
     "overfit_atlas.clean_scores": {"keras"},
     "overfit_atlas.keras_inputs": {"keras"},

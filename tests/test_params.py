@@ -160,6 +160,11 @@ def test_an_alias_or_two_is_fine(tmp_path):
     assert (loaded.train_for("cnn").epochs, loaded.train_for("dense").epochs) == (3, 3)
 
 
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(ParamsError, match="/dev/zero: not valid YAML: longer than 1,000,000"):
+        params.load("/dev/zero")
+
+
 @pytest.mark.parametrize("text", ["", "# all gone\n", "{}", "---\n", "\ufeff"])
 def test_an_empty_file_does_not_mean_other_defaults_than_the_shipped_ones(tmp_path, text):
     path = tmp_path / "params.yaml"

@@ -3,12 +3,24 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from benchmarks.truth import judging, making, report, stored, summaries, tables
+from benchmarks.truth import (
+    judging,
+    making,
+    measures,
+    moments,
+    remedies,
+    report,
+    stored,
+    summaries,
+    tables,
+)
 from benchmarks.truth.settings import PARTS, Part
 from overfit_atlas.rules import Rules
 
@@ -21,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(summaries.described(summaries.write(parsed.folder, parsed.out)))
         return 0
     if parsed.command == "judge":
-        judge(parsed.folder, parsed.into, parsed.workers, say)
+        judge(stored.all_paths(parsed.folder), parsed.into, parsed.workers, say)
+        return 0
+    if parsed.command == "rules":
+        rejudge(parsed.tables, parsed.part, parsed.changes)
+        return 0
+    if parsed.command == "remedies":
+        print(remedies.described(remedies.make(parsed.out)))
         return 0
     if parsed.command == "report":
         told(parsed.tables, parsed.part, parsed.write)
@@ -36,15 +54,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def judge(folder: Path, into: Path, workers: int, say: Callable[[str], None]) -> None:
-    """Judge the kept fits, and add the rows to the tables in `into`."""
-    judged, stopped = judging.judge_all(stored.all_paths(folder), Rules(), workers)
-    rows = tables.grow(into / judging.TABLE, pd.DataFrame(judged), judging.DIGITS)
-    tables.grow(into / judging.STOPS, pd.DataFrame(stopped), judging.DIGITS)
-    others = int((rows["judge"] != judging.version()).sum())
-    say(f"{len(judged)} judgements; {into / judging.TABLE} holds {len(rows)}")
+def judge(paths: Sequence[Path], into: Path, workers: int, say: Callable[[str], None]) -> None:
+    """Judge kept fits that this judge has not judged, and add the rows to the tables in `into`."""
+    done = judging.done(into)
+    missing = [path for path in paths if stored.named(path) not in done]
+    if missing:
+        for name, rows in judging.judge_all(missing, Rules(), workers).items():
+            tables.grow(into / name, pd.DataFrame(rows), judging.DIGITS)
+    judge_of = pd.read_csv(into / judging.TABLE)["judge"]
+    say(f"{len(missing)} settings judged anew; {into} holds {len(judge_of)} judgements")
+    others = int((judge_of != judging.version()).sum())
     if others:
         say(f"{others} of them are by another version of the judge: their fits are not kept here")
+
+
+def rejudge(folder: Path, part: Part, given: Sequence[str]) -> None:
+    """Print what is measured of claims by other rules, beside the default ones."""
+    table = pd.read_csv(folder / moments.TABLE)
+    own, changes = table[table["part"] == part], dict(one.split("=", 1) for one in given)
+    values: dict[str, Any] = {name: float(value) for name, value in changes.items()}
+    rules = replace(Rules(), **values)
+    found = [
+        measures.all_of(moments.rejudged(own, one), measures.of_claims) for one in (Rules(), rules)
+    ]
+    print(report.beside(found, ["default rules", ", ".join(given) or "the same"]))
 
 
 def told(folder: Path, part: Part, write: bool) -> None:
@@ -79,11 +112,17 @@ def parser() -> argparse.ArgumentParser:
     judge = commands.add_parser("judge", help="judge every kept fit, and write what was said")
     judge.add_argument("--into", type=Path, default=stored.HERE, help="folder of the tables")
     judge.add_argument("--workers", type=int, default=2, help="processes, each of one thread")
+    other = commands.add_parser("rules", help="what other thresholds would make of it, in seconds")
+    other.add_argument("changes", nargs="*", metavar="NAME=VALUE", help="thresholds of Rules")
+    other.add_argument("--part", choices=PARTS, default="tune", help="whose settings")
+    remedy = commands.add_parser("remedies", help="whether classes of remedies hold with new seeds")
+    remedy.add_argument("--out", type=Path, default=remedies.TABLE, help="the table, CSV")
     told = commands.add_parser("report", help="print how true the judgements are")
     told.add_argument(
         "--part", choices=PARTS, default="report", help="tune is what rules came from"
     )
-    told.add_argument("--tables", type=Path, default=stored.HERE, help="folder of the tables")
+    for command in (told, other):
+        command.add_argument("--tables", type=Path, default=stored.HERE, help="folder of tables")
     told.add_argument("--write", action="store_true", help="into the documents, and their record")
     for command in (fits, table, judge):
         command.add_argument("--folder", type=Path, default=stored.FOLDER, help="kept fits")

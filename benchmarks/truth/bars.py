@@ -110,8 +110,8 @@ WORDS: dict[str, dict[str, str]] = {
         "accuracy": "accuracy",
         "head of verdicts": "|cases|measured",
         "head of stops": "early stopping, on {cases:,} trainings"
-        "|stopped although nothing was damaged|epochs saved"
-        "|accuracy against the last epoch|calibrated loss against the last epoch",
+        "|stopped although nothing was damaged"
+        "|epochs saved|accuracy against the last epoch|calibrated loss against the last epoch",
         **{name: name for name in IN_README},
     },
     "ja": {

@@ -127,12 +127,12 @@ def _stratified(labels: Labels, pool: Indices, size: int) -> Indices:
 
 def _side(setting: Setting, images: Images, which: Indices, generator: np.random.Generator) -> Side:
     true_labels = images.labels[which]
-    pixels = _pooled(images.pixels[which].astype(np.float32), setting.pooling) / np.float32(255)
+    pixels = pooled(images.pixels[which].astype(np.float32), setting.pooling) / np.float32(255)
     labels = _spoiled(true_labels, setting, images.num_classes, generator)
     return Side(pixels, labels, true_labels)
 
 
-def _pooled(pixels: Pixels, size: int) -> Pixels:
+def pooled(pixels: Pixels, size: int) -> Pixels:
     """Square images (num_images, pixels) as means over squares of `size` by `size`."""
     if size == 1:
         return pixels

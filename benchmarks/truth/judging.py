@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.truth import making, stopping, stored
+from benchmarks.truth import making, moments, stopping, stored
 from benchmarks.truth.settings import NUM_JUDGED, UNEVEN
 from benchmarks.truth.stored import StoredSetting
+from benchmarks.truth.tables import SETTING
 from overfit_atlas import draws, judgement, recalibration, verdicts
 from overfit_atlas.draws import Draws
 from overfit_atlas.facts import Facts
@@ -30,7 +31,7 @@ TABLE, STOPS, DIGITS = "judged.csv.gz", "stopped.csv.gz", 6
 MEANS = ("gap/loss", "val/accuracy", "val/loss", "fall")
 JUDGE = (
     "draws", "facts", "held_out", "judgement", "rules", "verdicts",
-    "scoring/calibration", "scoring/fits", "scoring/scores",
+    "scoring/calibration", "scoring/scores",
 )  # fmt: skip
 """What a judgement comes from. Recalibration is none of it: that is done when reports are made."""
 Truth = dict[str, Floats]
@@ -43,15 +44,17 @@ def version() -> str:
     return "v" + hashlib.sha256(b"".join(code)).hexdigest()[:8]
 
 
-def judge_all(paths: Sequence[Path], rules: Rules, workers: int) -> tuple[Rows, Rows]:
-    """Judge every kept setting: rows of judgements, and of what stopping early would have done."""
-    judged: Rows = []
-    stopped: Rows = []
+def judge_all(paths: Sequence[Path], rules: Rules, workers: int) -> dict[str, Rows]:
+    """Judge every kept setting: rows by table.
+
+    Tables are the judgements, what stopping early would have done, and moments of the draws.
+    """
+    found: dict[str, Rows] = {TABLE: [], STOPS: [], moments.TABLE: []}
     with making.pool(workers) as pool:
-        for of_judge, of_rules in pool.map(partial(_judge_one, rules=rules), paths, chunksize=8):
-            judged += of_judge
-            stopped += of_rules
-    return judged, stopped
+        for rows in pool.map(partial(_judge_one, rules=rules), paths, chunksize=8):
+            for table, own in rows.items():
+                found[table] += own
+    return found
 
 
 def read(folder: Path = stored.HERE) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -59,13 +62,28 @@ def read(folder: Path = stored.HERE) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_csv(folder / TABLE), pd.read_csv(folder / STOPS)
 
 
-def _judge_one(path: Path, rules: Rules) -> tuple[Rows, Rows]:
+def done(folder: Path) -> set[tuple[str, int]]:
+    """Part and number of what this judge has judged, by the tables in `folder`."""
+    found: list[set[tuple[str, int]]] = []
+    for name in (TABLE, moments.TABLE):
+        rows = pd.read_csv(folder / name) if (folder / name).exists() else pd.DataFrame()
+        own = rows[rows["judge"] == version()] if len(rows) else rows
+        found.append({(str(a), int(b)) for a, b in own[SETTING].to_numpy()} if len(own) else set())
+    return set.intersection(*found)
+
+
+def _judge_one(path: Path, rules: Rules) -> dict[str, Rows]:
     kept = stored.read(path)
     fits = fits_of(kept)
     fresh = range(NUM_JUDGED, len(kept.curves.truth_loss))
-    judged = [row(kept, fits, fresh, rules)]
-    judged += [row(kept, fits[seed : seed + 1], [seed], rules) for seed in range(NUM_JUDGED)]
-    return judged, list(stopping.rows(kept, fits, rules))
+    of_recipe, drawn = row(kept, fits, fresh, rules)
+    judged = [of_recipe]
+    judged += [row(kept, fits[seed : seed + 1], [seed], rules)[0] for seed in range(NUM_JUDGED)]
+    return {
+        TABLE: judged,
+        STOPS: list(stopping.rows(kept, fits, rules)),
+        moments.TABLE: [drawn],
+    }
 
 
 def fits_of(kept: StoredSetting) -> list[Fit]:
@@ -98,8 +116,8 @@ def _curves(arrays: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
 
 def row(
     kept: StoredSetting, fits: Sequence[Fit], members: Sequence[int], rules: Rules
-) -> dict[str, object]:
-    """The judgement of `fits` beside the truth, which is the mean of `members`.
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The judgement of `fits` beside the truth, the mean of `members`; moments of the draws.
 
     Columns: part, number, seeds, num_val, weight, judge (its `version`), true_verdict, true_kind;
     `ruled/...`: the draws
@@ -112,7 +130,8 @@ def row(
     known = judgement.knowledge(found, rules, facts, {})
     truth, onsets = true_quantities(kept, members, rules)
     ruled = np.bincount(verdicts.through(found.drawn, known), minlength=len(RULINGS))
-    true = RULINGS[verdicts.through(truth, true_knowledge(kept, truth, rules))[0]]
+    known_truly = true_knowledge(kept, truth, rules)
+    true = RULINGS[verdicts.through(truth, known_truly)[0]]
     made: dict[str, object] = {
         "part": setting.part,
         "number": setting.number,
@@ -131,7 +150,8 @@ def row(
         low, high = found.interval(name, rules.confidence)
         made |= {name: found.values[name], f"{name}/low": low, f"{name}/high": high}
         made[f"{name}/true"] = float(truth[name][0])
-    return made
+    same = {name: made[name] for name in ("part", "number", "num_val", "weight", "judge")}
+    return made, same | moments.row(found, truth, facts, known_truly)
 
 
 def _of_score(

@@ -174,10 +174,15 @@ def verdict_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_judgements(rows: pd.DataFrame) -> Iterator[Measure]:
     """All that is measured of judgements."""
+    yield from of_claims(rows)
+    yield from _of_intervals(rows)
+
+
+def of_claims(rows: pd.DataFrame) -> Iterator[Measure]:
+    """What is measured of verdicts, kinds and probabilities, without intervals."""
     for score in SCORES:
         yield from _of_damage(rows, score)
     yield from _of_verdicts(rows.join(verdict_table(rows)))
-    yield from _of_intervals(rows)
 
 
 def _of_damage(rows: pd.DataFrame, score: str) -> Iterator[Measure]:

@@ -39,10 +39,20 @@ class Stack:
 
     Attributes:
         layers: the weights, to be read and set.
+
+    Args:
+        smoothing: share of each label that is dealt evenly to all classes (label smoothing).
     """
 
-    def __init__(self, setting: Setting, num_inputs: int, num_classes: int, members: int) -> None:
-        self._setting = setting
+    def __init__(
+        self,
+        setting: Setting,
+        num_inputs: int,
+        num_classes: int,
+        members: int,
+        smoothing: float = 0.0,
+    ) -> None:
+        self._setting, self._smoothing = setting, smoothing
         shapes = self._shapes(num_inputs, num_classes)
         size = members * sum((a + 1) * b for a, b in shapes)
         self._flat, self._gradient = np.zeros(size, np.float32), np.zeros(size, np.float32)
@@ -121,7 +131,9 @@ class Stack:
             slopes.append(slope)
         error = _softmax(inputs[-1] @ self.layers[-1].kernel + self.layers[-1].bias)
         members, images = np.ogrid[: labels.shape[0], : labels.shape[1]]
-        error[members, images, labels] -= 1
+        error[members, images, labels] -= np.float32(1 - self._smoothing)
+        if self._smoothing:
+            error -= np.float32(self._smoothing / error.shape[-1])
         error /= np.float32(labels.shape[1])
         return error, inputs, slopes
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.truth import bars, measures, stopping, stored, summaries
+from benchmarks.truth import bars, measures, remedies, stopping, stored, summaries
 from benchmarks.truth.measures import Measured
 from benchmarks.truth.settings import PARTS
 from overfit_atlas.held_out import SCORES
@@ -111,6 +111,16 @@ def _table(found: Mapping[str, Measured]) -> str:
     return in_markdown(["", "cases", "measured", "95 % interval"], lines)
 
 
+def beside(found: Sequence[Mapping[str, Measured]], heads: Sequence[str]) -> str:
+    """The same measures of several groups side by side, in Markdown."""
+    lines = []
+    for name in found[0]:
+        own = [group[name] for group in found]
+        told = [f"{one.form.format(one.value)} ({ends(one)}; {one.cases})" for one in own]
+        lines.append([name, *told])
+    return in_markdown(["", *heads], lines)
+
+
 def in_markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     ruler = "|" + "---|" * len(head)
@@ -142,7 +152,7 @@ def early_stopping(found: Mapping[str, Measured]) -> str:
         # An error rate that rises is accuracy given up.
         cells = [_turned(one) if name.startswith("accuracy") else one for name, one in own.items()]
         lines.append([rule, *(f"{one.form.format(one.value)} ({ends(one)})" for one in cells)])
-    return in_markdown(["rule", *heads.values()], lines)
+    return in_markdown([f"{of_all(found):,} trainings", *heads.values()], lines)
 
 
 def _turned(one: Measured) -> Measured:
@@ -218,10 +228,14 @@ def _stops_told(found: Mapping[str, Measured], words: Mapping[str, str]) -> str:
 def blocks(found: Record, settings: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Document -> block -> what it says."""
     bench = {"settings": summaries.described(settings), "bars": must_show(found)}
-    for part, groups in found.items():
-        bench[part] = tables(groups)
-        if STOPS in groups:
+    for part in PARTS:
+        groups = found.get(part)
+        bench[part] = tables(groups) if groups else "No setting of it has been fitted yet."
+        if groups and STOPS in groups and part != "transfer":
             bench[f"early stopping, {part}"] = early_stopping(groups[STOPS])
+    bench["remedies"] = "It has not been run yet."
+    if remedies.TABLE.exists():
+        bench["remedies"] = remedies.described(pd.read_csv(remedies.TABLE))
     return {
         str(DOCUMENTS[0]): bench,
         str(DOCUMENTS[1]): {"readme": in_readme(found, "en")},

@@ -70,6 +70,12 @@ def path(folder: Path, part: str, number: int) -> Path:
     return folder / f"{part}_{number:04d}.npz"
 
 
+def named(path: Path) -> tuple[str, int]:
+    """Part and number of the setting that is kept there: the reverse of `path`."""
+    part, number = path.stem.rsplit("_", 1)
+    return part, int(number)
+
+
 def paths(folder: Path, part: str) -> list[Path]:
     """All kept settings of a part, by number."""
     return sorted(folder.glob(f"{part}_[0-9]*.npz"))

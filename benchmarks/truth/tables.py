@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.truth.settings import PARTS
@@ -31,6 +32,6 @@ def joined(before: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:
         new = pd.MultiIndex.from_frame(rows[SETTING].drop_duplicates())
         others = before[~pd.MultiIndex.from_frame(before[SETTING]).isin(new)]
         rows = pd.concat([others, rows], ignore_index=True) if len(others) else rows
-    place = rows["part"].map(PARTS.index)
-    order = rows.assign(place=place).sort_values(["place", "number"], kind="stable").index
-    return rows.loc[order].reset_index(drop=True)
+    place = rows["part"].map(PARTS.index).to_numpy()
+    order = np.lexsort((rows["number"].to_numpy(), place))  # stable
+    return rows.iloc[order].reset_index(drop=True)

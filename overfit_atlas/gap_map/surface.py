@@ -7,7 +7,7 @@ Staum 2010, "Stochastic kriging").
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -185,10 +185,19 @@ def _regress(kernel: Any, known: Floats, values: Floats, noise: Any) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    with warnings.catch_warnings():
+    # Matrices of a few dozen rows, hundreds of times: more threads than one wait for each other.
+    with warnings.catch_warnings(), _libraries().limit(limits=1):
         # A length scale at its bound says that the coordinate hardly matters: an answer.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return GaussianProcessRegressor(kernel, alpha=noise).fit(known, values)
+
+
+@cache
+def _libraries() -> Any:
+    """The libraries of linear algebra that this process has loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def leave_one_out(found: Surface) -> tuple[Floats, Floats]:

@@ -64,9 +64,8 @@ def cross_fitted(
         own, others = fold == one, fold != one
         moved = first[:, one]
         if others.any():
-            moved = _stepped(
-                moved, *(part.sum(1) for part in _derivatives(shifted[:, others], moved))
-            )
+            parts = _derivatives(shifted, moved, np.flatnonzero(others))
+            moved = _stepped(moved, *(part.sum(1) for part in parts))
         loss[:, own] = _losses(shifted[:, own], moved)
     return Calibrated(loss, np.exp(of_all))
 
@@ -106,9 +105,13 @@ def calibrated_loss(logits: ArrayLike, labels: ArrayLike, temperature: ArrayLike
     Args:
         logits: `(num_epochs, num_images, num_classes)`.
     """
-    values = np.asarray(logits, dtype=np.float64)
-    divided = values / np.asarray(temperature, dtype=np.float64)[:, None, None]
-    return scores.cross_entropy_of_logits(divided, labels)
+    values, truth = np.asarray(logits), np.asarray(labels)
+    divisors = np.asarray(temperature, dtype=np.float64)[:, None, None]
+    losses = np.empty(values.shape[:-1])
+    for block in scores.blocks(values.shape):
+        divided = values[block].astype(np.float64) / divisors
+        losses[block] = scores.cross_entropy_of_logits(divided, truth[block[-1]])
+    return losses
 
 
 def folds(num_images: int, num_folds: int) -> NDArray[np.int64]:
@@ -126,10 +129,13 @@ def _picked(values: NDArray[np.float32], labels: NDArray[Any]) -> NDArray[np.flo
 
 def _losses(shifted: NDArray[np.float32], log_temperature: Floats) -> NDArray[np.float32]:
     """Loss of each image, from logits minus that of its label."""
-    divided = shifted * np.exp(-log_temperature).astype(np.float32)[:, None, None]
-    highest = divided.max(-1)
-    total = np.exp(divided - highest[..., None]).sum(-1)
-    losses: NDArray[np.float32] = np.log(total) + highest
+    losses = np.empty(shifted.shape[:2], np.float32)
+    factor = np.exp(-log_temperature).astype(np.float32)[:, None, None]
+    for block in scores.blocks(shifted.shape):
+        divided = shifted[block] * factor
+        highest = divided.max(-1)
+        total = np.exp(divided - highest[..., None]).sum(-1)
+        losses[block] = np.log(total) + highest
     return losses
 
 
@@ -153,13 +159,29 @@ def _fitted(
     return shifted, log_temperature
 
 
-def _derivatives(shifted: NDArray[np.float32], log_temperature: Floats) -> tuple[Floats, Floats]:
+def _derivatives(
+    shifted: NDArray[np.float32], log_temperature: Floats, images: NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats]:
     """Of each image's loss by ln T, the first and the second `(num_epochs, num_images)`.
 
     With m and v the mean and variance of the divided logits under the softmax they are -m and
     m + v; the second is replaced by v below, where the sum would not be positive.
+
+    Args:
+        images: which; None: all.
     """
-    divided = shifted * np.exp(-log_temperature).astype(np.float32)[:, None, None]
+    num_epochs, num_images, num_classes = shifted.shape
+    shape = num_epochs, num_images if images is None else len(images), num_classes
+    slopes, flats = np.empty(shape[:2]), np.empty(shape[:2])
+    factor = np.exp(-log_temperature).astype(np.float32)[:, None, None]
+    for block in scores.blocks(shape):
+        chosen = block if images is None else (block[0], images[block[1]])
+        slopes[block], flats[block] = _moments(shifted[chosen] * factor)
+    return slopes, flats
+
+
+def _moments(divided: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Minus the mean, and the variance, of divided logits under their softmax; uses them up."""
     weights = np.exp(divided - divided.max(-1, keepdims=True))
     total = weights.sum(-1)
     means = np.einsum("...k,...k->...", weights, divided) / total

@@ -3,6 +3,7 @@
 One set of functions for every split, every epoch and every model, so that scores can be compared.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ Floats = NDArray[np.float64]
 NUM_BINS = 15
 TINY = float(np.finfo(np.float32).tiny)
 LARGEST_HALF = float(np.finfo(np.float16).max)
+BLOCK = 2**21
+"""Values taken at once, at most: of 1,000 classes all images together would need gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,12 @@ def softmax(logits: ArrayLike) -> NDArray[np.floating]:
     """Probabilities over the last axis, in the precision of `logits`."""
     from scipy import special
 
-    probabilities: NDArray[np.floating] = special.softmax(np.asarray(logits), axis=-1)
+    values = np.asarray(logits)
+    probabilities: NDArray[np.floating] = np.empty(
+        values.shape, np.result_type(values.dtype, np.float16)
+    )
+    for block in blocks(values.shape):
+        probabilities[block] = special.softmax(values[block], axis=-1)
     return probabilities
 
 
@@ -114,16 +122,24 @@ def cross_entropy_of_logits(logits: ArrayLike, labels: ArrayLike) -> Floats:
     """Cross-entropy (nats) from logits, without rounding a probability to zero on the way."""
     from scipy import special
 
-    values = np.asarray(logits, dtype=np.float64)
-    total: Floats = special.logsumexp(values, axis=-1)
-    return total - _picked(values, np.asarray(labels))
+    values, truth = np.asarray(logits), np.asarray(labels)
+    losses = np.empty(values.shape[:-1])
+    for block in blocks(values.shape):
+        exact = values[block].astype(np.float64)
+        total = special.logsumexp(exact, axis=-1)
+        losses[block] = total - _picked(exact, truth[block[-1:]])
+    return losses
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
     """Squared probability error summed over classes, 0..2, `(..., num_images)` (Brier 1950)."""
-    values = np.asarray(probabilities, dtype=np.float64)
-    squares: Floats = np.einsum("...k,...k->...", values, values)
-    return squares - 2 * _picked(values, np.asarray(labels)) + 1
+    values, truth = np.asarray(probabilities), np.asarray(labels)
+    found = np.empty(values.shape[:-1])
+    for block in blocks(values.shape):
+        exact = values[block].astype(np.float64)
+        squares = np.einsum("...k,...k->...", exact, exact)
+        found[block] = squares - 2 * _picked(exact, truth[block[-1:]]) + 1
+    return found
 
 
 def ece(confidence: ArrayLike, correct: ArrayLike, num_bins: int = NUM_BINS) -> float:
@@ -158,6 +174,19 @@ def bin_of(confidence: ArrayLike, num_bins: int = NUM_BINS) -> NDArray[np.intp]:
     return np.searchsorted(edges, values, side="left")
 
 
+def blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Indices of parts of an array `(..., num_images, num_classes)`, by images, that are small.
+
+    What is computed image by image is the same in parts, in less memory.
+    """
+    if len(shape) < 2:
+        yield (slice(None),) * (len(shape) - 1)
+        return
+    step = max(1, BLOCK * shape[-2] // max(1, int(np.prod(shape))))
+    for start in range(0, shape[-2], step):
+        yield (*(slice(None),) * (len(shape) - 2), slice(start, start + step))
+
+
 def half(values: ArrayLike) -> NDArray[np.float16]:
     """Scores as they are kept, in half precision: what is larger becomes its largest number."""
     return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
@@ -168,17 +197,35 @@ def _picked(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArra
     return np.take_along_axis(values, index, axis=-1)[..., 0]
 
 
-def areas(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
-    """The area under the ROC curve of each class against the rest, `(num_seeds, num_classes)`.
+def areas(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    """The areas under two curves of each class against the rest, `(num_seeds, num_classes)` each.
 
-    By ranks (Mann and Whitney 1947); NaN for a class that no image, or every image, belongs to.
+    Under the ROC curve, by ranks (Mann and Whitney 1947), and under that of precision over recall:
+    the mean precision at the images of the class (average precision). NaN for a class that no
+    image, or every image, belongs to. Classes are taken one by one, so that memory is one's.
 
     Args:
         probabilities: `(num_seeds, num_images, num_classes)`.
         labels: `(num_images,)`.
     """
     values, given = np.asarray(probabilities), np.asarray(labels)
-    return rank_areas(values, given[:, None] == np.arange(values.shape[-1]))
+    found = np.full((2, values.shape[0], values.shape[2]), np.nan)
+    for number in np.unique(given):
+        inside = given == number
+        if not inside.all():
+            found[:, :, number] = np.transpose([_under(one[:, number], inside) for one in values])
+    return found[0], found[1]
+
+
+def _under(chances: NDArray[np.floating], inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """The area under the ROC curve and the average precision of one class."""
+    own = np.sort(chances[inside])
+    low, high = (np.searchsorted(np.sort(chances), own, side) for side in ("left", "right"))
+    ranks = (low + high + 1) / 2  # of equals, the mean
+    num_in, num_out = len(own), len(chances) - len(own)
+    roc = (ranks.sum() - num_in * (num_in + 1) / 2) / (num_in * num_out)
+    hits = num_in - np.searchsorted(own, own, "left")
+    return float(roc), float(np.mean(hits / (len(chances) - low)))
 
 
 def rank_areas(values: ArrayLike, positive: ArrayLike) -> Floats:

@@ -149,6 +149,8 @@ class Npz:
 
     @contextmanager
     def _zip(self) -> Iterator[zipfile.ZipFile]:
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+            raise DataError(f"{self.path}: a named pipe or device; expected an .npz file.")
         try:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive

@@ -17,7 +17,7 @@ MOST_NAMED = 5
 def ranking(
     curves: pd.DataFrame, areas: pd.DataFrame, language: str, split: str = "test"
 ) -> Figure:
-    """Both curves of every class, the worst ones named with their areas.
+    """The curves of all classes in `curves`, the worst ones named with their areas.
 
     Args:
         curves: class_name, curve, x, y. areas: class_name, roc_auc, average_precision.
@@ -48,7 +48,11 @@ def ranking(
         for row in known.head(MOST_NAMED).itertuples()
     ]
     title = say("ranking.title", split=say(f"split.{split}"))
-    return style.frame(figure, title, say("ranking.note"), handles, language)
+    note = say("ranking.note")
+    num_drawn = curves["class_name"].nunique()
+    if num_drawn < len(known):
+        note = f"{say('ranking.note_most', shown=num_drawn, total=len(known))} {note}"
+    return style.frame(figure, title, note, handles, language)
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, chosen: dict[str, str]) -> None:

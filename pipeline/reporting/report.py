@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
 from overfit_atlas.page import answer, quiz
@@ -174,7 +173,7 @@ def _auc(results: Results, model: str) -> dict[int, float]:
     arrays = results.arrays("predictions", model) or {}
     if "test_probabilities" not in arrays:
         return {}
-    found: NDArray[np.float64] = areas(arrays["test_probabilities"], arrays["test_labels"])
+    found, _ = areas(arrays["test_probabilities"], arrays["test_labels"])
     return {label: float(one) for label, one in enumerate(found.mean(0))}
 
 

@@ -10,32 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.errors import AtlasError
-from overfit_atlas.words import sentences
-from pipeline.params import MODEL_NAMES
+from overfit_atlas.words import sentences, text
+from pipeline import params as parameters
 from pipeline.stages import cli
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Json = Mapping[str, Any]
-COLUMNS = (
-    "model",
-    "seeds",
-    "val accuracy",
-    "test accuracy",
-    "its interval",
-    "worst class F1",
-    "gap (loss)",
-    "its interval ",
-    "onset",
-    "verdict",
-    "P",
-)
+VERDICT = 9  # its column
 WIDTH = 140  # columns; a narrower terminal wraps lines rather than cutting words
-NEXT = """
-make ui       the runs, epoch by epoch, in MLflow
-make report   the page that explains them: {report}
-Another number in params.yaml, then `make repro`: only what depends on it runs again."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -44,58 +28,74 @@ def main(arguments: argparse.Namespace) -> None:
 
     metrics = _read(arguments.results / "metrics.json")
     diagnosis = _read(arguments.results / "diagnosis.json")
+    language = parameters.load(arguments.params).report.language
     console = Console()
     console.width = max(console.width, WIDTH)
-    console.print(table(metrics, diagnosis))
+    console.print(table(metrics, diagnosis, language))
     if (path := arguments.results / "overtuning.json").is_file() and (found := _read(path)):
-        print(sentences.overtuned(found, "en"))
-    print(NEXT.format(report=arguments.results / "report" / "index.html"))
+        print(sentences.overtuned(found, language))
+    page = text(
+        "report.terminal.page", language, report=arguments.results / "report" / "index.html"
+    )
+    print(f"\nmake ui       {text('report.terminal.ui', language)}\nmake report   {page}")
+    print(text("report.terminal.next", language))
 
 
-def table(metrics: Json, diagnosis: Json) -> "Table":
+def table(metrics: Json, diagnosis: Json, language: str = "en") -> "Table":
     """One row a model: scores on held-out images, the gap at the last epoch, verdict and its P."""
     from rich.table import Table
 
-    made = Table(title=_title(metrics), title_justify="left")
-    for column in COLUMNS:
-        made.add_column(column, justify="left" if column in ("model", "verdict") else "right")
-    order = [name for name in MODEL_NAMES if name in metrics]
+    made = Table(title=_title(metrics, language), title_justify="left")
+    for number, column in enumerate(text("report.terminal.columns", language).split("|")):
+        made.add_column(column, justify="left" if number in (0, VERDICT) else "right")
+    order = [name for name in parameters.MODEL_NAMES if name in metrics]
     for name in order:
         splits = metrics[name]
-        made.add_row(name, *_scores(splits), *_judged(diagnosis.get(name, {})))
+        judged = _judged(diagnosis.get(name, {}), language)
+        made.add_row(name, *_scores(splits, language), *judged)
     return made
 
 
-def _title(metrics: Json) -> str:
+def _title(metrics: Json, language: str) -> str:
     counts = {
-        f"{split}: {scores['num_images']:,} images"
+        split: scores["num_images"]
         for splits in metrics.values()
         for split, scores in splits.items()
     }
-    return f"Mean over seeds; intervals over seeds and images. {', '.join(sorted(counts))}."
+    counted = [
+        text(
+            "report.terminal.counted",
+            language,
+            split=split if language == "en" else text(f"report.split.{split}", language),
+            images=images,
+        )
+        for split, images in sorted(counts.items())
+    ]
+    return text("report.terminal.title", language, counts=" · ".join(counted))
 
 
-def _scores(splits: Json) -> list[str]:
+def _scores(splits: Json, language: str) -> list[str]:
     test = splits.get("test", {})  # left alone, with evaluate.read_test: false
     low, high = test.get("accuracy_interval", (None, None))
     return [
         str(splits["val"].get("num_seeds", "-")),
         _percent(splits["val"]["accuracy"]),
         _percent(test.get("accuracy")),
-        "-" if low is None else f"{_percent(low)} to {_percent(high)}",
+        _range(_percent(low), _percent(high), language),
         _number(test.get("worst_class_f1")),
     ]
 
 
-def _judged(diagnosis: Json) -> list[str]:
+def _judged(diagnosis: Json, language: str) -> list[str]:
     onset = _at(diagnosis, "onset", "loss") or {}
     epoch = onset.get("epoch")
+    low, high = (_number(_at(diagnosis, "gap", "loss", end), ".2f") for end in ("low", "high"))
     return [
         _number(_at(diagnosis, "gap", "loss", "value")),
-        _range(*(_at(diagnosis, "gap", "loss", end) for end in ("low", "high"))),
+        _range(low, high, language),
         _epoch(epoch) if epoch is not None else str(onset.get("status", "-")),
-        str(_at(diagnosis, "title", "en") or "-"),
-        _probability(diagnosis.get("probability")),
+        str(_at(diagnosis, "title", language) or "-"),
+        _number(diagnosis.get("probability"), ".2f"),
     ]
 
 
@@ -109,16 +109,14 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else f"{value:{form}}"
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
-
-
-def _probability(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _range(low: str, high: str, language: str) -> str:
+    if "-" in (low, high):
+        return "-"
+    return text("report.terminal.to", language, low=low, high=high)
 
 
 def _epoch(value: float | None) -> str:
@@ -136,6 +134,6 @@ def _read(path: Path) -> Json:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print the results as one table.")
+    parser = cli.parser("Print the results as one table.")
     cli.add_folders(parser, "results")
     cli.run(main, parser)

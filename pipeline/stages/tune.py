@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     kept = Kept(cli.root() / ".checkpoints" / "tune")
     points = plan.design() if plan.tune.map else []
     laid_out = [task for point in points for task in plan.tasks(point)]
-    if kept.lacks(laid_out) or plan.tune.search_trials:
+    if kept.lacks(laid_out) or not plan.tune.map:
         workers.prepare(params.workers)
     sections = (*SECTIONS, f"models.{plan.tune.model}")
     folder = cli.root() / "mlruns"

@@ -231,10 +231,10 @@ def evaluated(
             figure = confusion.confusion_matrix(found, class_names, "en", split=split)
             child.log_figure(figure, f"confusion_matrix_{split}.png")
         child.log_table(_confused(found), "confusion_matrix.csv")
-        held_out = model.splits[model.held_out]
-        figure = drawn_ranking(
-            ranking.curves(held_out, class_names), areas[model.held_out], "en", model.held_out
-        )
+        held_out, of_held = model.splits[model.held_out], areas[model.held_out]
+        drawn_classes = sorted(ranking.worst(of_held, confusion.MOST_SHOWN))
+        curves_of = ranking.curves(held_out, class_names, drawn_classes)
+        figure = drawn_ranking(curves_of, of_held, "en", model.held_out)
         child.log_figure(figure, f"roc_and_precision_recall_{model.held_out}.png")
         child.log_table(model.classes.scores, "per_class.csv")
         child.log_table(classes_table(model, areas), "per_class.json")

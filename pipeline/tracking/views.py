@@ -1,7 +1,7 @@
 """The view in which MLflow opens an experiment: which columns and charts, kept beside its runs.
 
-MLflow keeps a view that somebody saved as a tag of the experiment, and a link names it. So the page
-can open with the losses of all models on one axis; without the link, it opens with what the
+MLflow keeps a view that somebody saved as a tag of the experiment, and a link names it. So the
+page can open with the losses of all models on one axis; without the link, it opens with what the
 reader's own browser remembers.
 """
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -121,7 +122,7 @@ def _restored(arrays: Mapping[str, np.ndarray]) -> FitResult:
         per_image=PerImage(**per_image) if per_image else None,
         seed=facts["seed"],
     )
-    weights = {name: arrays[name].tobytes() for name in WEIGHTS if name in arrays}
+    weights: dict[str, Any] = {name: arrays[name].tobytes() for name in WEIGHTS if name in arrays}
     return FitResult(history=history, probabilities=arrays["probabilities"], **facts, **weights)
 
 

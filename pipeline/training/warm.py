@@ -71,7 +71,7 @@ def _adopt(warm: socket.socket) -> None:
     with ExitStack() as stack:
         stack.callback(warm.close)
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        address = connection.arbitrary_address("AF_UNIX")
+        address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
         listener.bind(address)
         Path(address).chmod(0o600)
         listener.listen()
@@ -186,14 +186,14 @@ def serve(listening: int, dvc: int) -> None:
     waited = 0.0
     try:
         while waited < IDLE_SECONDS:
-            ready, _, _ = select.select([listener, dvc], [], [], POLL_SECONDS)
+            ready, _, _ = select.select([listening, dvc], [], [], POLL_SECONDS)
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             if dvc in ready:
                 return
             waited = 0.0 if ready else waited + POLL_SECONDS
-            if listener in ready:
+            if listening in ready:
                 with listener.accept()[0] as stage:
                     if os.fork() == 0:
                         listener.close()

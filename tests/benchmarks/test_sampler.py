@@ -9,6 +9,7 @@ from optuna.distributions import (
 )
 
 from benchmarks import sampler
+from overfit_atlas.gap_map import overfit_map
 
 WIDTHS, DROPOUTS = (4, 8, 16, 32, 64, 128, 256), (0.0, 0.2, 0.4, 0.6, 0.8)
 
@@ -25,7 +26,8 @@ def full():
         for seed in range(3)
     ]
     table = pd.DataFrame(rows, columns=["width", "dropout", "seed", "gap_loss"])
-    return sampler.Grid(table.assign(val_loss=0.5 + table["gap_loss"]), 0.3)
+    value = overfit_map.scaled(table["gap_loss"], 0.3)
+    return sampler.Grid(table.assign(val_loss=0.5 + table["gap_loss"], value=value))
 
 
 @pytest.mark.parametrize("trials", [sampler.sobol, sampler.tpe])

@@ -12,6 +12,8 @@ from benchmarks.truth import (
     judging,
     making,
     measures,
+    moments,
+    remedies,
     report,
     scores,
     stopping,
@@ -64,22 +66,24 @@ def identities(side):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rate", "momentum", "activation", "l2"),
+    ("optimizer", "rate", "momentum", "activation", "l2", "smoothing"),
     [
-        ("adam", 1e-2, 0.0, "relu", 0.0),
-        ("adam", 3e-3, 0.0, "tanh", 1e-3),
-        ("sgd", 5e-2, 0.9, "tanh", 1e-3),
-        ("rmsprop", 3e-3, 0.0, "sigmoid", 0.0),
+        ("adam", 1e-2, 0.0, "relu", 0.0, 0.0),
+        ("adam", 3e-3, 0.0, "tanh", 1e-3, 0.2),
+        ("sgd", 5e-2, 0.9, "tanh", 1e-3, 0.0),
+        ("rmsprop", 3e-3, 0.0, "sigmoid", 0.0, 0.0),
     ],
 )
-def test_one_member_of_a_stack_is_the_plain_keras_fit(optimizer, rate, momentum, activation, l2):
+def test_one_member_of_a_stack_is_the_plain_keras_fit(
+    optimizer, rate, momentum, activation, l2, smoothing
+):
     import keras
 
     generator = np.random.default_rng(0)
     pixels, labels = generator.random((100, 30)).astype(np.float32), generator.integers(0, 5, 100)
     recipe = tiny(0, units=(16, 8), optimizer=optimizer, learning_rate=rate, momentum=momentum)
     recipe = replace(recipe, activation=activation, l2=l2, dropout=0.0, num_train=100)
-    stack = Stack(recipe, 30, 5, members=3)
+    stack = Stack(recipe, 30, 5, members=3, smoothing=smoothing)
     stack.initialise([recipe.generator(2, member) for member in range(3)])
     penalty = keras.regularizers.L2(l2) if l2 else None
     layers = [
@@ -93,12 +97,13 @@ def test_one_member_of_a_stack_is_the_plain_keras_fit(optimizer, rate, momentum,
     )
     known = {"adam": keras.optimizers.Adam(rate), "rmsprop": keras.optimizers.RMSprop(rate)}
     known["sgd"] = keras.optimizers.SGD(rate, momentum=momentum)
-    plain.compile(known[optimizer], keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    before = stack.logits(pixels)[1]
+    smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+    plain.compile(known[optimizer], smoothed)
+    before, of_classes = stack.logits(pixels)[1], np.eye(5, dtype=np.float32)[labels]
     for _ in range(4):
         order = np.stack([generator.permutation(100) for _ in range(3)])
         stack.train_epoch(pixels, labels, order, generator)
-        plain.fit(pixels[order[1]], labels[order[1]], batch_size=32, shuffle=False, verbose=0)
+        plain.fit(pixels[order[1]], of_classes[order[1]], batch_size=32, shuffle=False, verbose=0)
     found, expected = stack.logits(pixels), np.asarray(plain(pixels))
     assert np.abs(found[1] - before).max() > 0.05
     np.testing.assert_allclose(found[1], expected, atol=1e-4)
@@ -247,10 +252,10 @@ def test_a_probe_is_all_of_train_where_train_is_smaller():
 
 def test_smaller_images_are_means_over_squares():
     pixels = np.arange(32, dtype=np.float32).reshape(2, 16)
-    found = images._pooled(pixels, 2)
+    found = images.pooled(pixels, 2)
     # Rows of the first image: 0 1 2 3 / 4 5 6 7 / ...
     assert found.tolist() == [[2.5, 4.5, 10.5, 12.5], [18.5, 20.5, 26.5, 28.5]]
-    assert images._pooled(pixels, 1) is pixels
+    assert images.pooled(pixels, 1) is pixels
 
 
 def test_labels_are_wrong_on_every_side_at_the_rate_asked_for():
@@ -458,8 +463,9 @@ def test_judging_adds_to_the_tables_and_names_rows_of_another_judge(kept, tmp_pa
     assert judged["seeds"].tolist() == [3, 1, 1, 1] * 2
     assert set(judged["judge"]) == {judging.version()}
     assert stopped["seed"].tolist() == [0, 1, 2] * 2
+    main(["judge", "--folder", folder, "--into", str(tmp_path), "--workers", "1"])
+    assert capsys.readouterr().err.startswith("0 settings judged anew")
     judged.assign(judge="another").to_csv(tmp_path / judging.TABLE, index=False)
-    folder = str(tmp_path / "1")
     main(["judge", "--folder", folder, "--into", str(tmp_path), "--workers", "1"])
     assert "4 of them are by another version" in capsys.readouterr().err
 
@@ -558,3 +564,68 @@ def test_documents_say_what_the_record_says_and_the_record_what_the_tables_say()
         for group, by_name in values.items():
             told = {name: one.value for name, one in found[part][group].items()}
             assert told == pytest.approx(by_name, rel=1e-4, abs=1e-4, nan_ok=True)
+
+
+def test_moments_judge_nearly_as_the_draws_they_are_of_and_other_rules_otherwise():
+    judged = judging.read()[0]
+    table = pd.read_csv(stored.HERE / moments.TABLE)[-120:]
+    rows = judged[judged["seeds"] == 3].merge(table[tables.SETTING], on=tables.SETTING)
+    again = moments.rejudged(table, Rules())
+    assert again["true_verdict"].tolist() == rows["true_verdict"].tolist()
+    said, before = (measures.verdict_table(one) for one in (again, rows))
+    # The draws are normal in the one, and 400 in both: shares near 0.5 differ by 0.035 by chance.
+    assert (said["verdict"] == before["verdict"]).mean() > 0.95
+    assert (said["probability"] - before["probability"]).abs().mean() < 0.03
+    for score in ("loss", "calibrated_loss", "accuracy"):
+        assert (again[f"{score}/share"] - rows[f"{score}/share"]).abs().mean() < 0.03
+        np.testing.assert_allclose(again[f"{score}/material"], rows[f"{score}/material"], rtol=1e-4)
+    lax = moments.rejudged(table, Rules(material_accuracy=0.5, material_loss=9.0, wide_gap=50.0))
+    assert set(lax["true_verdict"]) <= {"good fit", "underfit"}
+    assert not np.any(lax["accuracy/true"] >= lax["accuracy/material"])
+
+
+def lossy(start, change, num_epochs=12):
+    """Fits of six seeds whose losses go from `start` to `start + change`, with noise."""
+    generator = np.random.default_rng(round(100 * start))
+    line = start + change * np.linspace(0, 1, num_epochs, dtype=np.float32)
+    losses = line[None, :, None] + generator.normal(0, 0.02, (6, num_epochs, 50))
+    return remedies.Fits(*(losses.astype(np.float32) for _ in range(4)))
+
+
+def test_early_stopping_holds_the_epoch_it_gives_back():
+    fits_of_net = lossy(1.0, 1.0)
+    stopped = fits_of_net.stopped(3)
+    given = fits_of_net.val.mean(2)[0].argmin()
+    np.testing.assert_array_equal(stopped.val[0, -1], fits_of_net.val[0, given])
+    np.testing.assert_array_equal(stopped.val[0, : given + 1], fits_of_net.val[0, : given + 1])
+    np.testing.assert_array_equal(stopped.at("last")[1][0], fits_of_net.probe[0, given])
+
+
+def test_sets_are_classed_each_by_itself(monkeypatch):
+    monkeypatch.setattr(remedies, "NUM_SETS", 2)
+    base = lossy(1.0, 1.0)
+    better = replace(base, val=base.val - np.float32(0.5))
+    found = pd.DataFrame(remedies.classed({"baseline": base, "same": base, "better": better}))
+    assert len(found) == 2 * 2 * 2
+    by_name = found.groupby("remedy")["class"].unique().map(list).to_dict()
+    assert by_name == {"same": ["no effect"], "better": ["cures"]}
+    assert found.loc[found["remedy"] == "better", "effect"].to_numpy() == pytest.approx(-0.5)
+
+
+def test_contradictions_are_pairs_of_different_classes_and_unclear_is_none():
+    classes = pd.Series(["cures", "cures", "masks", "unclear"])
+    assert remedies.contradicting(classes) == pytest.approx(2 / 6)
+    rows = pd.DataFrame({"label_noise": 0.2, "remedy": "dropout", "moment": "last",
+                         "class": classes, "plain": "harms"})  # fmt: skip
+    told = remedies.described(rows)
+    assert "**33.3%** contradict" in told and "**25.0%** of the classes are `unclear`" in told
+    assert "| 20% | dropout |  | cures 2, masks 1, unclear 1 |" in told
+
+
+def test_a_plain_interval_that_holds_zero_is_no_effect():
+    generator = np.random.default_rng(0)
+    noise = generator.normal(0, 1, (3, 400))
+    assert (remedies.plainly(noise).low, remedies.plainly(noise).high) == (0, 0)
+    high = remedies.plainly(noise - 1).high
+    # A mean over 3 seeds and 400 images of a normal deviate: 1.96 / sqrt(1200) above it.
+    assert high == pytest.approx(-1 + noise.mean() + 0.0566, abs=0.005)

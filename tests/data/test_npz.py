@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zipfile
 
@@ -236,6 +237,14 @@ def test_lone_images_and_labels_are_train(tmp_path, names):
 )
 def test_names_are_understood_by_their_words(name, slot):
     assert array_names.slot_of(name) == slot
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
+def test_a_device_or_named_pipe_is_refused_unread(path, tmp_path):
+    if path == "pipe":
+        os.mkfifo(tmp_path / path)
+    with pytest.raises(DataError, match=r"a named pipe or device; expected an \.npz file"):
+        npz.Npz(tmp_path / path)
 
 
 def test_a_path_to_nothing_or_to_a_folder_is_named(tmp_path):

@@ -158,7 +158,7 @@ def test_a_hundred_classes_take_seconds():
     started = time.process_time()
     tables = per_class.class_tables({"probe": one, "test": one}, [str(n) for n in range(100)])
     assert time.process_time() - started < 20
-    assert (len(tables.scores), len(tables.confusions)) == (200, 20_000)
+    assert (len(tables.scores), len(tables.confusions)) == (200, 400)
 
 
 def test_outcomes_of_a_class_against_all_others() -> None:
@@ -171,3 +171,21 @@ def test_outcomes_of_a_class_against_all_others() -> None:
     assert found.loc[0, list(per_class.OUTCOMES)].tolist() == [2, 1, 1, 1]
     assert found.loc[1, list(per_class.OUTCOMES)].tolist() == [1, 1, 0, 3]
     assert found.loc[2, list(per_class.OUTCOMES)].tolist() == [0, 0, 1, 4]
+
+
+def test_of_many_classes_only_pairs_that_are_confused_are_listed_and_nothing_else_changes(
+    monkeypatch,
+):
+    rng = np.random.default_rng(3)
+    splits = {name: predictions(rng, 5, 0.6, 2) for name in ("probe", "val", "test")}
+    splits["val"] = given([0, 0, 1, 1], [2, 2, 1, 1])  # a pair that no other split confuses
+    whole = per_class.confusion_table(splits, NAMES)
+    monkeypatch.setattr(per_class, "ALL_PAIRS", 3)
+    few = per_class.confusion_table(splits, NAMES)
+    keys = ["split", "true", "predicted"]
+    assert len(whole) == 3 * 16 and len(few) == 3 * (4 + 4 + 1)
+    assert few.merge(whole, on=list(whole)).shape == few.shape  # rows as they were
+    left_out = whole.merge(few[keys], on=keys, how="left", indicator=True)
+    assert left_out.loc[left_out["_merge"] == "left_only", "count"].eq(0).all()
+    assert per_class.outcomes_table(few).equals(per_class.outcomes_table(whole))
+    assert per_class.pairs_table(few).equals(per_class.pairs_table(whole))

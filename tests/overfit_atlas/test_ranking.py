@@ -29,6 +29,14 @@ def test_curves_go_from_nothing_found_to_all_found() -> None:
     assert points == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
 
 
+def test_of_many_classes_the_worst_can_be_drawn_alone() -> None:
+    areas = ranking.areas(PREDICTIONS, NAMES)
+    assert areas["average_precision"].tolist()[:2] == [1 / 2 + 1 / 3, 1 / 2 + 1 / 3]
+    areas.loc[1, "average_precision"] = 0.1
+    assert ranking.worst(areas, 5) == [1, 0] and ranking.worst(areas, 1) == [1]
+    assert set(ranking.curves(PREDICTIONS, NAMES, [1])["class_name"]) == {"b"}
+
+
 def test_curves_of_many_images_are_thinned_and_keep_their_ends() -> None:
     random = np.random.default_rng(0)
     chances = random.dirichlet([1, 1], (1, 3000))
@@ -41,3 +49,8 @@ def test_curves_of_many_images_are_thinned_and_keep_their_ends() -> None:
 def test_a_class_counts_if_it_is_among_the_likeliest() -> None:
     assert ranking.top_accuracy(PREDICTIONS, 1) == pytest.approx(3 / 4)
     assert ranking.top_accuracy(PREDICTIONS, 2) == 1
+    rng = np.random.default_rng(0)
+    shares, labels = rng.dirichlet(np.ones(6), (3, 50)).round(1), rng.integers(0, 6, 50)
+    likeliest = np.argsort(-shares, axis=-1, kind="stable")[..., :2]  # of equals the first
+    expected = (likeliest == labels[:, None]).any(-1).mean()
+    assert ranking.top_accuracy(Predictions(shares, labels), 2) == expected

@@ -90,15 +90,34 @@ def test_softmax_keeps_the_precision_it_is_given():
 
 
 def test_areas_are_those_of_scikit_learn_for_each_class_and_seed():
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.ones(3), (2, 40)).round(1)  # with ties
     labels = rng.integers(0, 2, 40)
-    found = scores.areas(shares, labels)
-    expected = [[roc_auc_score(labels == k, one[:, k]) for k in (0, 1)] for one in shares]
-    assert found[:, :2] == pytest.approx(np.array(expected))
-    assert np.isnan(found[:, 2]).all()  # a class that no image belongs to
+    for found, score in zip(
+        scores.areas(shares, labels), (roc_auc_score, average_precision_score), strict=True
+    ):
+        expected = [[score(labels == k, one[:, k]) for k in (0, 1)] for one in shares]
+        assert found[:, :2] == pytest.approx(np.array(expected))
+        assert np.isnan(found[:, 2]).all()  # a class that no image belongs to
+    assert np.isnan(scores.areas(shares, np.zeros(40, int))).all()  # all images are of one class
+
+
+@pytest.mark.parametrize(
+    "score",
+    [scores.softmax, scores.cross_entropy_of_logits, scores.brier],
+    ids=lambda x: x.__name__,
+)
+def test_scores_in_parts_are_those_of_all_images_at_once(score, monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 11, 7)).astype(np.float32)
+    given = [] if score is scores.softmax else [rng.integers(0, 7, 11)]
+    whole = score(values, *given)
+    monkeypatch.setattr(scores, "BLOCK", 3 * 2 * 7)  # of three images
+    assert len(list(scores.blocks(values.shape))) == 4
+    assert np.array_equal(score(values, *given), whole)
+    assert np.array_equal(score(values[0], *given), whole[0])
 
 
 def test_predictions_of_some_images():
