@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_what_is_claimed_is_run_judged_and_written_once(asked, capsys, monkeypat
     (asked.params.parent / "experiments" / "compare" / "gone.yaml").write_text(
         WRITTEN.format(data="nowhere")
     )
-    monkeypatch.setattr(classics.subprocess, "run", lambda *_, **__: None)  # nothing to be had
+    nothing = SimpleNamespace(run=lambda *_, **__: None)  # no data set is to be had
+    monkeypatch.setattr(classics, "subprocess", nothing)
     classics.main(asked)
     said = capsys.readouterr().out
     assert "widths: 6 fits, about" in said and "gone: not run: the images of nowhere" in said
