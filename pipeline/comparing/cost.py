@@ -9,6 +9,7 @@ from itertools import accumulate
 from pipeline import models
 from pipeline.comparing.outcome import Plan
 from pipeline.data.prepared import Manifest
+from pipeline.params import EfficientNet, Regularised
 
 AN_IMAGE = 5e-6  # seconds, whatever the net
 A_WEIGHT = 1e-10  # for each image that is learnt from
@@ -27,7 +28,7 @@ def seconds(planned: Plan, manifest: Manifest, num_train: Mapping[str, int]) -> 
     for place, task in enumerate(planned.tasks):
         count = num_train[names[place]]
         image = _seconds(task.model, task.section, manifest)
-        if task.model == "efficientnet" and task.on_features:
+        if isinstance(task.section, EfficientNet) and task.on_features:
             key = task.section.variant, task.section.resolution
             both = manifest.num_images("train") + manifest.num_images("val")
             extracted[key] = A_FEATURE * _pixels(task.section, manifest) / 128**2 * both
@@ -37,23 +38,19 @@ def seconds(planned: Plan, manifest: Manifest, num_train: Mapping[str, int]) -> 
     return total + sum(extracted.values())
 
 
-def _seconds(model: str, section: object, manifest: Manifest) -> float:
+def _seconds(model: str, section: Regularised, manifest: Manifest) -> float:
     """To learn from one image once."""
     if model == "efficientnet":
         return A_LEARNT_PIXEL * _pixels(section, manifest)
-    weights = models.num_parameters(
-        model,
-        section,
-        manifest.image_shape,
-        manifest.num_classes,  # type: ignore[arg-type]
-    )
+    shape, num_classes = manifest.image_shape, manifest.num_classes
+    weights = models.num_parameters(model, section, shape, num_classes)
     return AN_IMAGE + A_WEIGHT * weights + A_PRODUCT * _products(section, manifest)
 
 
-def _products(section: object, manifest: Manifest) -> float:
+def _products(section: Regularised, manifest: Manifest) -> float:
     """Multiplications of the convolutions of one image, forward."""
     side, _, channels = manifest.image_shape
-    filters = [round(one * section.width) for one in getattr(section, "filters", ())]  # type: ignore[attr-defined]
+    filters = [round(one * section.width) for one in getattr(section, "filters", ())]
     sides = accumulate(filters, lambda before, _: before // 2, initial=side)
     return float(
         sum(
@@ -62,6 +59,6 @@ def _products(section: object, manifest: Manifest) -> float:
     )
 
 
-def _pixels(section: object, manifest: Manifest) -> int:
+def _pixels(section: Regularised, manifest: Manifest) -> int:
     side = getattr(section, "resolution", None) or max(32, manifest.image_shape[0])
     return int(side) ** 2
