@@ -80,7 +80,7 @@ def _stage(one: Any, root: Path) -> Stage:
     params = [dep for dep in one.deps if hasattr(dep, "params")]
     files = [dep for dep in one.deps if not hasattr(dep, "params")]
     return Stage(
-        name=one.addressing,
+        name=f"{Path(one.path).relative_to(root)}:{one.name}",
         module=module.group(1),
         command=tuple(command.split()),
         deps=tuple(str(Path(dep.fs_path).relative_to(root)) for dep in files),
