@@ -178,7 +178,7 @@ def test_dvc_draws_running_probe_and_val_as_lines_of_their_own(project: Copy) ->
         assert grouped == [["rev", "split", "x"]]
     [everything] = shown["loss_of_all"]
     files = {row["filename"] for row in everything["content"]["data"]["values"]}
-    assert {Path(file).stem for file in files} == {"dense", "cnn", "efficientnet"}
+    assert {Path(file).stem for file in files} == {"dense", "cnn", "efficientnet", "tuned"}
 
 
 def test_the_runs_one_compares_carry_the_answer(project: Copy) -> None:

@@ -173,7 +173,9 @@ def slices(
     _cuts(left, points, surface, "width", "dropout")
     _cuts(right, points, surface, "dropout", "width")
     first, second = of.titles(language)
-    left.set(xlabel=second, ylabel=say("gap.axis_loss"), xscale="log" if of.log[1] else "linear")
+    left.set(xlabel=second, ylabel=say("gap.axis_loss"))
+    if of.log[1]:
+        style.log_axis(left)
     of.across(right, points["width"], language, short=True)
     for axes, header in ((left, first), (right, second)):
         axes.axhline(threshold, color=style.INK, linewidth=1.2, linestyle=(0, (2, 2)))

@@ -36,13 +36,13 @@ class Plane:
             return
         axes.set_xlabel(self.titles(language)[0])
         if self.log[0]:
-            axes.set_xscale("log")
+            style.log_axis(axes)
 
     def up(self, axes: Axes, language: str) -> None:
         """The y axis."""
         axes.set_ylabel(self.titles(language)[1])
         if self.log[1]:
-            axes.set_yscale("log")
+            style.log_axis(axes, "y")
 
     def titles(self, language: str) -> tuple[str, str]:
         """Labels of both axes: the parameter's key where it is none of the usual two."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib
 import matplotlib.style
@@ -262,11 +262,12 @@ def epoch_axis(axes: Axes, language: str, label: bool = True) -> None:
         axes.set_xlabel(text("figure.axis.epoch", language))
 
 
-def log_axis(axes: Axes) -> None:
-    """A logarithmic x axis with plain numbers, for mathematical signs are not set here."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def log_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
+    """A logarithmic axis with plain numbers, for mathematical signs are not set here."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def percent(axis: Axis) -> None:

@@ -163,8 +163,10 @@ def test_other_networks_of_keras_take_its_place(variant):
     with pytest.raises(ModelError, match=f"{variant}, which has but one size"):
         models.with_width("efficientnet", section, 1)
     if variant == "ResNet50V2":  # the other two scale inside
-        scaled = keras.Model(model.input, model.get_layer("scale").output)(GREY).numpy()
-        assert (scaled.min(), scaled.max()) == pytest.approx((-1.0, 1.0), abs=0.02)
+        scale = keras.Model(model.input, model.get_layer("scale").output)
+        for pixel, expected in ((0, -1.0), (255, 1.0)):
+            scaled = scale(np.full((1, 28, 28, 1), pixel, np.uint8)).numpy()
+            assert scaled == pytest.approx(expected, abs=1e-6)
 
 
 def test_imagenet_by_name_and_by_path_agree_with_keras(imagenet_file, tmp_path, monkeypatch):
