@@ -31,6 +31,8 @@ EFFECTS = {
 }
 """Colours of effects, those that help first."""
 SHADES = ("gap", "kind", "val_loss", "onset")
+UPRIGHT_FROM = 12
+"""Of more classes than this, their names below the confusion matrix stand upright."""
 
 
 def charts(language: str) -> dict[str, Spec]:
@@ -153,7 +155,14 @@ def _confusion(language: str) -> Spec:
     """Dataset rows: true, predicted (names), share of the true class, right, label."""
     axis: Spec = {"labelLimit": 90, "ticks": False, "domain": False, "grid": False}
     x: Spec = {"field": "predicted", "type": "nominal", "sort": None}
-    x |= {"title": text("page.axis.predicted", language), "axis": axis | {"labelAngle": -40}}
+    upright = {"expr": f"domain('x').length > {UPRIGHT_FROM} ? -90 : -40"}
+    turned = {
+        "labelAngle": upright,
+        "labelAlign": "right",
+        "labelBaseline": "middle",
+        "labelPadding": 6,
+    }
+    x |= {"title": text("page.axis.predicted", language), "axis": axis | turned}
     y: Spec = {"field": "true", "type": "nominal", "sort": None, "axis": axis}
     y["title"] = text("page.axis.true", language)
     scale = {"domain": [0, 0.35], "range": ["#fbe3d1", "#b03a10"], "clamp": True}
