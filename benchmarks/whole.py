@@ -29,9 +29,6 @@ deps = [one.fs_path for stage in stages for one in stage.deps if not hasattr(one
 print(json.dumps([outs, deps]))
 """
 SMALL = ROOT / "tests" / "small.yaml"
-
-
-SMALL = ROOT / "tests" / "small.yaml"
 DVC = sys.executable, "-m", "dvc", "repro"
 FIRST = "judge@dense"
 SUMMARY = sys.executable, "-m", "pipeline.stages.summary"

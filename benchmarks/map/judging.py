@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks.map import pool
 from benchmarks.map.pool import NUM_FOLDS, Design, Fitted
+from benchmarks.truth.judging import as_fit
 from overfit_atlas import draws, judgement
 from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import standard_error
@@ -19,7 +20,7 @@ from overfit_atlas.gap_map import frontier, overfit_map
 from overfit_atlas.gap_map.overfit_map import MapSettings, OverfitMap
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
-from overfit_atlas.scoring.fits import Fit, PerImage, smoothed
+from overfit_atlas.scoring.fits import Fit, smoothed
 
 NUM_SEEDS = 3
 SEED = 5
@@ -126,15 +127,7 @@ def _fit(fits: Fitted, number: int, fold: int) -> Fit:
         for name in ("val_loss", "val_calibrated", "probe_loss")
     }
     arrays |= {name: getattr(fits, name)[number, fold] for name in ("val_correct", "probe_correct")}
-    nothing = np.zeros((len(arrays["val_loss"]), 1))
-    images = PerImage(**arrays, val_confidence=nothing, probe_confidence=nothing)
-    tables = []
-    for split in ("val", "probe"):
-        loss, correct = arrays[f"{split}_loss"], arrays[f"{split}_correct"]
-        epochs = np.arange(1, len(loss) + 1)
-        means = {"loss": loss.mean(1), "accuracy": correct.mean(1)}
-        tables.append(pd.DataFrame({"seed": fold, "epoch": epochs, "split": split, **means}))
-    return Fit(pd.concat(tables, ignore_index=True), images, fold)
+    return as_fit(arrays, fold)
 
 
 def _rows(fits: Mapping[Point, list[Fit]], said: Mapping[Point, Judgement]) -> pd.DataFrame:

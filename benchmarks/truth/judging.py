@@ -98,20 +98,21 @@ def fits_of(kept: StoredSetting) -> list[Fit]:
             "probe_loss": kept.probe_loss[seed].astype(np.float32),
             "probe_correct": kept.probe_correct[seed],
         }
-        nothing = np.zeros((len(logits), 1))
-        images = PerImage(**arrays, val_confidence=nothing, probe_confidence=nothing)
-        fits.append(Fit(_curves(arrays, seed), images, seed))
+        fits.append(as_fit(arrays, seed))
     return fits
 
 
-def _curves(arrays: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
+def as_fit(arrays: dict[str, np.ndarray], seed: int) -> Fit:
+    """A fit as training leaves it, from `val_loss`, `val_correct`, ... (epochs, images)."""
     tables = []
     for split in ("val", "probe"):
         loss, correct = arrays[f"{split}_loss"], arrays[f"{split}_correct"]
         means = {"loss": loss.mean(1), "accuracy": correct.mean(1)}
         epochs = np.arange(1, len(loss) + 1)
         tables.append(pd.DataFrame({"seed": seed, "epoch": epochs, "split": split, **means}))
-    return pd.concat(tables, ignore_index=True)
+    nothing = np.zeros((len(arrays["val_loss"]), 1))
+    images = PerImage(**arrays, val_confidence=nothing, probe_confidence=nothing)
+    return Fit(pd.concat(tables, ignore_index=True), images, seed)
 
 
 def row(
