@@ -78,17 +78,22 @@ def main(arguments: argparse.Namespace) -> None:
         except AtlasError as error:
             entries[name] = replace(entry, failed=str(error))
     _tell(jobs, entries, params)
-    missing = [job for job in jobs.values() if job.done() is None]
-    if missing and not arguments.list:
+    if arguments.list:
+        return
+    folder = arguments.page or out
+    missing = [name for name, job in jobs.items() if job.done() is None]
+    for name in jobs.keys() - missing:
+        entries[name] = _read(jobs[name], entries[name], folder)
+    if missing:
         with workers.pool(params.workers) as pool:
-            for job in missing:
+            for name in missing:
                 try:
-                    _run(job, pool, params)
+                    _run(jobs[name], pool, params)
+                    entries[name] = _read(jobs[name], entries[name], folder)
                 except AtlasError as error:
-                    entries[job.name] = replace(entries[job.name], failed=str(error))
-                _write_page(jobs, entries, arguments.page or out, arguments.quick)
-    if not arguments.list:
-        print(_write_page(jobs, entries, arguments.page or out, arguments.quick))
+                    entries[name] = replace(entries[name], failed=str(error))
+                _write_page(entries, folder, arguments.quick)
+    print(_write_page(entries, folder, arguments.quick))
 
 
 def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, Comparison]]:
@@ -179,21 +184,18 @@ def _processor_seconds() -> float:
     return spent.user + spent.system
 
 
-def _write_page(
-    jobs: Mapping[str, Job], entries: Mapping[str, Entry], folder: Path, quick: bool
-) -> Path:
-    """The page and its pictures, in `folder`."""
-    known = [_read(jobs[name], entry, folder) if name in jobs else entry
-             for name, entry in entries.items()]  # fmt: skip
-    ready = [one for one in known if one.summary is not None or one.failed]
+def _write_page(entries: Mapping[str, Entry], folder: Path, quick: bool) -> Path:
+    """The page of what has been run, or failed, so far."""
+    ready = [one for one in entries.values() if one.summary is not None or one.failed]
     path = folder / "index.md"
     write_text(path, pages.page(ready, quick))
     return path
 
 
 def _read(job: Job, entry: Entry, pictures: Path) -> Entry:
+    """What a finished job came to; its picture is drawn in `pictures`."""
     seconds, of = job.done(), job.comparison.classic
-    if seconds is None or of is None or entry.failed:
+    if seconds is None or of is None:
         return entry
     summary, variants = (
         json.loads((job.folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -229,7 +231,9 @@ def _draw(
 def _table(
     of: classic.Classic, variants: Mapping[str, Any], comparison: Comparison, metric: str
 ) -> pd.DataFrame:
-    published = {one.of: one.value for one in of.claims if one.metric == metric and one.value}
+    published = {
+        one.of: one.value for one in of.claims if one.metric == metric and one.value is not None
+    }
     rows = []
     for name, variant in variants.items():
         found = variant["values"].get(of.at, {}).get(metric)
