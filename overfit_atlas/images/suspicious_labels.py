@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from overfit_atlas.errors import AtlasError
+from overfit_atlas.scoring.scores import softmax
 
 Floats = NDArray[np.float64]
 FOLDS, STEPS, RIGHT = 5, 40, 10
@@ -86,12 +87,12 @@ def _posterior(sure: Floats, labels: NDArray[np.int64]) -> Floats:
     logs = np.log(np.maximum(sure, np.finfo(float).tiny))
 
     def misfit(log_temperature: float) -> float:
-        scaled = _softmax(logs / np.exp(log_temperature))
+        scaled = _tempered(logs, log_temperature)
         likelihood = float(np.log(_joint(scaled, labels, _noise(scaled, labels)).sum(1)).sum())
         return PRIOR * log_temperature**2 - likelihood
 
     fitted = minimize_scalar(misfit, bounds=TEMPERATURES, method="bounded", options={"xatol": 0.02})
-    scaled = _softmax(logs / np.exp(fitted.x))
+    scaled = _tempered(logs, fitted.x)
     found, fold = np.empty_like(scaled), _folds(labels)
     for number in range(FOLDS):
         here = fold == number
@@ -100,9 +101,8 @@ def _posterior(sure: Floats, labels: NDArray[np.int64]) -> Floats:
     return np.asarray(found / found.sum(1, keepdims=True))
 
 
-def _softmax(logs: Floats) -> Floats:
-    values = np.exp(logs - logs.max(1, keepdims=True))
-    return np.asarray(values / values.sum(1, keepdims=True))
+def _tempered(logs: Floats, log_temperature: float) -> Floats:
+    return np.asarray(softmax(logs / np.exp(log_temperature)), dtype=np.float64)
 
 
 def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ what was asked for, with the data it needs, and nothing else: what never ran wou
 import argparse
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,8 @@ def _sound(names: Iterable[str]) -> dict[str, Comparison]:
     """Those of `names` that can be read: a broken one must not stop the others."""
     found = {}
     for name in sorted(names):
-        try:
+        with suppress(AtlasError):
             found[name] = record.load(name)
-        except AtlasError:
-            continue
     return found
 
 

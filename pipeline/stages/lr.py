@@ -5,7 +5,6 @@ write into params.yaml.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.files import replacing, write_json
 from pipeline.params import Params, Schedule
-from pipeline.stages import cli, registered
+from pipeline.stages import cli, fitted, registered
 from pipeline.training import checks, rate_range
 from pipeline.training.rate_range import Suggestion
 from pipeline.training.task import FitTask
@@ -60,16 +59,9 @@ def _tasks(params: Params, model: str, data: Path) -> list[FitTask]:
     manifest = prepared.read_manifest(data)
     params = registered.fetched(params, model)
     checks.check(params, model, manifest.image_shape, manifest.num_classes)
-    train = params.train_for(model)
-    first = FitTask(
-        model=model,
-        section=getattr(params.models, model),
-        train=train.model_copy(update={"schedule": Schedule()}),
-        seed=train.seeds[0],
-        data=data.resolve(),
-        data_hash=manifest.content_hash,
-    )
-    return [replace(first, seed=seed) for seed in train.seeds[:SEEDS]]
+    train = params.train_for(model).model_copy(update={"schedule": Schedule()})
+    settings = getattr(params.models, model), train
+    return fitted.tasks(params, model, settings, data, manifest)[:SEEDS]
 
 
 def _write(
