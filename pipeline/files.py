@@ -23,6 +23,8 @@ DVC_PROCESS = "ATLAS_DVC_PID"
 """The variable in which a stage keeps the number of the DVC process that it ends with."""
 PREVIOUS = "previous"
 LONGEST_NAME = 200  # bytes
+FITS = "fits.json"
+"""In the folder of a trained model: one record a seed."""
 FETCHED_WEIGHTS = Path(".checkpoints", "weights")
 """Where weights from a registry lie in the project, each file named by its content."""
 MAX_EXPANSION = 200

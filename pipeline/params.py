@@ -50,6 +50,8 @@ Initialiser = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_norma
 OWN_NET = r".+\.py:[^\W\d]\w*"
 WIDTH, DROPOUT = "width", "dropout"
 """Keys of a study that every model has: its size (`models.with_width`), and its dropout."""
+USUAL_AXES = [WIDTH, DROPOUT]
+"""Those of a map, unless `tune.axes` names others; sentences and the page are made for them."""
 OF_THE_STUDY = ("seeds", "epochs", "early_stopping")
 """Keys of `train` that a study has in `tune`, or sets by itself."""
 MOST_CHARACTERS = 1_000_000

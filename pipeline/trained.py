@@ -10,10 +10,8 @@ import pandas as pd
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.scoring.fits import Fit, PerImage, from_table
+from pipeline.files import FITS
 from pipeline.params import TUNED, trained_by
-
-FITS = "fits.json"
-"""In the folder of a model that has been trained."""
 
 
 def enabled(folder: Path, names: Iterable[str]) -> list[str]:
@@ -34,12 +32,17 @@ def facts(folder: Path) -> list[dict[str, Any]]:
     """
     found = _fits(folder)
     if not found:
-        name = folder.name
-        why = f"params.yaml says enabled.{name}: false; set it to true"
-        if name == TUNED:
-            why = "nothing was searched; set tune.search_trials"
-        raise AtlasError(f"{folder}: no fits, for {why} and run `dvc repro {trained_by(name)}`.")
+        raise left_out(folder)
     return found
+
+
+def left_out(folder: Path) -> AtlasError:
+    """Why the model in `folder` has no fits although its stage has run, and what to do."""
+    name = folder.name
+    why = f"params.yaml says enabled.{name}: false; set it to true"
+    if name == TUNED:
+        why = "nothing was searched; set tune.search_trials"
+    return AtlasError(f"{folder}: no fits, for {why} and run `dvc repro {trained_by(name)}`.")
 
 
 def _fits(folder: Path) -> list[dict[str, Any]]:

@@ -13,11 +13,9 @@ from overfit_atlas.page.numbers import number, percent, with_span
 from overfit_atlas.page.plane import plane
 from overfit_atlas.scoring.scores import areas
 from overfit_atlas.words import text
-from pipeline.params import DROPOUT, WIDTH, Params
+from pipeline.params import USUAL_AXES, Params
 from pipeline.reporting import more, single_images
 from pipeline.reporting.results import MAIN_COMPARISON, Results
-
-USUAL_AXES = [WIDTH, DROPOUT]
 
 
 def report(results: Results, params: Params, origin: Mapping[str, str]) -> Page:

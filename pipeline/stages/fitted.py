@@ -10,15 +10,12 @@ import pandas as pd
 
 from pipeline import tracking
 from pipeline.data.prepared import Manifest, Prepared
-from pipeline.files import replacing, write_json
+from pipeline.files import FITS, replacing, write_json
 from pipeline.params import Params, Regularised, Train, Workers
 from pipeline.stages import cli
 from pipeline.tracking import told
 from pipeline.training import finished, workers
 from pipeline.training.task import FitResult, FitTask
-
-FITS = "fits.json"
-"""In the folder of a model: one record a seed; `pipeline.trained` reads it."""
 
 
 def tasks(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overfit_atlas.errors import AtlasError
-from pipeline import explain, prediction, tracking
+from pipeline import explain, prediction, tracking, trained
 from pipeline.data import images, prepared
 from pipeline.data.images import ImageError
 from pipeline.data.prepared import Manifest
@@ -149,7 +149,7 @@ def _best_file(arguments: argparse.Namespace, name: str) -> Path:
         ) from None
     val = curves[curves["split"] == "val"]
     if val.empty:
-        raise AtlasError(f"--model {name}: the search had no winner, so none was trained.")
+        raise trained.left_out(arguments.models / name)
     seed = val.groupby("seed")["loss"].min().idxmin()
     return Path(arguments.models, name, f"seed-{seed}.best.keras")
 

@@ -10,7 +10,7 @@ from pipeline import models, quiet, tracking
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
-from pipeline.files import replacing, write_json
+from pipeline.files import FITS, replacing, write_json
 from pipeline.params import Params
 from pipeline.stages import cli, fitted, registered
 from pipeline.tracking import told
@@ -67,7 +67,7 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
             (folder / "seed-0.best.keras").write_bytes(made.model)
             if single:
                 (folder / "equal_cost.keras").write_bytes(single.best or b"")
-            write_json(folder / "fits.json", made.facts)
+            write_json(folder / FITS, made.facts)
         run.log_curves(made.curves)
         told.classes(run, data, made.probabilities)
         saved = arguments.models / "ensemble" / "seed-0.best.keras"

@@ -114,11 +114,6 @@ class Plan:
             log = self.tune.model != "efficientnet"
         return Axis(name, values, log, self._whole(name, values))
 
-    @property
-    def over_width_and_dropout(self) -> bool:
-        """Whether the map has the axes that its figures, sentences and the page are made for."""
-        return tuple(axis.name for axis in self.axes) == (WIDTH, DROPOUT)
-
     @cached_property
     def slices(self) -> list[Point]:
         """The data the map is made for, one slice each: train_fraction and label_noise."""

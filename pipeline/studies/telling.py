@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from overfit_atlas.words import sentences, text
 from pipeline.files import replacing
-from pipeline.params import DROPOUT, WIDTH
+from pipeline.params import USUAL_AXES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def sentence(summary: Mapping[str, Any], part: Mapping[str, Any], language: str)
     Args:
         summary: `summary.summary`; part: one of its slices.
     """
-    found, usual = part["overfits_from"], summary["axes"] == [WIDTH, DROPOUT]
+    found, usual = part["overfits_from"], summary["axes"] == USUAL_AXES
     first, last = summary["widths"]
     low, high, shown = found["low"], found["high"], round if usual else _short
     name, second = (axis.rpartition(".")[2] for axis in summary["axes"])
@@ -55,8 +55,7 @@ def _short(value: float) -> str:
 
 def _axis(name: str, language: str) -> str:
     """What an axis of a map is called in a sentence."""
-    usual = (WIDTH, DROPOUT)
-    return text(f"figure.parameter.{name}", language) if name in usual else name
+    return text(f"figure.parameter.{name}", language) if name in USUAL_AXES else name
 
 
 def note(summary: Mapping[str, Any], points: pd.DataFrame, language: str = "en") -> str:

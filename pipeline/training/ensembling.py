@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline import prediction
 from pipeline.data.prepared import Prepared, Split
+from pipeline.files import FITS
 from pipeline.models.ensemble import combine as combined
 from pipeline.params import Params
 from pipeline.training.clean import clean
@@ -90,6 +91,6 @@ def num_parameters(params: Params, folder: Path) -> int:
 
 
 def _facts(path: Path) -> dict[str, int]:
-    fits: list[dict[str, int]] = json.loads((path.parent / "fits.json").read_text())
+    fits: list[dict[str, int]] = json.loads((path.parent / FITS).read_text())
     seed = int(path.name.split(".")[0].removeprefix("seed-"))
     return next(fit for fit in fits if fit["seed"] == seed)
