@@ -65,6 +65,10 @@ install = python -m uv pip install --python $(VENV)/bin/python $(QUIETLY) $(1) 2
 	|| { $(call say,NO_UV); python -m pip install $(QUIETLY) $(1); } \
 	|| { $(call say,NO_INSTALL); exit 1; }
 
+# Refuses a NAME that is none of a model that is trained alone.
+of_a_model = case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
+	$(call say,NAMES); printf '%s\n' dense cnn efficientnet; exit 1;; esac
+
 # A third of all modules, but most of those that stages import: compiled on all cores here, and not
 # on one while the first stages wait. The rest is compiled as it is imported.
 COMPILED := tensorflow keras mlflow dvc optuna pandas scipy numpy
@@ -89,13 +93,11 @@ repro: $(READY) ## Set up, train what is not up to date, print the table of resu
 	@python -m pipeline.stages.summary
 
 model: $(READY) ## Train and judge one model alone: NAME=dense, cnn or efficientnet | 1 つのモデルだけを学習して判定する：NAME=dense、cnn、efficientnet
-	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
-		$(call say,NAMES); printf '%s\n' dense cnn efficientnet; exit 1;; esac
+	@$(of_a_model)
 	python -m dvc repro "judge@$(NAME)"
 
 lr: $(READY) ## Which learning rate to begin with: a range test of NAME=dense, cnn or efficientnet | どの学習率から始めるか：NAME=dense、cnn、efficientnet の範囲テスト
-	@case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
-		$(call say,NAMES); printf '%s\n' dense cnn efficientnet; exit 1;; esac
+	@$(of_a_model)
 	@test -d data/prepared || python -m dvc repro preprocess
 	@python -m pipeline.stages.lr "$(NAME)"
 

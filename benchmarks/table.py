@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.measured import MIN_SEEDS, Measured, ratios
 from benchmarks.rows import ROWS, Row
 from benchmarks.setting import ROUNDS
+from scripts.marked_blocks import replaced
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 RECORD = Path(__file__).with_name("measured.json")
@@ -45,11 +46,11 @@ def replace_between(path: Path, comments: tuple[str, str], made: str) -> None:
         ValueError: the comments are not there.
     """
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(comments[0])
-    _, end, after = rest.partition(comments[1])
-    if not begin or not end:
-        raise ValueError(f"{path}: the lines {' and '.join(map(repr, comments))} are missing.")
-    path.write_text(f"{before}{begin}\n{made}\n{end}{after}", encoding="utf-8")
+    try:
+        text = replaced(text, *comments, f"\n{made}\n")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    path.write_text(text, encoding="utf-8")
 
 
 def markdown(found: Mapping[str, Measured]) -> str:

@@ -7,7 +7,6 @@ kept where not. `--check` writes nothing: it says what is stale, and fails if an
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from pipeline import params
 from pipeline.files import write_json, write_text
+from scripts.marked_blocks import replaced
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = Path("docs/numbers.json")
@@ -210,12 +210,7 @@ def written(text: str, made: Mapping[str, str]) -> str:
         ValueError: the comments are not there.
     """
     for name, one in made.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        pattern = re.escape(begin) + ".*?" + re.escape(end)
-        parts = re.split(pattern, text, flags=re.DOTALL)
-        text = f"{begin}{one}{end}".join(parts)
-        if len(parts) == 1:
-            raise ValueError(f"{begin!r} and {end!r} are missing.")
+        text = replaced(text, BEGIN.format(name), END.format(name), one)
     return text
 
 

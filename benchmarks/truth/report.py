@@ -16,6 +16,7 @@ from benchmarks.truth.measures import Measured
 from benchmarks.truth.settings import PARTS
 from overfit_atlas.held_out import SCORES
 from pipeline.files import write_json, write_text
+from scripts.marked_blocks import replaced
 
 ROOT = stored.HERE.parents[1]
 RECORD = stored.HERE / "measured.json"
@@ -250,12 +251,7 @@ def put(text: str, made: Mapping[str, str]) -> str:
         ValueError: the comments of a block are not there.
     """
     for name, block in made.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        before, found_begin, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not found_begin or not found_end:
-            raise ValueError(f"the lines {begin!r} and {end!r} are missing.")
-        text = f"{before}{begin}\n{block}\n{end}{after}"
+        text = replaced(text, BEGIN.format(name), END.format(name), f"\n{block}\n")
     return text
 
 
