@@ -35,6 +35,20 @@ MATERIAL: Mapping[str, Logistic] = {
     "accuracy": Logistic(-0.15, 0.9),
 }
 """Half of what the settings to tune on ask for: they are few, and of one data set."""
+OF_ONE_SEED: Mapping[str, Logistic] = {**MATERIAL, "accuracy": Logistic(-0.4, 0.7)}
+"""The same for a single training, whose own curve has to choose the best epoch: its few images
+that turn from right to wrong say less than they seem to."""
+
+
+def material(score: str, share: ArrayLike, num_seeds: ArrayLike) -> Floats:
+    """P(material) from the share of draws with material damage on a score, elementwise.
+
+    Args:
+        num_seeds: from how many seeds the draws are.
+    """
+    several = np.asarray(num_seeds) > 1
+    found: Floats = np.where(several, MATERIAL[score](share), OF_ONE_SEED[score](share))
+    return found
 
 
 def share(holds: ArrayLike) -> float:
