@@ -151,7 +151,9 @@ class Ensemble(Record):
     """The average of several fits: the seeds of one model, or several models by name."""
 
     base: str = "cnn"
-    members: tuple[str, ...] | Annotated[int, Field(ge=2, le=100)] | None = None
+    members: (
+        Annotated[tuple[str, ...], Field(min_length=1)] | Annotated[int, Field(ge=2, le=100)] | None
+    ) = None
     average: Literal["probabilities", "logits"] = "probabilities"
     equal_cost: bool = True
 
@@ -315,13 +317,23 @@ class Tune(Record):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}={list(values)}: every value may stand there once")
-        low, high = (0, 7) if self.model == "efficientnet" else (1, 1_000_000)
-        widths = self.widths if self.axes is None else self.axes.get(WIDTH, (low,))
-        if min(widths) < low or max(widths) > high:
-            raise ValueError(f"widths of {self.model} are from {low} to {high}")
+        widths = self.widths if self.axes is None else self.axes.get(WIDTH, ())
+        for width in widths:
+            _check_width(self.model, width)
+        for place, keys in (("axes", self.axes or {}), ("search_space", self.search_space)):
+            full = f"models.{self.model}.{DROPOUT}"
+            if DROPOUT in keys and full in keys:
+                raise ValueError(f"{place}: {DROPOUT} and {full} are the same; name one of them")
         if any(epoch >= self.epochs for epoch in self.also_at_epochs or ()):
             raise ValueError(f"also_at_epochs lie before the last of {self.epochs} epochs")
         return self
+
+
+def _check_width(model: str, width: float) -> None:
+    """Widths of EfficientNet are numbers of variants, those of other nets units or filters."""
+    low, high = (0, 7) if model == "efficientnet" else (1, 1_000_000)
+    if not low <= width <= high or width != int(width):
+        raise ValueError(f"widths of {model} are whole numbers from {low} to {high}, got {width}")
 
 
 def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -390,6 +402,12 @@ class OfImages(Record):
                 "own, such as nets/mine.py:build_model"
             )
         return model
+
+    @model_validator(mode="after")
+    def _possible(self) -> "OfImages":
+        if self.model in get_args(Net):
+            _check_width(self.model, self.width)
+        return self
 
 
 THRESHOLDS = Rules()
@@ -660,7 +678,13 @@ def validate(record: type[Section], document: Any, prefix: str) -> Section:
 
 
 def _sentences(record: type[Record], error: ValidationError, prefix: str) -> Iterator[str]:
-    for problem in error.errors(include_url=False)[:5]:
+    problems = error.errors(include_url=False)
+    places = [problem["loc"] for problem in problems]
+    for problem in problems[:5]:
+        place = problem["loc"]
+        inside = any(len(one) > len(place) and one[: len(place)] == place for one in places)
+        if problem["type"] == "too_short" and inside:
+            continue  # pydantic misses the very entries that it has refused already
         unknown = problem["type"] == "extra_forbidden"
         path = [str(part) for part in problem["loc"] if unknown or not _is_union_branch(str(part))]
         key = ".".join(([prefix] if prefix else []) + path) or "params.yaml"

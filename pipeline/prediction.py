@@ -45,32 +45,60 @@ def of_seeds(
 ) -> list[Predicted]:
     """For each array of images what the models say of it.
 
+    What all models share, such as a frozen backbone, sees each image once.
+
     Args:
         paths: `.keras` files of one architecture; it is compiled once and only the weights change.
         images: arrays `(num_images, height, width, channels)` of `uint8`.
         batch: images at once; more is faster until the caches are full.
     """
+    from pipeline.models.layers import LOGITS
     from pipeline.models.temperature import temperature_of
 
     model = load(paths[0])
-    call = compiled(_without_softmax(model))
+    weights = _weights(model, paths)
+    first_own = next((place for place, its in enumerate(weights) if len(its) > 1), 0)
+    *shared, last = map(compiled, _cut(model, model.get_layer(LOGITS).output, first_own))
+    for call in shared:
+        images = [run(call, array, batch) for array in images]
     found: list[list[np.ndarray]] = [[] for _ in images]
     temperatures = []
-    for path in paths:
-        if path != paths[0]:
-            model.load_weights(path)
+    for number in range(len(paths)):
+        for layer, its in zip(model.layers, weights, strict=True):
+            if len(its) > 1:
+                layer.set_weights(its[number])
         temperatures.append(temperature_of(model))
         for position, array in enumerate(images):
-            found[position].append(run(call, array, batch))
+            found[position].append(run(last, array, batch))
     return [Predicted(np.stack(seeds), np.array(temperatures)) for seeds in found]
 
 
-def _without_softmax(model: Any) -> Any:
+def _weights(model: Any, paths: Sequence[Path]) -> list[list[list[np.ndarray]]]:
+    """For each layer its weights in every file, or once, where they are the same in all."""
+    files = [[layer.get_weights() for layer in model.layers]]
+    for path in paths[1:]:
+        model.load_weights(path)
+        files.append([layer.get_weights() for layer in model.layers])
+    return [
+        list(its) if any(not all(map(np.array_equal, one, its[0])) for one in its) else [its[0]]
+        for its in zip(*files, strict=True)
+    ]
+
+
+def _cut(model: Any, output: Any, place: int) -> list[Any]:
+    """`model` up to `output`, cut before the layer at `place`, if there is something to share.
+
+    There is where layers before it have weights, and no path leads around it.
+    """
     import keras
 
-    from pipeline.models.layers import LOGITS
-
-    return keras.Model(model.input, model.get_layer(LOGITS).output)
+    if any(layer.weights for layer in model.layers[:place]):
+        cut = model.layers[place].input
+        try:
+            return [keras.Model(model.input, cut), keras.Model(cut, output)]
+        except ValueError:  # another path leads around it
+            pass
+    return [keras.Model(model.input, output)]
 
 
 def compiled(model: Any) -> Any:
@@ -83,7 +111,7 @@ def compiled(model: Any) -> Any:
         with tiny_images.rewritten(model):
             return model(images, training=False)
 
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)]
     return tf.function(call, input_signature=signature, autograph=False)
 
 

@@ -46,11 +46,11 @@ def test_the_view_of_make_ui_has_the_losses_of_all_models_on_one_axis_and_their_
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    names = ["train@dense", "train@cnn"]
+    names = ["train@dense", "tuned"]
     for rise, name in enumerate(names):
         with stage_run(params.parse({}), name, "demo") as run:
             run.log_curves(curves(0.2 + rise))
-            run.log_tags({"verdict": "overfit", "kind": "too sure"})
+            run.log_tags({"verdict": "overfit", "kind": "too sure", views.CURVES_TAG: name})
             run.log_metrics({"gap/loss": rise, "final/val/loss": 0.5})
     database = tmp_path / "mlruns" / "mlflow.db"
     experiment, _ = make_images.latest(database, names)

@@ -75,6 +75,19 @@ def test_a_misspelt_key_is_answered_with_the_near_one(key):
         ({"download": {"dataset": "npz"}}, "download: .*needs download.path"),
         ({"models": {"ensemble": {"base": "cn"}}}, "models: ensemble: no model 'cn'; choose among"),
         ({"models": {"ensemble": {"members": 6}}}, "6 members, but cnn is trained with 5 seeds"),
+        ({"models": {"ensemble": {"members": []}}}, "members: .*at least 1 item"),
+        ({"train": {"seeds": [-1]}}, r"^train.seeds.0: [^.]*equal to 0 \(got -1\)\.$"),
+        ({"tune": {"dropouts": [1.0]}}, r"^tune.dropouts.0: [^.]*less than 1 \(got 1.0\)\.$"),
+        (
+            {"tune": {"axes": {"width": [2.5, 4], "dropout": [0, 0.5]}}},
+            "widths of dense are whole numbers from 1 to 1000000, got 2.5",
+        ),
+        (
+            {"tune": {"axes": {"dropout": [0, 0.5], "models.dense.dropout": [0, 0.5]}}},
+            "dropout and models.dense.dropout are the same; name one of them",
+        ),
+        ({"images": {"width": 0}}, "images: widths of dense are whole numbers from 1"),
+        ({"images": {"model": "efficientnet", "width": 8}}, "efficientnet are .* from 0 to 7"),
         ([1], "got a list, expected sections"),
     ],
 )

@@ -32,6 +32,46 @@ def test_each_seed_predicts_as_keras_does_whatever_the_batch(built, paths):
         assert probabilities == pytest.approx(model.predict(images, verbose=0), abs=1e-6)
 
 
+def test_what_models_share_sees_each_image_once(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (7, *SHAPE)).astype(np.uint8)
+    model = models.build("dense", Dense(units=(4, 5)), SHAPE, 3, 0)
+    expected, paths = [], [tmp_path / f"{seed}.keras" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        model.get_layer("logits").set_weights([np.full((5, 3), seed), np.arange(3)])
+        path.write_bytes(keras_bytes(model))
+        expected.append(model.predict(images, verbose=0))
+    calls = []
+    original = prediction.run
+    monkeypatch.setattr(
+        prediction, "run", lambda call, array, batch: calls.append(array) or original(call, array)
+    )
+    [found] = prediction.of_seeds(paths, [images])
+    assert [array.shape for array in calls] == [images.shape, (7, 5), (7, 5)]
+    for probabilities, its in zip(found.probabilities, expected, strict=True):
+        assert probabilities == pytest.approx(its, abs=1e-6)
+
+
+def test_models_that_share_all_weights_or_skip_around_are_predicted_whole(tmp_path):
+    import keras
+
+    images = np.random.default_rng(0).integers(0, 256, (7, *SHAPE)).astype(np.uint8)
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    hidden = keras.layers.Dense(4)(flat)
+    own = keras.layers.Dense(4, name="own")(hidden)
+    logits = keras.layers.Dense(3, name="logits")(keras.layers.add([hidden, own]))
+    model = keras.Model(inputs, keras.layers.Softmax()(logits))
+    expected, paths = [], [tmp_path / f"{seed}.keras" for seed in (0, 0, 1)]
+    for seed, path in zip((0, 0, 1), paths, strict=True):
+        model.get_layer("own").set_weights([np.full((4, 4), seed), np.arange(4)])
+        path.write_bytes(keras_bytes(model))
+        expected.append(model.predict(images, verbose=0))
+    for chosen in (slice(0, 2), slice(0, 3)):
+        [found] = prediction.of_seeds(paths[chosen], [images])
+        for probabilities, its in zip(found.probabilities, expected[chosen], strict=True):
+            assert probabilities == pytest.approx(its, abs=1e-6)
+
+
 def test_a_delivered_model_carries_its_temperature_and_members_of_an_ensemble_do(built, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (7, *SHAPE)).astype(np.uint8)
     paths = [tmp_path / f"{seed}.keras" for seed in (0, 1)]

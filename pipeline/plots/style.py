@@ -79,8 +79,9 @@ def drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         language = str(signature.bind(*args, **kwargs).arguments["language"])
         with theme(language):
             figure = draw(*args, **kwargs)
-            figure.draw_without_rendering()
-            figure.set_layout_engine(None)  # it lies where it should: not once more when saved
+            if engine := figure.get_layout_engine():
+                engine.execute(figure)
+                figure.set_layout_engine(None)  # it lies where it should: not once more when saved
         return figure
 
     return themed

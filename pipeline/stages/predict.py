@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CHAMPION = "champion"
+LITERT = ".tflite"  # TensorFlow Lite is called LiteRT now, its files are not
 NUM_SHOWN = 50  # rows printed; the file holds all
 LONGEST_STEM = 40  # characters of a file's name in that of its overlay
 OVERLAY_INCHES, OVERLAY_DPI = 4, 100
@@ -40,12 +41,14 @@ def main(arguments: argparse.Namespace) -> None:
     """Print and write what the model says of each file; unusable files are named at the end."""
     if not arguments.sources and not arguments.export:
         raise AtlasError("Give images or folders to classify, or --export FILE.tflite.")
+    if arguments.export and arguments.export.suffix != LITERT:
+        raise AtlasError(f"--export {arguments.export}: expected a name that ends in {LITERT}.")
     manifest = prepared.read_manifest(arguments.data)
     files = list(found(arguments.sources))
     model = load(arguments, manifest)
     if arguments.export:
-        with replacing(arguments.export) as temporary:
-            temporary.write_bytes(lite(model))
+        with replacing(arguments.export) as temporary, redirect_stdout(StringIO()):
+            model.export(temporary, format="litert")  # it prints every tensor
         print(f"{arguments.export}: {arguments.export.stat().st_size:,} bytes")
     if arguments.sources:
         _classify(arguments, model, files, manifest)
@@ -166,15 +169,6 @@ def _opened(path: Path) -> Any:
         raise AtlasError(f"{path}: refused as a model: {reason}.") from None
 
 
-def lite(model: Any) -> bytes:
-    """`model` for TensorFlow Lite, without its training: `uint8` images in, probabilities out."""
-    import tensorflow as tf
-
-    with redirect_stdout(StringIO()):  # it prints every tensor
-        converted: bytes = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    return converted
-
-
 def answered(model: Any, files: Sequence[Path], manifest: Manifest, name: str) -> Iterator[Answers]:
     """The probabilities of all files that can be read as images, batch by batch.
 
@@ -262,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     of_all = f"write every class' probability, not those of the {TOP} likeliest alone"
     parser.add_argument("--all", action="store_true", help=of_all)
     parser.add_argument("--grad-cam", type=Path, help="folder for pictures of where it looks")
-    parser.add_argument("--export", type=Path, help="TensorFlow Lite file to write the model to")
+    parser.add_argument("--export", type=Path, help="LiteRT file (.tflite) to write the model to")
     cli.add_folders(parser, "data", "models", "results")
     return parser
 

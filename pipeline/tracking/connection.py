@@ -32,17 +32,17 @@ DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows, as Markdown, on the page of an experiment or a run."""
 
-ABOUT = """\
+ABOUT = f"""\
 **Overfit Atlas**: where, when and why an image classifier overfits, and which remedy helps.
 
-- `train@NAME`: one model. Its curves are means over seeds; below it is a run for each seed.
+- `train@NAME`, `tuned`: one model. Its curves are means over seeds; below it is a run a seed.
   `probe/loss` and `val/loss` are clean: the same weights, nothing random, no penalty, on training
   images and on held-out ones. Their distance is the gap. `running/loss` is what Keras prints.
 - `final/val/loss`, `final/test/accuracy`, ...: scores of the delivered weights, for the run table.
 - Tags `verdict`, `onset`, ...: what `evaluate` made of it. `judge@NAME`, `evaluate`: the figures.
 - `tune`: one run a trial below it; `compare@NAME`: one run a remedy. `report`: the page of it all.
 
-See it: pick `train@...` runs, *Compare*, or the chart view with `probe/loss` and `val/loss`.
+See it: open the view *{views.TITLE}* (*Views*, top right): all losses on one axis.
 """
 
 REMEDY = (

@@ -27,13 +27,13 @@ from pipeline.tracking.records import (
     Start,
     Values,
 )
+from pipeline.tracking.views import CURVES_TAG
 
 Item = TypeVar("Item")
 KEY_TAG = "key"
 HOST_TAG = "host"
 FAILURE_TAG = "failure"
 CONTENT_TAG = "content"
-CURVES_TAG = "curves"
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas")
 MODELS = "models:/"
 MOST_METRICS = 800

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.params import trained_by
 from pipeline.tracking.records import file_hash
 from pipeline.tracking.runs import Run
-from pipeline.tracking.service import CURVES_TAG
+from pipeline.tracking.views import CURVES_TAG, GROWING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,7 @@ class Live:
         self._next_mean = 1
 
     def __enter__(self) -> "Live":
+        self._run.log_tags({CURVES_TAG: GROWING})  # so that views show it from its first epoch on
         return self
 
     def __exit__(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
+CURVES_TAG = "curves"
+"""Of a run with learning curves: the hash of their file, or `GROWING` until it is written."""
+GROWING = "not finished"
 KEY = "overfit-atlas"
 """Names the view in a link: `viewStateShareKey=`."""
 TAG = f"mlflow.sharedViewState.{KEY}"
@@ -21,7 +24,8 @@ PLACE = (
 )
 """The page of an experiment's runs with this view: CHART, or TABLE."""
 TITLE = "Overfit Atlas: losses, and verdicts"
-TRAININGS = "attributes.run_name LIKE 'train@%'"
+TRAININGS = f"tags.{CURVES_TAG} LIKE '%'"
+"""Finds what has learning curves, the search's winner too, whatever it is called."""
 COLUMNS = (
     "tags.`verdict`",
     "tags.`kind`",

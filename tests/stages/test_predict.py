@@ -3,7 +3,6 @@
 import csv
 import os
 import sys
-import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from overfit_atlas.errors import AtlasError
@@ -99,11 +99,7 @@ def test_the_exported_file_gives_equal_probabilities(
         f"{tmp_path / 'model.tflite'}: {(tmp_path / 'model.tflite').stat().st_size:,} bytes\n"
     )
     images = digits.test.images[:3]
-    with warnings.catch_warnings():  # TensorFlow would rather have one install its successor
-        warnings.simplefilter("ignore", UserWarning)
-        import tensorflow as tf
-
-        reader = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    reader = Interpreter(str(tmp_path / "model.tflite"))
     (taken,), (given,) = reader.get_input_details(), reader.get_output_details()
     assert taken["dtype"] == np.uint8
     reader.resize_tensor_input(taken["index"], images.shape)
@@ -112,6 +108,11 @@ def test_the_exported_file_gives_equal_probabilities(
     reader.invoke()
     expected = prediction.of_seeds([best], [images])[0].probabilities[0]
     np.testing.assert_allclose(reader.get_tensor(given["index"]), expected, atol=1e-6)
+
+
+def test_an_export_is_named_as_litert_expects(call: Any) -> None:
+    with pytest.raises(AtlasError, match=r"model\.onnx: expected a name that ends in \.tflite"):
+        call("--export", "model.onnx")
 
 
 def test_neither_images_nor_an_export_is_an_error(call: Any) -> None:

@@ -13,7 +13,8 @@ import pytest
 from overfit_atlas.scoring.fits import Fit
 from overfit_atlas.scoring.scores import Predictions
 from pipeline import evaluation, params
-from pipeline.tracking import send_kept, stage_run, told
+from pipeline.tracking import send_kept, stage_run, told, views
+from pipeline.tracking.service import Service
 from pipeline.training.task import FitResult, Progress
 
 DEFAULTS = params.parse({})
@@ -70,6 +71,24 @@ def test_epochs_are_told_as_they_end_and_their_mean_when_all_seeds_are_there(pro
     assert _val(project, "train@cnn") == [(1, 0.75), (2, 0.5), (3, 0.5)]
     query = "SELECT count(*) FROM metrics WHERE key = 'val/loss'"
     assert project.rows(query) == [(2 + 3 + 3,)]  # none twice, with another time
+
+
+def test_the_view_has_all_runs_with_curves_and_no_other_from_the_first_epoch_on(
+    project: Any,
+) -> None:
+    service = Service("demo")
+
+    def shown() -> list[str]:
+        send_kept()
+        found = service.client.search_runs([service.experiment], views.TRAININGS)
+        return [run.info.run_name for run in found]
+
+    with stage_run(DEFAULTS, "evaluate", "demo"):
+        pass
+    with stage_run(DEFAULTS, "tuned", "demo") as run, told.Live(run, "tuned", [3]) as live:
+        live.epoch(_progress(3, 1, 0.5))
+        assert shown() == ["tuned"]
+    assert shown() == ["tuned"]
 
 
 def test_a_child_has_its_parameters_its_seed_and_its_best_scores(project: Any) -> None:
