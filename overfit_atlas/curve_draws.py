@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from overfit_atlas.draws import Draws, fall, prices, turn
+from overfit_atlas.draws import Draws
 from overfit_atlas.held_out import ACCURACY, LOSS
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, Floats, smoothed
+from overfit_atlas.turns import fall, prices, turn
 
 UNKNOWN_IMAGES = 1000
 """So many validation images are taken for granted where their number is not known."""

@@ -30,6 +30,7 @@ from overfit_atlas.held_out import ACCURACY, CALIBRATED, LOSS, SCORES, Scored, i
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, Floats, smoothed
 from overfit_atlas.scoring.scores import Predictions
+from overfit_atlas.turns import fall, prices, turn
 
 PRIOR_SEEDS = 4.0
 """Weight, in degrees of freedom, of the prior in the variance between seeds."""
@@ -161,44 +162,6 @@ def of_predictions(val: Predictions, probe: Predictions, rules: Rules, seed: int
     values, drawn = table.means(quantities)
     _gaps(values, drawn, table, quantities)
     return Draws(values, drawn, {}, {}, {}, {}, val.num_seeds, val.num_images, np.arange(0))
-
-
-def prices(curves: Mapping[str, Floats], window: int) -> dict[tuple[str, str], float]:
-    """What stopping at one score's best epoch costs in the others, from mean curves by score."""
-    smooth = {score: smoothed(curve, window) for score, curve in curves.items()}
-    best = {score: int(np.argmin(curve)) for score, curve in smooth.items()}
-    return {
-        (chosen, paid): float(smooth[paid][best[chosen]] - smooth[paid][best[paid]])
-        for chosen in smooth
-        for paid in smooth
-        if chosen != paid
-    }
-
-
-def turn(curves: Floats, score: str, rules: Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Onset and best epoch of curves `(..., num_epochs)`, indices from 0.
-
-    The best epoch is the lowest point of the smoothed curve; the onset is the first that lies
-    within half of material of it: what training on gains from there is less than what counts.
-    """
-    smooth = smoothed(curves, rules.smoothing)
-    least = smooth.min(-1, keepdims=True)
-    near = smooth <= least + rules.material(score, least) / 2
-    return np.argmax(near, -1), np.argmin(smooth, -1)
-
-
-def fall(curves: Floats) -> Floats:
-    """How far half as many epochs again would lower each curve `(..., num_epochs)`, by its trend.
-
-    The trend is the median of the slopes between all pairs of epochs of the last third (Theil-Sen),
-    which one restless epoch does not turn.
-    """
-    num_epochs = curves.shape[-1]
-    tail = curves[..., -max(num_epochs // 3, 3) :]
-    early, late = np.triu_indices(tail.shape[-1], 1)
-    slopes = (tail[..., late] - tail[..., early]) / (late - early)
-    fallen: Floats = -np.median(slopes, axis=-1) * (num_epochs / 2)
-    return fallen
 
 
 def _gaps(

@@ -22,6 +22,7 @@ CORE = (
     "facts",
     "readers",
     "held_out",
+    "turns",
     "draws",
     "curve_draws",
     "prechelt",

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.map import pool
 from benchmarks.map.pool import NUM_FOLDS, Design, Fitted
 from benchmarks.truth.judging import as_fit
-from overfit_atlas import draws, judgement
+from overfit_atlas import draws, judgement, turns
 from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import standard_error
 from overfit_atlas.facts import Facts
@@ -192,7 +192,7 @@ def _truth(fits: Fitted, sets: list[int], rules: Rules) -> Draws:
         values |= {f"fitted/{score}": probe[-1] - probe[best]}
     unseen = float(fits.unseen_loss[sets].mean(dtype=np.float64))
     values |= {"gap/loss": unseen - probe[-1], "gap/accuracy": values["val/accuracy"] - wrong[-1]}
-    values |= {"first": loss[0], "fall": float(draws.fall(loss[None])[0])}
+    values |= {"first": loss[0], "fall": float(turns.fall(loss[None])[0])}
     return Draws(
         values=values,
         drawn={name: np.full(rules.num_draws, value) for name, value in values.items()},

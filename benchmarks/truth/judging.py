@@ -17,7 +17,7 @@ from benchmarks.truth import making, moments, stopping, stored
 from benchmarks.truth.settings import NUM_JUDGED, UNEVEN
 from benchmarks.truth.stored import StoredSetting
 from benchmarks.truth.tables import SETTING
-from overfit_atlas import draws, judgement, recalibration, verdicts
+from overfit_atlas import draws, judgement, recalibration, turns, verdicts
 from overfit_atlas.draws import Draws
 from overfit_atlas.facts import Facts
 from overfit_atlas.held_out import ACCURACY, SCORES
@@ -30,7 +30,7 @@ from overfit_atlas.verdicts import RULINGS, Known
 TABLE, STOPS, DIGITS = "judged.csv.gz", "stopped.csv.gz", 6
 MEANS = ("gap/loss", "val/accuracy", "val/loss", "fall")
 JUDGE = (
-    "draws", "facts", "held_out", "judgement", "rules", "verdicts",
+    "draws", "facts", "held_out", "judgement", "rules", "turns", "verdicts",
     "scoring/calibration", "scoring/scores",
 )  # fmt: skip
 """What a judgement comes from. Recalibration is none of it: that is done when reports are made."""
@@ -213,7 +213,7 @@ def true_quantities(
     epochs = {}
     for score, curve in mean.items():
         smooth = smoothed(curve, rules.smoothing)
-        onset, best = (int(epoch) for epoch in draws.turn(curve, score, rules))
+        onset, best = (int(epoch) for epoch in turns.turn(curve, score, rules))
         epochs[score] = onset, best
         found |= {f"val/{score}": curve[-1], f"best/{score}": smooth[best]}
         found |= {f"damage/{score}": smooth[-1] - smooth[best]}
@@ -221,7 +221,7 @@ def true_quantities(
     found["gap/loss"] = mean["loss"][-1] - probe[-1]
     found["gap/accuracy"] = mean[ACCURACY][-1] - probe_error[-1]
     found["first"] = mean["loss"][0]
-    found["fall"] = float(draws.fall(mean["loss"][None])[0])
+    found["fall"] = float(turns.fall(mean["loss"][None])[0])
     return {name: np.array([value], dtype=np.float64) for name, value in found.items()}, epochs
 
 

@@ -66,33 +66,10 @@ def test_seeds_may_stop_at_different_epochs():
     assert found.values["val/loss"] == pytest.approx((turn(20)[-1] + turn(12)[-1]) / 2, rel=1e-3)
 
 
-def test_the_trend_is_the_median_slope_times_half_the_epochs():
-    curve = np.linspace(2.0, 1.0, 21)
-    curve[-2] = 9.0
-    assert draws.fall(curve[None])[0] == pytest.approx(0.05 * 21 / 2)
-    assert draws.fall(-curve[None])[0] == pytest.approx(-0.05 * 21 / 2)
-
-
-def test_prices_say_what_stopping_by_one_score_costs_in_another():
-    curves = {"loss": np.array([1.0, 0.5, 0.9]), "accuracy": np.array([0.5, 0.4, 0.1])}
-    found = draws.prices(curves, 1)
-    assert found["loss", "accuracy"] == pytest.approx(0.3)
-    assert found["accuracy", "loss"] == pytest.approx(0.4)
-
-
 def test_best_epochs_have_two_finite_ends():
     found = draws.of_images([fit(turn(), falling(), seed=seed) for seed in range(2)], RULES)
     low, high = np.quantile(found.best_epochs["loss"], [0.025, 0.975])
     assert 6 <= low <= high <= 11
-
-
-def test_the_onset_is_the_first_epoch_from_which_little_is_gained():
-    """At 0.5 nats half of material is 0.0125: 0.01 above the best epoch counts for nothing."""
-    curve = np.array([1.0, 0.7, 0.51, 0.505, 0.5, 0.6, 0.8])
-    rules = Rules(smoothing=1)
-    assert draws.turn(curve, "loss", rules) == (2, 4)
-    assert draws.turn(np.stack([curve, curve[::-1]]), "loss", rules)[0].tolist() == [2, 2]
-    assert draws.turn(curve / 10, "accuracy", rules) == (2, 4)
 
 
 @pytest.mark.parametrize("num_seeds", [1, 3])
