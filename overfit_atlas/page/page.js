@@ -316,7 +316,10 @@ function startPlane() {
   chart("point", "curves", feedPoint);
   charts.get("map").ready = (view) => {
     const touched = (event, item) => known(item?.datum?.index) && choosePoint(item.datum.index);
-    view.addEventListener("pointerdown", touched);
+    view.addEventListener("pointerdown", (event, item) => {
+      event.target.releasePointerCapture(event.pointerId); // else a finger stays on the point where it went down
+      touched(event, item);
+    });
     view.addEventListener("pointermove", (event, item) => event.buttons && touched(event, item));
     view.addEventListener("click", touched);
   };
