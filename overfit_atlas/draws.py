@@ -257,7 +257,8 @@ class _Table:
             return drawn_val - drawn_probe
         of_val, of_probe = (side.mean(1, dtype=np.float64) for side in (val, probe))
         of_images = drawn_val - self._between_seeds(of_val, _error(val))
-        return of_images - of_probe.mean() + self._between_seeds(of_val - of_probe, _error(val))
+        between = self._between_seeds(of_val - of_probe, _error(val))
+        return np.asarray(of_images - of_probe.mean() + between)
 
     def _between_seeds(self, means: Floats, of_images: float) -> Floats:
         """What other seeds would add to each draw, from the seeds' means `(num_draws,)`.
@@ -294,7 +295,7 @@ class _Table:
 
 def _error(array: NDArray[np.float32]) -> float:
     """The variance of a seed's mean over its images, from `(num_seeds, num_images)`."""
-    return float(array.var(1, dtype=np.float64).mean()) / array.shape[1]
+    return float(array.var(1, dtype=np.float64).mean() / array.shape[1])
 
 
 @lru_cache(maxsize=16)
