@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from overfit_atlas.draws import Draws, fall, prices
+from overfit_atlas.draws import Draws, fall, prices, turn
 from overfit_atlas.held_out import ACCURACY, LOSS
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Fit, Floats, smoothed
@@ -64,13 +63,16 @@ def of_curves(
     if num_epochs >= 3:
         values["fall"], drawn["fall"] = float(fall(error[LOSS][None])[0]), fall(paths)
     best = {score: one.best for score, one in curves.items()}
+    turns = {
+        score: turn(one.paths(generator, rules.num_draws), score, rules)
+        for score, one in curves.items()
+    }
     _training(fits, best, num_epochs, (values, drawn))
     return Draws(
         values=values,
         drawn=drawn,
-        best_epochs={
-            score: one.lowest(generator, rules.num_draws) for score, one in curves.items()
-        },
+        best_epochs={score: epochs for score, (_, epochs) in turns.items()},
+        onset_epochs={score: epochs for score, (epochs, _) in turns.items()},
         best_of_mean=best,
         seed_best={
             score: np.array([_lowest(fit, score, rules.smoothing, num_epochs) for fit in fits])
@@ -224,8 +226,3 @@ class _Curve:
         """Curves that are as likely `(num_draws, num_epochs)`."""
         noise = generator.standard_normal((num_draws, len(self.curve))) * self.unrest
         return np.asarray(self.curve + noise, dtype=np.float64)
-
-    def lowest(self, generator: Generator, num_draws: int) -> NDArray[np.int64]:
-        """The lowest smoothed point of curves that are as likely `(num_draws,)`."""
-        paths = self.paths(generator, num_draws)
-        return np.asarray(np.argmin(smoothed(paths, self.window), axis=-1))

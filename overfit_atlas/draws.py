@@ -13,11 +13,13 @@ better: accuracy enters as the error rate.
 - Images are crossed with seeds where all seeds share them, and nested in seeds where each seed has
   a validation fold of its own: then each seed's images are drawn apart, and what they make seeds
   differ by is taken off the variance between seeds.
-- Best epoch and onset are the lowest points of each draw's own curve.
+- The gap is that between new images and these training images: other seeds fit the same ones, so
+  that the probe's images are not drawn anew, but where each seed has a fold of its own.
+- Best epoch and onset are those of each draw's own curve (`turn`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -59,6 +61,7 @@ class Draws:
         epochs: the numbers of the epochs `(num_epochs,)`.
         num_seeds, num_images: how much there was; num_images None where not known.
         per_image: whether the draws come from scores of single images, or from curves alone.
+        onset_epochs: score -> onset of each draw's curve (`turn`), index from 0 `(num_draws,)`.
     """
 
     values: Mapping[str, float]
@@ -71,6 +74,7 @@ class Draws:
     num_images: int | None
     epochs: NDArray[np.int64]
     per_image: bool = True
+    onset_epochs: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def num_epochs(self) -> int:
@@ -111,7 +115,8 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0, nested: bool = F
             quantities[f"fitted/{score}"] = ("probe", one.change_of(probe))
     values, drawn = table.means(quantities)
     paths = table.curves(curves)
-    _differences(values, drawn)
+    turns = {score: turn(path, score, rules) for score, path in paths.items()}
+    _gaps(values, drawn, table, quantities)
     for score in sets:
         name = f"damage/{score}"
         drawn[name] = values[name] + WIDER[score] * (drawn[name] - values[name])
@@ -122,9 +127,8 @@ def of_images(fits: Sequence[Fit], rules: Rules, seed: int = 0, nested: bool = F
     return Draws(
         values=values,
         drawn=drawn,
-        best_epochs={
-            score: np.argmin(smoothed(path, rules.smoothing), -1) for score, path in paths.items()
-        },
+        best_epochs={score: best for score, (_, best) in turns.items()},
+        onset_epochs={score: onset for score, (onset, _) in turns.items()},
         best_of_mean={
             score: int(np.argmin(smoothed(curve, rules.smoothing)))
             for score, curve in measured.items()
@@ -155,7 +159,7 @@ def of_predictions(val: Predictions, probe: Predictions, rules: Rules, seed: int
             if split == "val":
                 quantities[f"best/{score}"] = quantities[f"val/{score}"]
     values, drawn = table.means(quantities)
-    _differences(values, drawn)
+    _gaps(values, drawn, table, quantities)
     return Draws(values, drawn, {}, {}, {}, {}, val.num_seeds, val.num_images, np.arange(0))
 
 
@@ -169,6 +173,18 @@ def prices(curves: Mapping[str, Floats], window: int) -> dict[tuple[str, str], f
         for paid in smooth
         if chosen != paid
     }
+
+
+def turn(curves: Floats, score: str, rules: Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Onset and best epoch of curves `(..., num_epochs)`, indices from 0.
+
+    The best epoch is the lowest point of the smoothed curve; the onset is the first that lies
+    within half of material of it: what training on gains from there is less than what counts.
+    """
+    smooth = smoothed(curves, rules.smoothing)
+    least = smooth.min(-1, keepdims=True)
+    near = smooth <= least + rules.material(score, least) / 2
+    return np.argmax(near, -1), np.argmin(smooth, -1)
 
 
 def fall(curves: Floats) -> Floats:
@@ -185,13 +201,19 @@ def fall(curves: Floats) -> Floats:
     return fallen
 
 
-def _differences(values: dict[str, float], drawn: dict[str, Floats]) -> None:
-    """Adds the gaps: validation and training images are drawn apart from each other."""
+def _gaps(
+    values: dict[str, float],
+    drawn: dict[str, Floats],
+    table: "_Table",
+    quantities: Mapping[str, Quantity],
+) -> None:
+    """Adds the gaps between validation images and these very training images."""
     for score in SCORES:
-        if f"probe/{score}" in values:
-            name = f"gap/{score}"
-            values[name] = values[f"val/{score}"] - values[f"probe/{score}"]
-            drawn[name] = drawn[f"val/{score}"] - drawn[f"probe/{score}"]
+        val, probe = f"val/{score}", f"probe/{score}"
+        if probe in values:
+            values[f"gap/{score}"] = values[val] - values[probe]
+            sides = quantities[val][1], quantities[probe][1]
+            drawn[f"gap/{score}"] = table.gap(*sides, drawn[val], drawn[probe])
 
 
 def _of_score(score: str, one: Scored) -> dict[str, Quantity]:
@@ -252,18 +274,39 @@ class _Table:
             [by_seed] = self._weighted(split, [np.stack(list(own.values()), axis=1)])
             for place, (name, array) in enumerate(own.items()):
                 values[name] = float(array.mean(dtype=np.float64))
-                drawn[name] = by_seed[..., place].mean(1) + self._between_seeds(array)
+                between = self._between_seeds(array.mean(1, dtype=np.float64), _error(array))
+                drawn[name] = by_seed[..., place].mean(1) + between
         return values, drawn
 
-    def _between_seeds(self, array: NDArray[np.float32]) -> Floats:
-        """What other seeds would add to each draw, from the seeds' means `(num_draws,)`."""
-        num_seeds, num_images = array.shape
+    def gap(
+        self,
+        val: NDArray[np.float32],
+        probe: NDArray[np.float32],
+        drawn_val: Floats,
+        drawn_probe: Floats,
+    ) -> Floats:
+        """Scores on val minus those on the probe in every draw `(num_draws,)`.
+
+        Other seeds bring other images of both where each seed has its own. Else they are trained on
+        the same images, and what they change on both sides together is no part of the gap.
+        """
+        if self._nested:
+            return drawn_val - drawn_probe
+        of_val, of_probe = (side.mean(1, dtype=np.float64) for side in (val, probe))
+        of_images = drawn_val - self._between_seeds(of_val, _error(val))
+        return of_images - of_probe.mean() + self._between_seeds(of_val - of_probe, _error(val))
+
+    def _between_seeds(self, means: Floats, of_images: float) -> Floats:
+        """What other seeds would add to each draw, from the seeds' means `(num_draws,)`.
+
+        Args:
+            of_images: the variance of a seed's mean over images.
+        """
+        num_seeds = len(means)
         if num_seeds < 2:
             return np.zeros(self._num_draws)
-        means = array.mean(1, dtype=np.float64)
         apart = means - means.mean()
         observed = float(np.square(apart).sum() / (num_seeds - 1))
-        of_images = float(array.var(1, dtype=np.float64).mean()) / num_images
         of_seeds = max(observed - of_images, 0.0) if self._nested else observed
         moderated = (PRIOR_SEEDS * PRIOR_SHARE * of_images + (num_seeds - 1) * of_seeds) / (
             PRIOR_SEEDS + num_seeds - 1
@@ -284,6 +327,11 @@ class _Table:
             means = array.mean(2, dtype=np.float64)
             found[score] = drawn.mean(1) + self._seeds @ (means - means.mean(0))
         return found
+
+
+def _error(array: NDArray[np.float32]) -> float:
+    """The variance of a seed's mean over its images, from `(num_seeds, num_images)`."""
+    return float(array.var(1, dtype=np.float64).mean()) / array.shape[1]
 
 
 @lru_cache(maxsize=16)

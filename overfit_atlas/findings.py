@@ -49,7 +49,8 @@ class Onset:
     Attributes:
         status: confirmed; censored: still falling at the last epoch; none: flat.
         best_epoch: of the mean curve over seeds, as numbered by the fits.
-        low, high: interval of the best epoch.
+        low, high: from the first epoch that may lie within half of material of the least to the
+            last that may be the best: the interval of both, onset and best epoch.
         seeds: the best epochs of the seeds.
         last_epoch: the end of the budget.
     """
@@ -78,7 +79,8 @@ def damages(found: Draws, rules: Rules) -> dict[str, Damage]:
         drawn = found.drawn[f"damage/{score}"]
         low, high = found.interval(f"damage/{score}", rules.confidence)
         least = rules.material(score, found.drawn[f"best/{score}"])
-        probability = recalibration.MATERIAL[score](recalibration.share(drawn >= least))
+        share = recalibration.share(drawn >= least)
+        probability = recalibration.material(score, share, found.num_seeds)
         made[score] = Damage(
             value=found.values[f"damage/{score}"],
             low=low,
@@ -95,8 +97,8 @@ def onsets(found: Draws, known: Mapping[str, Damage], rules: Rules) -> dict[str,
     tail = (1 - rules.confidence) / 2
     made = {}
     for score, damage in known.items():
-        best = found.best_epochs[score]
-        low, high = np.quantile(best, [tail, 1 - tail], method="inverted_cdf")
+        low = np.quantile(found.onset_epochs[score], tail, method="inverted_cdf")
+        high = np.quantile(found.best_epochs[score], 1 - tail, method="inverted_cdf")
         middle = found.best_of_mean[score]
         made[score] = Onset(
             status=_status(found, damage, score, rules),

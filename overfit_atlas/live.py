@@ -88,7 +88,7 @@ class Watch:
         from scipy import special
 
         share = special.ndtr(excess / max(error, 1e-12))
-        return float(recalibration.MATERIAL[self.score](np.clip(share, 1e-3, 1 - 1e-3)))
+        return float(recalibration.material(self.score, np.clip(share, 1e-3, 1 - 1e-3), 1))
 
     def stops(self, damaged: Damaged, num_epochs: int) -> bool:
         """Whether the fit ends here."""

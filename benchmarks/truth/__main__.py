@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rejudge(parsed.tables, parsed.part, parsed.changes)
         return 0
     if parsed.command == "remedies":
-        print(remedies.described(remedies.make(parsed.out)))
+        made = remedies.make(parsed.out, num_sets=parsed.sets, workers=parsed.workers)
+        print(remedies.described(made))
         return 0
     if parsed.command == "report":
         told(parsed.tables, parsed.part, parsed.write)
@@ -117,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
     other.add_argument("--part", choices=PARTS, default="tune", help="whose settings")
     remedy = commands.add_parser("remedies", help="whether classes of remedies hold with new seeds")
     remedy.add_argument("--out", type=Path, default=remedies.TABLE, help="the table, CSV")
+    remedy.add_argument("--sets", type=int, default=remedies.NUM_SETS, help="how many seed sets")
+    remedy.add_argument("--workers", type=int, default=2, help="processes, each of one thread")
     told = commands.add_parser("report", help="print how true the judgements are")
     told.add_argument(
         "--part", choices=PARTS, default="report", help="tune is what rules came from"

@@ -123,7 +123,8 @@ def row(
     Columns: part, number, seeds, num_val, weight, judge (its `version`), true_verdict, true_kind;
     `ruled/...`: the draws
     of each ruling; for each score `damage`, its `sd`, `share` of material draws, `low`, `high`,
-    `material`, `best` and its interval, and `true_...`; the same for the quantities of `MEANS`.
+    `material`, the interval from onset to best epoch, and `true_...`; the same for the
+    quantities of `MEANS`.
     """
     setting = kept.setting
     facts = Facts.of_labels(kept.val_labels.astype(int), kept.val_logits.shape[-1])
@@ -162,14 +163,16 @@ def _of_score(
     drawn = found.drawn[f"damage/{score}"]
     least = rules.material(score, found.drawn[f"best/{score}"])
     low, high = found.interval(f"damage/{score}", rules.confidence)
-    first, last = np.quantile(found.best_epochs[score], [0.025, 0.975], method="inverted_cdf")
+    tail = (1 - rules.confidence) / 2
+    first = np.quantile(found.onset_epochs[score], tail, method="inverted_cdf")
+    last = np.quantile(found.best_epochs[score], 1 - tail, method="inverted_cdf")
     made = {
         "damage": found.values[f"damage/{score}"],
         "sd": float(drawn.std()),
         "share": recalibration.share(drawn >= least),
         "low": low,
         "high": high,
-        "best_low": float(first),
+        "onset_low": float(first),
         "best_high": float(last),
         "true": float(truth[f"damage/{score}"][0]),
         "material": rules.material(score, float(truth[f"best/{score}"][0])),
@@ -210,9 +213,8 @@ def true_quantities(
     epochs = {}
     for score, curve in mean.items():
         smooth = smoothed(curve, rules.smoothing)
-        best = int(smooth.argmin())
-        near = smooth <= smooth[best] + rules.material(score, float(smooth[best])) / 2
-        epochs[score] = int(np.flatnonzero(near)[0]), best
+        onset, best = (int(epoch) for epoch in draws.turn(curve, score, rules))
+        epochs[score] = onset, best
         found |= {f"val/{score}": curve[-1], f"best/{score}": smooth[best]}
         found |= {f"damage/{score}": smooth[-1] - smooth[best]}
         found |= {f"fitted/{score}": probe[-1] - probe[best]}

@@ -26,6 +26,7 @@ NUM_RESAMPLES = 1000
 BINS = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
 LARGE_VAL = 400
 SHARE, ERROR, NUMBER, BRIER = "{:.1%}", "{:.2%}", "{:.2f}", "{:.3f}"
+ONSET = "loss/onset_low"
 POINTS, NATS, WHOLE = "{:+.2%}", "{:+.3f}", "{:.0f}"
 Mask = NDArray[np.bool_]
 Statistic = Callable[[Floats], float]
@@ -155,7 +156,7 @@ def calibration_error(outcome: Mask, said: Floats, weight: Floats) -> Statistic:
 
 def probability(rows: pd.DataFrame, score: str) -> Floats:
     """P(material) of each row."""
-    return recalibration.MATERIAL[score](rows[f"{score}/share"])
+    return recalibration.material(score, rows[f"{score}/share"], rows["seeds"])
 
 
 def verdict_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -228,7 +229,10 @@ def _of_intervals(rows: pd.DataFrame) -> Iterator[Measure]:
     def covered(name: str, low: str, high: str) -> Statistic:
         return mean(rows, (rows[low] <= rows[name]) & (rows[name] <= rows[high]))
 
-    names = {name: name.replace("/", ", ") for name in ("gap/loss", "val/accuracy")}
+    now = rows[ONSET].notna().to_numpy()
+    yield Measure("coverage of the 95 % interval: gap, loss", now,
+                  covered("gap/loss/true", "gap/loss/low", "gap/loss/high"))  # fmt: skip
+    names = {"val/accuracy": "val, accuracy"}
     names |= {score: f"damage of {score.replace('_', ' ')}" for score in SCORES}
     for name, told in names.items():
         yield Measure(f"coverage of the 95 % interval: {told}", everything,
@@ -239,13 +243,13 @@ def _of_intervals(rows: pd.DataFrame) -> Iterator[Measure]:
             f"weights of the best epoch by calibrated loss less those by {rule}: accuracy",
             everything, mean(rows, ours - rows[f"delivered/{rule}/accuracy"]), POINTS,
         )  # fmt: skip
-    yield Measure("coverage of the best epoch by loss", everything,
-                  covered("loss/true_best", "loss/best_low", "loss/best_high"))  # fmt: skip
+    yield Measure("coverage of the best epoch by loss", now,
+                  covered("loss/true_best", ONSET, "loss/best_high"))  # fmt: skip
     material = (rows["loss/true"] >= rows["loss/material"]).to_numpy()
-    yield Measure("coverage of the onset by loss, where damage is material", material,
-                  covered("loss/true_onset", "loss/best_low", "loss/best_high"))  # fmt: skip
-    width = (rows["loss/best_high"] - rows["loss/best_low"]).to_numpy()
-    yield Measure("median width of its interval, epochs", everything,
+    yield Measure("coverage of the onset by loss, where damage is material", material & now,
+                  covered("loss/true_onset", ONSET, "loss/best_high"))  # fmt: skip
+    width = (rows["loss/best_high"] - rows[ONSET]).to_numpy()
+    yield Measure("median width of its interval, epochs", now,
                   lambda times: float(np.median(np.repeat(width, times.astype(int)))),
                   WHOLE)  # fmt: skip
 

@@ -8,6 +8,7 @@ the table of verdicts judge them, and the truth, by other rules. Estimators need
 import numpy as np
 import pandas as pd
 
+from benchmarks.truth.settings import NUM_JUDGED
 from overfit_atlas import recalibration, verdicts
 from overfit_atlas.draws import Draws
 from overfit_atlas.facts import Facts
@@ -52,7 +53,7 @@ def _judged(one: "pd.Series[float]", rules: Rules) -> dict[str, object]:
     ruled = np.bincount(verdicts.through(drawn, known), minlength=len(RULINGS))
     true = RULINGS[verdicts.through(truth, known_truly)[0]]
     made: dict[str, object] = {name: one[name] for name in ("part", "number", "num_val", "weight")}
-    made |= {"true_verdict": true.verdict, "true_kind": true.kind}
+    made |= {"seeds": NUM_JUDGED, "true_verdict": true.verdict, "true_kind": true.kind}
     made |= {f"ruled/{place}": int(count) for place, count in enumerate(ruled)}
     for score in SCORES:
         damage, best = drawn[f"damage/{score}"], drawn[f"best/{score}"]

@@ -1,13 +1,14 @@
 """Do classes of remedies hold with other seeds? `python -m benchmarks.truth remedies`.
 
-A dense net on the shipped images, with clean and with wrong labels, is trained with ten sets of
-three fresh seeds, plain and with each remedy; every set is compared and classed by itself, as
-`compare` does it, on the same validation images. Two sets contradict each other where both name a
-class and not the same. Beside it what plain intervals over images would have said.
+A dense net on the shipped images, with clean and with wrong labels, is trained with sets (ten, or
+`--sets`) of three fresh seeds, plain and with each remedy; every set is compared and classed by
+itself, as `compare` does it, on the same validation images. Two sets contradict each other where
+both name a class and not the same. Beside it what plain intervals over images would have said.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.truth import images, scores, stopping, stored
+from benchmarks.truth import images, making, scores, stopping, stored
 from benchmarks.truth.images import Drawn
 from benchmarks.truth.nets import Stack
 from benchmarks.truth.settings import Setting
@@ -90,35 +91,43 @@ class Fits:
         return Fits(*(held(one) for one in vars(self).values()))
 
 
-def make(table: Path = TABLE, noises: tuple[float, ...] = NOISES) -> pd.DataFrame:
+def make(
+    table: Path = TABLE,
+    noises: tuple[float, ...] = NOISES,
+    num_sets: int = NUM_SETS,
+    workers: int = 1,
+) -> pd.DataFrame:
     """Train, class and write the table: one row a label noise, remedy, moment and seed set."""
-    rows: list[dict[str, object]] = []
-    for noise in noises:
-        base = replace(BASE, label_noise=noise, kind="noisy" if noise else "clean")
-        rows += [{"label_noise": noise} | row for row in classed(fitted(base))]
-    found = pd.DataFrame(rows)
+    with making.pool(workers) as pool:
+        parts = list(pool.map(partial(_of_noise, num_sets=num_sets), noises))
+    found = pd.DataFrame([row for rows in parts for row in rows])
     with replacing(table) as temporary:
         found.to_csv(temporary, index=False, float_format="%.5g")
     return found
 
 
-def fitted(base: Setting) -> dict[str, Fits]:
+def _of_noise(noise: float, num_sets: int) -> list[dict[str, object]]:
+    base = replace(BASE, label_noise=noise, kind="noisy" if noise else "clean")
+    return [{"label_noise": noise} | row for row in classed(fitted(base, num_sets))]
+
+
+def fitted(base: Setting, num_sets: int = NUM_SETS) -> dict[str, Fits]:
     """The fits of the baseline, which is first, and of each remedy."""
     with resources.as_file(resources.files("pipeline.data") / "shipped") as folder:
         shipped = images.read(base.dataset, folder / f"{base.dataset}.npz")
     drawn = images.draw(replace(base, num_train=TWICE * base.num_train), shipped)
-    found = {"baseline": fit(base, drawn)}
+    members = num_sets * NUM_SEEDS
+    found = {"baseline": fit(base, drawn, members)}
     for name, changes in CHANGES.items():
-        found[name] = fit(replace(base, **changes), drawn)
-    found[SMOOTHING] = fit(base, drawn, 0.1)
+        found[name] = fit(replace(base, **changes), drawn, members)
+    found[SMOOTHING] = fit(base, drawn, members, 0.1)
     found[STOPPING] = found["baseline"].stopped(5)
     found[TEMPERATURE] = found["baseline"].tempered()
     return found
 
 
-def fit(setting: Setting, drawn: Drawn, smoothing: float = 0.0) -> Fits:
+def fit(setting: Setting, drawn: Drawn, members: int, smoothing: float = 0.0) -> Fits:
     """Train all sets' seeds side by side on the first images of train; the probe is the first."""
-    members = NUM_SETS * NUM_SEEDS
     first = slice(setting.num_train)
     pixels, labels = drawn.train.pixels[first], drawn.train.labels[first]
     generators = [setting.generator(2, member) for member in range(members)]
@@ -153,7 +162,7 @@ def classed(found: Mapping[str, Fits]) -> Iterator[dict[str, object]]:
     for moment in MOMENTS:
         at = {name: fits.at(moment) for name, fits in found.items()}
         best = found["baseline"].at("best")[0]
-        for number in range(NUM_SETS):
+        for number in range(len(best) // NUM_SEEDS):
             own = slice(number * NUM_SEEDS, (number + 1) * NUM_SEEDS)
             margin = Rules().material("loss", float(best[own].mean()))
             base_val, base_probe = (one[own] for one in at["baseline"])
@@ -209,7 +218,7 @@ def described(rows: pd.DataFrame) -> str:
     groups = rows.groupby(["label_noise", "remedy", "moment"], sort=False)
     apart, plain = (groups[column].apply(contradicting).mean() for column in ("class", PLAIN))
     unclear, cases = (rows["class"] == "unclear").mean(), len(groups)
-    sets = f"{NUM_SETS} sets of {NUM_SEEDS} fresh seeds"
+    sets = f"{rows['set'].nunique()} sets of {NUM_SEEDS} fresh seeds"
     return "\n".join(
         [
             f"Of the pairs among {sets}, over {cases} remedies and moments, **{apart:.1%}** "

@@ -34,7 +34,7 @@ def text(key: str, language: str, **values: Any) -> str:
         known = f"Near: {', '.join(near)}." if near else f"Sections: {', '.join(sections())}."
         raise TextError(f"no text {key=} in {language=}. {known}")
     try:
-        return texts[key].format(**values)
+        return texts[key].format(**values).rstrip()  # where a last part is empty
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         got = ", ".join(sorted(values)) or "nothing"
         raise TextError(

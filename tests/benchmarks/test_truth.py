@@ -601,8 +601,7 @@ def test_early_stopping_holds_the_epoch_it_gives_back():
     np.testing.assert_array_equal(stopped.at("last")[1][0], fits_of_net.probe[0, given])
 
 
-def test_sets_are_classed_each_by_itself(monkeypatch):
-    monkeypatch.setattr(remedies, "NUM_SETS", 2)
+def test_sets_are_classed_each_by_itself():
     base = lossy(1.0, 1.0)
     better = replace(base, val=base.val - np.float32(0.5))
     found = pd.DataFrame(remedies.classed({"baseline": base, "same": base, "better": better}))

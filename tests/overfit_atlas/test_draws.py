@@ -86,6 +86,32 @@ def test_best_epochs_have_two_finite_ends():
     assert 6 <= low <= high <= 11
 
 
+def test_the_onset_is_the_first_epoch_from_which_little_is_gained():
+    """At 0.5 nats half of material is 0.0125: 0.01 above the best epoch counts for nothing."""
+    curve = np.array([1.0, 0.7, 0.51, 0.505, 0.5, 0.6, 0.8])
+    rules = Rules(smoothing=1)
+    assert draws.turn(curve, "loss", rules) == (2, 4)
+    assert draws.turn(np.stack([curve, curve[::-1]]), "loss", rules)[0].tolist() == [2, 2]
+    assert draws.turn(curve / 10, "accuracy", rules) == (2, 4)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_the_gap_is_that_to_these_training_images(num_seeds):
+    """A probe of scattered losses widens its own mean, but not the gap beside the same images."""
+    fits = [fit(flat(), flat(level=3.0), seed=0)] * num_seeds
+    found = draws.of_images(fits, RULES)
+    assert found.drawn["probe/loss"].std() > 4 * found.drawn["val/loss"].std()
+    assert found.drawn["gap/loss"].std() == pytest.approx(found.drawn["val/loss"].std(), rel=0.05)
+    assert found.drawn["gap/loss"].mean() == pytest.approx(found.values["gap/loss"], abs=0.01)
+
+
+def test_what_seeds_change_on_both_sides_is_no_part_of_the_gap():
+    levels = (0.3, 0.5, 0.7)
+    fits = [fit(flat(level=one), flat(level=one), images=4000, seed=0) for one in levels]
+    found = draws.of_images(fits, RULES)
+    assert found.drawn["gap/loss"].std() < found.drawn["val/loss"].std() / 3
+
+
 def test_folds_of_their_own_nest_images_in_seeds():
     """Other images under each seed: what they make seeds differ by counts once, not twice."""
     fits = [fit(flat(), falling(), images=400, seed=seed) for seed in range(4)]

@@ -21,3 +21,10 @@ def test_probabilities_of_verdicts_sum_to_one():
     found = recalibration.verdicts([0.7, 0.2, 0.06, 0.04])
     assert found.sum() == pytest.approx(1)
     assert list(found) == sorted(found, reverse=True)
+
+
+def test_falling_accuracy_of_a_single_training_says_less_than_that_of_several():
+    one, three = recalibration.material("accuracy", [0.95, 0.95], [1, 3])
+    assert 0.5 < one < three < 0.95
+    same = recalibration.material("loss", 0.95, 1), recalibration.material("loss", 0.95, 3)
+    assert same[0] == same[1]
