@@ -1,6 +1,8 @@
 """The page in a real browser: touched, moved, answered by keyboard, printed, and asked nobody."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,26 @@ def test_the_first_picture_is_there_soon(browser: Any, digits_folder: Path, tmp_
         assert painted > 0 and drawn > 0 and 0 <= shown < 900 - 200
         seconds.append(max(painted, drawn) / 1000)
     assert min(seconds) <= FIRST_PICTURE_WITHIN
+
+
+def test_losses_of_unlike_size_have_an_axis_each(browser: Any, tmp_path: Path) -> None:
+    for name, factor in (("small", 0.1), ("alike", 0.12), ("large", 5.0)):
+        rows = [f"{e},{factor / e},0.5,{factor / e + factor * e / 40},0.5" for e in range(1, 21)]
+        text = "\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *rows])
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    found = []
+    for second in ("alike", "large"):
+        page = tmp_path / f"{second}.html"
+        logs = [str(tmp_path / f"{name}.csv") for name in ("small", second)]
+        command = [sys.executable, "-m", "overfit_atlas", "page", *logs, "--out", str(page)]
+        subprocess.run(command, check=True, capture_output=True)
+        one = Opened(browser, page, 1280)
+        lines = [one.page.locator(f"#course-{i} svg .mark-line path").first for i in (0, 1)]
+        found.append([line.bounding_box()["height"] for line in lines])
+        one.context.close()
+    (small, alike), (own, large) = found
+    assert small < 0.95 * alike  # on one axis
+    assert own == pytest.approx(large, rel=0.02)  # each fills its own
 
 
 def test_the_slider_moves_every_view(english: Opened) -> None:

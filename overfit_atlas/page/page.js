@@ -129,6 +129,12 @@ const limit = (all) => {
 const least = (all) => Math.min(...all.flatMap((one) => [...one.val, ...one.probe].filter(known)));
 const bounds = (all, accuracy) => (accuracy ? { floor: Math.max(0, least(all) - 0.03), top: 1 } : { floor: 0, top: limit(all) });
 
+/** Curves on the axis of `one`: all of them, unless their losses are too unlike to be seen on one. */
+function onOneAxis(one, all) {
+  const tops = all.map((x) => limit([x]));
+  return Math.max(...tops) > 3 * Math.min(...tops) ? [one] : all;
+}
+
 function momentOf(one, place) {
   const [probe, val] = [one.probe[place], one.val[place]];
   return known(probe) && known(val) ? [{ epoch: one.epochs[place], probe, val, middle: (probe + val) / 2, gap: one.gapSaid ?? "" }] : [];
@@ -164,7 +170,7 @@ function feedCourse(index) {
     one.gapSaid = say("js.gap", { gap: said });
     const fed = lines(`course-${index}`, [one], {
       moment: momentOf(one, place), onset: state.metric === "loss" ? onsetOf(course.onset) : [],
-      ends, last: course.epochs.at(-1), ...bounds(all, state.metric === "accuracy"),
+      ends, last: course.epochs.at(-1), ...bounds(state.metric === "accuracy" ? all : onOneAxis(one, all), state.metric === "accuracy"),
     });
     const values = { model: course.name, epoch: course.epochs[place], probe: score(one.probe[place]), val: score(one.val[place]) };
     fed.alt = say("js.course_alt", { ...values, gap: said, onset: onsetSaid(course.onset), title: course.title });
