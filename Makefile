@@ -1,4 +1,4 @@
-# `make` or `make help` lists what can be made. Only Python 3.11 to 3.13, git and make are needed:
+# `make` or `make help` lists what can be made. Only Python 3.11.4 to 3.13, git and make are needed:
 # everything else is installed into .venv/ from requirements/, where versions and hashes are pinned.
 
 PYTHON ?= python3
@@ -37,9 +37,9 @@ NO_GIT_en = error: no git repository, which DVC needs; in an unpacked download f
 	git init && git add . && git commit -m Start
 NO_GIT_ja = エラー：DVC に必要な git リポジトリがありません。書庫を展開したものなら、まず \
 	git init && git add . && git commit -m Start
-NO_PYTHON_en = error: $(PYTHON) is missing or not Python 3.11 to 3.13: install one, or name it: \
+NO_PYTHON_en = error: $(PYTHON) is missing or not Python 3.11.4 to 3.13: install one, or name it: \
 	make PYTHON=python3.12
-NO_PYTHON_ja = エラー：$(PYTHON) がないか、Python 3.11〜3.13 ではありません。入れるか、名前を指定してください： \
+NO_PYTHON_ja = エラー：$(PYTHON) がないか、Python 3.11.4〜3.13 ではありません。入れるか、名前を指定してください： \
 	make PYTHON=python3.12
 NO_VENV_en = error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv
 NO_VENV_ja = エラー：$(PYTHON) -m venv に失敗しました。Debian と Ubuntu では：apt install python3-venv
@@ -170,7 +170,7 @@ clean: ## Remove what stages wrote and caches of tools; keep .venv, mlruns and D
 
 $(READY): $(LOCKS)/installer.lock $(LOCKS)/run.lock pyproject.toml
 	@test -e .git || git rev-parse --git-dir > /dev/null 2>&1 || { $(call say,NO_GIT); exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))' \
 		2> /dev/null || { $(call say,NO_PYTHON); exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		$(call say,NO_VENV); exit 1; }

@@ -94,7 +94,7 @@ def test_a_host_runs_the_very_checks_on_every_python_promised() -> None:
     matrix = job["strategy"]["matrix"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     promised = SpecifierSet(project["requires-python"])
-    assert matrix["python"] == [f"3.{minor}" for minor in range(30) if f"3.{minor}" in promised]
+    assert matrix["python"] == [f"3.{minor}" for minor in range(30) if f"3.{minor}.99" in promised]
     assert {system.split("-")[0] for system in matrix["os"]} == {"ubuntu", "macos"}
     assert _commands(job) == [
         "sh .ci/run",
