@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overfit_atlas.files import write_text
-from overfit_atlas.page import answer, quiz, render
+from overfit_atlas.page import answer, numbers, quiz, render
 from overfit_atlas.page.courses import course
 from overfit_atlas.page.document import Page
 from overfit_atlas.page.gallery import Pictures, gallery
@@ -29,7 +29,7 @@ def of_judgements(
         for record, made in zip(records, judged, strict=True)
     ]
     counts = {made.draws.num_images for made in judged if made.draws and made.draws.num_images}
-    images = f"{max(counts):,}" if counts else "?"
+    images = numbers.whole(max(counts, default=None))
     return Page(
         language=language,
         headline=answer.verdict_sentence(courses, language) or judged[0].title(language),
