@@ -615,8 +615,9 @@ def test_contradictions_are_pairs_of_different_classes_and_unclear_is_none():
     classes = pd.Series(["cures", "cures", "masks", "unclear"])
     assert remedies.contradicting(classes) == pytest.approx(2 / 6)
     rows = pd.DataFrame({"label_noise": 0.2, "remedy": "dropout", "moment": "last",
-                         "class": classes, "plain": "harms"})  # fmt: skip
+                         "set": range(4), "class": classes, "plain": "harms"})  # fmt: skip
     told = remedies.described(rows)
+    assert told.startswith("Of the pairs among 4 sets of 3 fresh seeds, over 1 remedies")
     assert "**33.3%** contradict" in told and "**25.0%** of the classes are `unclear`" in told
     assert "| 20% | dropout |  | cures 2, masks 1, unclear 1 |" in told
 
