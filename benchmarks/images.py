@@ -55,15 +55,6 @@ class Row:
         return f"| {self.what} | {self.least} | {self.aim} | {self.measured} | {self.how} |"
 
 
-@dataclass(frozen=True)
-class Planting:
-    """Which train labels were made wrong, and how suspicious each is, both (num_images,)."""
-
-    wrong: NDArray[np.bool_]
-    suspicion: Numbers
-    params: Params
-
-
 def main(arguments: argparse.Namespace) -> None:
     """Measure and write the table."""
     rows: list[Row] = []
@@ -92,16 +83,18 @@ def _studies(data: Prepared, folder: Path, arguments: argparse.Namespace) -> Ite
     first = _tally(data, folder / "prepared", params)
     seconds = time.process_time() - started
     fewer = parameters.load("params.yaml", {"images.fits": arguments.planted_fits})
+    labels = np.asarray(data.train.labels)
+    doubted = _suspicion(first, labels) >= params.images.suspicion
     for name, least, aim, classes in (
         ("uniform", "0.92", "0.96", None),
         ("to the most similar class", "0.85", "0.92", _most_similar(first)),
     ):
-        plantings = [
-            _planting(data, folder / f"{name} {seed}", classes, seed, fewer)
-            for seed in range(FIRST_SEED, FIRST_SEED + arguments.plantings)
-        ]
-        yield _told_apart(f"planted wrong labels, {name}", (least, aim), plantings)
-        yield _precision(f"planted wrong labels, {name}", plantings, first)
+        seeds = range(FIRST_SEED, FIRST_SEED + arguments.plantings)
+        made = [_planting(data, folder / f"{name} {one}", classes, one, fewer) for one in seeds]
+        wrong, suspicion = (np.stack(arrays) for arrays in zip(*made, strict=True))
+        what = f"planted wrong labels, {name}"
+        yield _told_apart(what, (least, aim), wrong, suspicion, arguments.planted_fits)
+        yield _precision(what, wrong, suspicion, doubted, params.images.suspicion)
     second = _tally(data, folder / "prepared", params.model_copy(update={"seed": 1}))
     yield _agreement(first, second, params)
     how = f"one process, one thread: {seconds:.0f} CPU seconds, halved for two cores"
@@ -115,43 +108,53 @@ def _planting(
     classes: NDArray[np.int64] | None,
     seed: int,
     params: Params,
-) -> Planting:
+) -> tuple[NDArray[np.bool_], Numbers]:
+    """Which train labels were made wrong, and how suspicious each is, both (num_images,)."""
     planted, wrong = _planted(data, np.random.default_rng(seed), classes)
     prepared.write(folder, planted)
     tally = _tally(prepared.read(folder), folder, params)
-    table = suspicious_labels(tally.probabilities, planted.train.labels)
-    return Planting(wrong, table["suspicion"].to_numpy(), params)
+    return wrong, _suspicion(tally, planted.train.labels)
 
 
-def _told_apart(what: str, bars: tuple[str, str], plantings: Sequence[Planting]) -> Row:
-    """The mean AUC over plantings; the interval is over images."""
-    count = len(plantings[0].wrong)
+def _suspicion(tally: Tally, labels: NDArray[np.integer[Any]]) -> Numbers:
+    return suspicious_labels(tally.probabilities, labels)["suspicion"].to_numpy()
+
+
+def _told_apart(
+    what: str, bars: tuple[str, str], wrong: NDArray[np.bool_], suspicion: Numbers, fits: int
+) -> Row:
+    """The mean AUC over plantings (num_plantings, num_images); the interval is over images."""
+    num_plantings, num_images = wrong.shape
 
     def mean(i: Any) -> float:
-        return float(np.mean([auc(one.suspicion[i], one.wrong[i]) for one in plantings]))
+        return float(np.mean([auc(s[i], w[i]) for s, w in zip(suspicion, wrong, strict=True)]))
 
-    value, low, high = _bootstrapped(mean, count)
+    value, low, high = _bootstrapped(mean, num_images)
     how = (
-        f"{len(plantings)} plantings of {plantings[0].wrong.sum()} among {count} train labels, "
-        f"{plantings[0].params.images.fits} fits each"
+        f"{num_plantings} plantings of {wrong[0].sum()} among {num_images} train labels, "
+        f"{fits} fits each"
     )
     return Row(f"{what}: AUC", *bars, f"{value:.3f} ({low:.3f} to {high:.3f})", how)
 
 
-def _precision(what: str, plantings: Sequence[Planting], unplanted: Tally) -> Row:
-    """Of the labels in drop.csv, how many were planted, and how many were expected to be wrong."""
-    listed = [one.suspicion >= one.params.images.suspicion for one in plantings]
-    right = np.concatenate([one.wrong[i] for one, i in zip(plantings, listed, strict=True)])
-    expected = np.concatenate([one.suspicion[i] for one, i in zip(plantings, listed, strict=True)])
-    labels = np.asarray(unplanted.data.train.labels)
-    before = suspicious_labels(unplanted.probabilities, labels)["suspicion"].to_numpy()
-    known = before >= plantings[0].params.images.suspicion
-    others = [i & ~one.wrong for one, i in zip(plantings, listed, strict=True)]
-    again = sum(int((known & one).sum()) for one in others)
+def _precision(
+    what: str,
+    wrong: NDArray[np.bool_],
+    suspicion: Numbers,
+    doubted: NDArray[np.bool_],
+    threshold: float,
+) -> Row:
+    """Of the labels in drop.csv, how many were planted, and how many were expected to be wrong.
+
+    Args:
+        doubted: labels that are in drop.csv where none were planted (num_images,).
+    """
+    listed = suspicion >= threshold
+    right, others = wrong[listed], listed & ~wrong
     low, high = wilson(right.mean(), len(right), CONFIDENCE)
     how = (
-        f"of {len(right)} labels in drop.csv {expected.mean():.0%} were expected to be wrong; "
-        f"{again} of the {sum(int(one.sum()) for one in others)} that were not planted are listed "
+        f"of {len(right)} labels in drop.csv {suspicion[listed].mean():.0%} were expected to be "
+        f"wrong; {(others & doubted).sum()} of the {others.sum()} that were not planted are listed "
         "without planted ones, too"
     )
     return Row(f"{what}: precision", "", "", f"{right.mean():.0%} ({low:.0%} to {high:.0%})", how)
