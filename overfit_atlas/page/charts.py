@@ -320,7 +320,8 @@ def _unsure(along: Spec, ink: str) -> Spec:
 def _shade(language: str, shade: str) -> Spec:
     said = "shade_legend" if shade in ("kind", "onset") else "shade"
     title = text(f"page.{said}.{shade}", language)
-    legend: Spec = {"orient": "top", "title": title, "gradientLength": 180}
+    legend: Spec = {"orient": "top", "title": title, "titleLimit": 300}
+    legend["gradientLength"] = 180
     legend["columns"] = {"expr": "columns"}
     if shade == "kind":
         names = [_named(kind, language) for kind in KINDS]
