@@ -39,7 +39,7 @@ def test_it_says_what_is_there_and_no_more(judged: Judgement) -> None:
 
 
 def test_what_is_usually_tried_is_of_the_first_model_that_overfits(judged: Judgement) -> None:
-    fits = synthetic.make("ideal", seed=7, num_seeds=2).histories
+    fits = synthetic.make("ideal", seed=7, num_seeds=3).histories
     fine = judgement.judge("fine", fits, Rules(), Facts((0.1,) * 10, 10))
     assert (fine.verdict, judged.verdict) == ("good fit", "overfit")
     advice = saved.of_judgements([fine, judged], "ja").advice
