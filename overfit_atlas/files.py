@@ -16,6 +16,11 @@ def visible(text: str) -> str:
     )  # fmt: skip
 
 
+def shortened(name: str) -> str:
+    """A name as messages show it: its first 80 letters."""
+    return name if len(name) <= 80 else f"{name[:77]}..."
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` whole, or leave `path` as it was; its folder is made if need be.
 
