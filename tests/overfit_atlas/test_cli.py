@@ -175,6 +175,13 @@ def test_names_in_a_log_do_not_act_on_the_terminal(log, tmp_path, capsys):
     assert cli.main(["diagnose", str(odd)]) == 0
     assert cli.main(["diagnose", str(bad)]) == 2
     printed = capsys.readouterr()
+    models = "model,epoch,loss,val_loss\n" + "".join(
+        f"a\u202eb,{epoch},1,1\nc,{epoch},1,1\n" for epoch in range(6)
+    )
+    odd.write_text(models)
+    out = tmp_path / "record.json"
+    assert cli.main(["diagnose", str(odd), "--json", str(out)]) == 0
+    assert [one["name"] for one in json.loads(out.read_text())["judgements"]] == [r"a\u202eb", "c"]
     assert r"x\x1b]0;y\x07\x9bz" in printed.out and r"a\u202eb" in printed.err
     assert all(one.isprintable() or one == "\n" for one in printed.out + printed.err)
 
