@@ -5,6 +5,7 @@ command line is wrong.
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -15,17 +16,22 @@ from typing import NoReturn
 from overfit_atlas import logged, overview, readers
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.facts import Facts
-from overfit_atlas.files import write_text
+from overfit_atlas.files import visible, write_text
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.words import LANGUAGES, sentences
 
 JUDGED, FAILED, REFUSED, USAGE = 0, 1, 2, 64
+OURS = (b'{\n "read": ', b"<!DOCTYPE html>")
+"""How records and pages begin."""
 FAILABLE = ("overfit", "underfit", "data", "undetermined")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is no error
+            stream.reconfigure(errors="backslashreplace")
     parsed = _parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)
@@ -43,20 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refused(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     return REFUSED
 
 
 def _diagnose(parsed: argparse.Namespace) -> int:
+    _spare(parsed.json, parsed.source)
     found = readers.read(*parsed.source, seeds=parsed.seeds)
     rules = Rules(target_accuracy=parsed.target_accuracy)
     facts = Facts(num_images=parsed.val_images, num_classes=parsed.classes)
     judged = logged.judge_read(found, rules, facts, parsed.seeds)
-    print(found.said(parsed.language))
+    print(visible(found.said(parsed.language)))
     if len(judged) > 1:
-        print(f"\n{overview.table(judged, parsed.language)}")
+        print(f"\n{visible(overview.table(judged, parsed.language))}")
     for made in judged:
-        print(f"\n{sentences.report(made, parsed.language)}")
+        print(f"\n{visible(sentences.report(made, parsed.language))}")
     if parsed.json:
         record = {"read": found.as_json(), "judgements": [made.as_json() for made in judged]}
         write_text(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
@@ -66,11 +73,30 @@ def _diagnose(parsed: argparse.Namespace) -> int:
 def _page(parsed: argparse.Namespace) -> int:
     from overfit_atlas.page import saved
 
+    _spare(parsed.out, parsed.source)
     found = readers.read(*parsed.source, seeds=parsed.seeds)
     judged = logged.judge_read(found, Rules(), Facts(), parsed.seeds)
     saved.write(parsed.out, saved.of_judgements(judged, parsed.language))
-    print(parsed.out)
+    print(visible(str(parsed.out)))
     return JUDGED
+
+
+def _spare(out: Path | None, sources: Sequence[str]) -> None:
+    """Refuse to write over what is read: a log, or a file in its folder that we did not write."""
+    if out is not None and out.is_dir():
+        raise AtlasError(f"{out} is a folder; name a file in it")
+    if out is None or not out.is_file():
+        return
+    with out.open("rb") as file:
+        ours = file.read(20).startswith(OURS)
+    for source in map(Path, sources):
+        if source.exists() and out.samefile(source):
+            raise AtlasError(f"{out} is to be read and would be written over; name another file")
+        if not ours and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+            raise AtlasError(
+                f"{out} lies in {source}, which is read, and would be written over; name another "
+                "file, or take it away"
+            )
 
 
 def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from overfit_atlas import judgement
 from overfit_atlas.facts import Facts
+from overfit_atlas.files import visible
 from overfit_atlas.readers import LoggedFit, Read
 from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
@@ -25,7 +26,7 @@ def judge_read(
         seeds: whether all fits are seeds of one model.
     """
     return [
-        judgement.judge(name, [fit_of(one) for one in fits], rules, facts_of(fits, facts))
+        judgement.judge(visible(name), [fit_of(one) for one in fits], rules, facts_of(fits, facts))
         for name, fits in _models(read.fits, seeds)
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from overfit_atlas.files import shortened
 from overfit_atlas.record import Judgement
 from overfit_atlas.scoring.fits import Fit
 from overfit_atlas.words import text
@@ -35,7 +36,7 @@ def _row(made: Judgement, language: str) -> list[str]:
     last_loss = _mean([_last(values) for _, values in losses], ".3f")
     best = _mean([float(np.nanmax(values)) for _, values in accuracies], ".1%")
     last = _mean([_last(values) for _, values in accuracies], ".1%")
-    return [made.name, made.title(language), sure, loss, last_loss, best, last]
+    return [shortened(made.name), made.title(language), sure, loss, last_loss, best, last]
 
 
 def _of(fits: Sequence[Fit], score: str) -> list[tuple[Fit, np.ndarray]]:

@@ -41,7 +41,8 @@ def gl_stop(val: Floats, alpha: float = 2.0) -> int | None:
 def pq_stop(val: Floats, train: Floats, alpha: float = 0.5, strip: int = 5) -> int | None:
     """The first end of a strip at which GL over the progress of the fit exceeds `alpha`."""
     loss, made = generalisation_loss(val), progress(train, strip)
-    quotient = np.divide(loss, made, out=np.full(len(val), np.nan), where=made > 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite over infinite says nothing
+        quotient = np.divide(loss, made, out=np.full(len(val), np.nan), where=made > 0)
     return _first((quotient > alpha) & _strip_ends(len(val), strip))
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import Floats, smoothed
 
+MOST_OF_A_TREND = 200
+
 
 def prices(curves: Mapping[str, Floats], window: int) -> dict[tuple[str, str], float]:
     """What stopping at one score's best epoch costs in the others, from mean curves by score."""
@@ -37,11 +39,14 @@ def fall(curves: Floats) -> Floats:
     """How far half as many epochs again would lower each curve `(..., num_epochs)`, by its trend.
 
     The trend is the median of the slopes between all pairs of epochs of the last third (Theil-Sen),
-    which one restless epoch does not turn.
+    which one restless epoch does not turn; where it has more than MOST_OF_A_TREND, between every
+    k-th of them, as pairs would fill the memory.
     """
     num_epochs = curves.shape[-1]
     tail = curves[..., -max(num_epochs // 3, 3) :]
-    early, late = np.triu_indices(tail.shape[-1], 1)
+    at = np.arange(0, tail.shape[-1], -(-tail.shape[-1] // MOST_OF_A_TREND))
+    first, second = np.triu_indices(len(at), 1)
+    early, late = at[first], at[second]
     slopes = (tail[..., late] - tail[..., early]) / (late - early)
     fallen: Floats = -np.median(slopes, axis=-1) * (num_epochs / 2)
     return fallen

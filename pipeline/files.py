@@ -3,6 +3,7 @@
 And archives of strangers: what they would unpack to is read from their headers first.
 """
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -48,22 +49,44 @@ def private_folder() -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mark: str = "") -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends without an error.
 
     The block may create a file or a folder there. On an error nothing of it stays behind, and what
     stood at `path` before stands there still. What a process killed in the block left behind is
     swept by the next block for the same path.
+
+    Args:
+        mark: a file that each folder written here holds. One without it holds something else.
+
+    Raises:
+        AtlasError: a folder without `mark` stands there, or a device or pipe.
+        IsADirectoryError: the block created a file, and a folder stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
+    _check_ours(path, mark)
     with _folder(path) as folder:
         temporary = folder / path.name
         with _named(path):
             yield temporary
         if path.is_dir() and not path.is_symlink():
+            if not temporary.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             path.replace(folder / PREVIOUS)
         temporary.replace(path)
+
+
+def _check_ours(path: Path, mark: str) -> None:
+    """Raise AtlasError where something at `path` is not to be replaced."""
+    if path.is_dir():
+        if mark and any(path.iterdir()) and not (path / mark).exists():
+            raise AtlasError(
+                f"{path}: this folder holds something else (no {mark}) and would be replaced. Name "
+                "a new folder, or empty this one."
+            )
+    elif path.exists() and not path.is_file():
+        raise AtlasError(f"{path}: a device or pipe, which no file can replace. Name a file.")
 
 
 @contextmanager

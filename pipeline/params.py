@@ -54,7 +54,7 @@ USUAL_AXES = [WIDTH, DROPOUT]
 """Those of a map, unless `tune.axes` names others; sentences and the page are made for them."""
 OF_THE_STUDY = ("seeds", "epochs", "early_stopping")
 """Keys of `train` that a study has in `tune`, or sets by itself."""
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 200_000
 MOST_VALUES, DEEPEST = 100_000, 50
 
 

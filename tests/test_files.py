@@ -1,10 +1,13 @@
 import errno
 import json
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import zipfile
+from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +36,41 @@ def test_a_folder_is_replaced_whole(tmp_path):
         (temporary / "new").touch()
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path, kind):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "only copy.png").touch()
+    path = pictures
+    if kind == "link":
+        path = tmp_path / "link"
+        path.symlink_to(pictures)
+    with suppress(IsADirectoryError), replacing(path) as temporary:
+        temporary.write_text("table")
+    assert (pictures / "only copy.png").exists()
+    assert sorted(tmp_path.iterdir()) == sorted({pictures, path}) or path.is_file()
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    for before, refused in [([], False), (["origin.json"], False), (["photo.png"], True)]:
+        for name in before:
+            (path / name).touch()
+        outcome = pytest.raises(AtlasError) if refused else nullcontext()
+        with outcome, replacing(path, "origin.json") as temporary:
+            temporary.mkdir()
+        assert [file.name for file in path.iterdir()] == (before if refused else [])
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(AtlasError, match="a device or pipe"), replacing(path):
+            pass
+    assert (tmp_path / "pipe").is_fifo() and Path("/dev/null").is_char_device()
 
 
 def test_json_has_sorted_keys_and_refuses_nan(tmp_path):

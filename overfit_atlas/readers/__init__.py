@@ -64,6 +64,8 @@ def _part(source: object, position: int) -> Part:
 
 
 def _of_path(source: str | Path) -> Part:
+    if source == "":  # of a variable that is not set; as a path it is the current folder
+        raise ReadError("nothing to read: got an empty name")
     path = Path(source).expanduser()
     identifier = mlflow.run_id(str(source))
     try:

@@ -136,16 +136,19 @@ def _whole_epochs(
 ) -> tuple[Ints, Collapsed, list[Note]]:
     """Without epochs at the end that are none: a validation alone, or one that was not finished.
 
-    The latter only where training and validation stand in rows of their own (`split`).
+    The latter only where training and validation stand in rows of their own (`split`). The only
+    validation that there is stays.
     """
     train = _any([x for role, x in collapsed.items() if not role.startswith("val_")], len(epochs))
     held = _any([x for role, x in collapsed.items() if role.startswith("val_")], len(epochs))
     keep = np.ones(len(epochs), dtype=np.bool_)
+    curves = [values for role, (values, _) in collapsed.items() if role.startswith("val_")]
     notes = []
     for own, key, applies in ((train, "validated_after_training", True),
                               (held, "unfinished_epoch", split)):  # fmt: skip
         end = int(np.flatnonzero(own)[-1]) + 1 if own.any() else len(own)
-        if applies and end < len(own) and len(own) - end <= 2 and own[:end].mean() > 0.9:
+        few = 0 < len(own) - end <= 2 and own[:end].mean() > 0.9
+        if applies and few and any(np.isfinite(values[:end]).any() for values in curves):
             keep[end:] = False
             notes.append(Note(key, {"epochs": [int(e) for e in epochs[end:]]}))
     kept = {role: (values[keep], given[keep]) for role, (values, given) in collapsed.items()}

@@ -1,10 +1,14 @@
 """MLflow: a run by its id, and the folders of its file store."""
 
 import math
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from overfit_atlas import addresses
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import is_curve, meaning
 from overfit_atlas.readers.raw import Raw
@@ -13,6 +17,11 @@ from overfit_atlas.readers.source import opened
 
 _RUN_ID = re.compile(r"^(?:mlflow:|runs:/)?([0-9a-f]{32})$")
 MAX_LINES = 1_000_000
+IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
 
 
 def run_id(source: str) -> str | None:
@@ -30,19 +39,43 @@ def of_run(identifier: str) -> Raw:
             f"{identifier} is read as the id of a run of MLflow, which is not installed; "
             'pip install "overfit-atlas[mlflow]"'
         ) from None
-    client = mlflow.MlflowClient()
+    _refuse_new(str(mlflow.get_tracking_uri()), identifier)
     try:
-        run = client.get_run(identifier)
-        keys = [key for key in run.data.metrics if is_curve(key) or meaning(key).kind == "epoch"]
-        curves = {
-            key: [(float(m.step), float(m.value)) for m in _by_time(client, identifier, key)]
-            for key in keys
-        }
-    except mlflow.exceptions.MlflowException as error:
+        with _impatient():
+            client = mlflow.MlflowClient()
+            run = client.get_run(identifier)
+            keys = [k for k in run.data.metrics if is_curve(k) or meaning(k).kind == "epoch"]
+            curves = {
+                key: [(float(m.step), float(m.value)) for m in _by_time(client, identifier, key)]
+                for key in keys
+            }
+    except Exception as error:  # of MLflow, of its database's driver, of the network
         raise ReadError(f"run {identifier} cannot be read from MLflow: {_first(error)}") from None
     if not curves:
         raise ReadError(f"run {identifier} of MLflow has no metric of a loss or an accuracy")
     return merged(curves, str(run.info.run_name or identifier), "mlflow")
+
+
+def _refuse_new(address: str, identifier: str) -> None:
+    """Refuse a database that is not there: MLflow would make one, to say that it is empty."""
+    scheme, _, file = address.partition(":///")
+    if scheme == "sqlite" and not Path(file.partition("?")[0]).exists():
+        raise ReadError(
+            f"{identifier} is read as the id of a run of MLflow, and there is no database at "
+            f"{address}; set MLFLOW_TRACKING_URI to where the run is"
+        )
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow gives up on a server that does not answer within seconds, not minutes."""
+    set_here = [name for name in IMPATIENT if name not in os.environ]
+    os.environ.update({name: IMPATIENT[name] for name in set_here})
+    try:
+        yield
+    finally:
+        for name in set_here:
+            os.environ.pop(name, None)
 
 
 def _by_time(client: Any, identifier: str, key: str) -> list[Any]:
@@ -50,7 +83,8 @@ def _by_time(client: Any, identifier: str, key: str) -> list[Any]:
 
 
 def _first(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    said = addresses.masked(str(error))  # whole: of a password cut in two nothing is found
+    return said.splitlines()[0][:200] if said else type(error).__name__
 
 
 def is_run(folder: Path) -> bool:

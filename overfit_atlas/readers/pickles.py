@@ -23,6 +23,10 @@ from overfit_atlas.readers.source import Source
 
 MAX_PICKLE = 32 * 2**20
 MAX_ITEMS = 2_000_000
+_TANGLED = "its parts hold each other so often that they cannot be read"
+MAX_SHARED = 1_000_000
+"""What is read of data whose parts stand in it several times; a tenfold list of tenfold lists, ...
+of 200 bytes holds more than can ever be walked through."""
 
 
 class _DType:
@@ -145,18 +149,84 @@ def loaded(data: bytes, label: str, torch: bool = False) -> object:
         raise ReadError(f"{label}: a pickle of more than {MAX_PICKLE // 2**20} MiB")
     _refuse_bombs(data, label)
     try:
-        return _Reader(data, torch).load()
+        found: object = _Reader(data, torch).load()
     except ReadError as error:
         raise ReadError(f"{label}: {error}") from None
     except Exception as error:  # a broken pickle can raise anything
         raise ReadError(f"{label}: a damaged pickle ({type(error).__name__})") from None
+    if _size(found, {}) > max(MAX_SHARED, len(data)):
+        raise ReadError(f"{label}: {_TANGLED}")
+    return found
+
+
+def _size(data: object, known: dict[int, float]) -> float:
+    """How many values there are in `data`, shared ones counted each time; inf in a circle."""
+    if not isinstance(data, dict | list | tuple):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = np.inf
+        inner = (*data, *data.values()) if isinstance(data, dict) else data
+        holders = [one for one in inner if isinstance(one, dict | list | tuple)]
+        known[id(data)] = 1 + len(inner) + sum(_size(one, known) for one in holders)
+    return known[id(data)]
+
+
+_VALUES = {
+    one.name for one in pickletools.opcodes
+    if not one.stack_before and len(one.stack_after) == 1 and "GET" not in one.name
+} - {"MARK"}  # fmt: skip
+
+
+class _Built:
+    """The sizes of the tuples that a pickle builds, without building them.
+
+    As keys of a dict they are hashed while the pickle is read, all that they hold each time; what
+    else there is can be counted when it is there (`_size`).
+    """
+
+    def __init__(self) -> None:
+        self.stack: list[int | None] = []  # None is a mark
+        self.memo: dict[object, int | None] = {}
+
+    def largest_after(self, opcode: pickletools.OpcodeInfo, argument: object) -> int:
+        """The size of what `opcode` leaves on the stack."""
+        stack = self.stack
+        if opcode.name in _VALUES:
+            stack.append(1)
+        elif opcode.name == "MARK":
+            stack.append(None)
+        elif opcode.name in {"GET", "BINGET", "LONG_BINGET"}:
+            stack.append(self.memo.get(argument, 1))
+        elif opcode.name in {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}:
+            self.memo[len(self.memo) if argument is None else argument] = stack[-1]
+        elif opcode.name == "DUP":
+            stack.append(stack[-1])
+        else:
+            taken = self._taken(opcode)
+            whole = 1 + sum(one or 0 for one in taken) if opcode.name.startswith("TUPLE") else 1
+            stack += [whole] * len(opcode.stack_after)
+        return (stack[-1] if stack else 0) or 0
+
+    def _taken(self, opcode: pickletools.OpcodeInfo) -> list[int | None]:
+        """What `opcode` takes from the stack, down to the last mark where it does so."""
+        before = opcode.stack_before
+        count = len(before)
+        if pickletools.markobject in before:
+            up_to = len(self.stack) - 1 - self.stack[::-1].index(None)
+            count = len(self.stack) - up_to + before.index(pickletools.markobject)
+        taken = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return taken
 
 
 def _refuse_bombs(data: bytes, label: str) -> None:
     """Refuses a pickle that announces more than it holds: lengths reserve memory when read."""
     memos, numbers = {"LONG_BINPUT", "PUT"}, {"LONG", "LONG1", "LONG4", "INT"}
+    built = _Built()
     try:
         for opcode, argument, _ in pickletools.genops(io.BytesIO(data)):
+            if built.largest_after(opcode, argument) > MAX_SHARED:
+                raise ReadError(f"{label}: {_TANGLED}")
             if not isinstance(argument, int):
                 continue
             if opcode.name in memos and argument > len(data):

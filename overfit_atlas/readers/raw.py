@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from overfit_atlas.errors import ReadError
+from overfit_atlas.files import shortened
 from overfit_atlas.readers.records import LoggedFit, Note
 from overfit_atlas.readers.table import Table
 
@@ -67,5 +68,5 @@ def _once(notes: "object") -> tuple[Note, ...]:
 
 def named(values: Mapping[str, object]) -> str:
     """The first names of a mapping, for a message."""
-    names = list(values)
+    names = [shortened(name) for name in values]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "nothing"

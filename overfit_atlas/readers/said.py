@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from overfit_atlas.files import shortened
 from overfit_atlas.readers.names import ROLES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Values = Mapping[str, object]
 
 def _listed(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        shown = ", ".join(str(x) for x in value[:8])
+        shown = ", ".join(shortened(str(x)) for x in value[:8])
         return shown + (", ..." if len(value) > 8 else "")
     return str(value)
 
@@ -123,7 +124,7 @@ def said(read: "Read", language: str = "en") -> str:
     """One line on what was read and what was not, with all that is to be said of it."""
     text, unused = _LANGUAGES[language](read)
     if read.not_used:
-        names = list(read.not_used[:_LISTED])
+        names = [shortened(name) for name in read.not_used[:_LISTED]]
         names += ["..."] if len(read.not_used) > _LISTED else []
         text += unused + ", ".join(names)
     sentences = [note(n.key, n.values, language) for n in read.notes]

@@ -78,6 +78,8 @@ def opened(path: Path) -> Source:
             raise ReadError(f"{label}: {status.st_size / 2**20:.0f} MiB; a training log has at "
                             f"most {MAX_BYTES / 2**20:.0f}")  # fmt: skip
         data = path.read_bytes()
+    except ReadError:
+        raise
     except FileNotFoundError:
         raise ReadError(f"{shown(str(path))}: no such file or folder") from None
     except (OSError, ValueError) as error:

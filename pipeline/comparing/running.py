@@ -182,7 +182,7 @@ def result_of(
 
 def write(folder: Path, result: Result) -> None:
     """Write the tables of a comparison as CSV, its records as JSON."""
-    with replacing(folder) as temporary:
+    with replacing(folder, "summary.json") as temporary:
         temporary.mkdir()
         named = {"curves": result.curves, "effects": result.effects, "per_class": result.classes}
         for name, table in named.items():

@@ -22,6 +22,9 @@ from pipeline.data import DataError, arrays
 # Formats with a decoder in Pillow itself. Others run programs (EPS) or are rarely fuzzed.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 MAX_PIXELS = 89_478_485
+MAX_SCANS = 100
+"""A progressive JPEG has some ten; each goes over all pixels, and 42 bytes are enough for one."""
+START_OF_SCAN = b"\xff\xda"
 _ORIENTATION = 0x0112
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I"))
 # What people have that no decoder here reads: where in the file which bytes tell it, and its name.
@@ -85,6 +88,7 @@ def peak(source: Path | BytesIO, name: str) -> int:
         ImageError: unreadable, or with values below 0.
     """
     with _opened(source, name) as image:
+        _check_scans(image, source)
         pixels = np.asarray(image)
         _check_sign(pixels)
         colours = pixels[..., :-1] if image.mode.endswith("A") else pixels
@@ -105,6 +109,7 @@ def load(
             safe.
     """
     with _opened(source, name) as image:
+        _check_scans(image, source)
         return fit(_plain(ImageOps.exif_transpose(image), bits), image_shape)
 
 
@@ -153,6 +158,13 @@ def _check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
+def _check_scans(image: Image.Image, source: Path | BytesIO) -> None:
+    if image.info.get("progressive"):
+        content = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
+        if (scans := content.count(START_OF_SCAN)) > MAX_SCANS:
+            raise ValueError(f"{scans:,} scans, of which hours could be spent on one image")
+
+
 def _foreign(source: Path | BytesIO) -> str:
     """What a file is that no decoder knows, and the way out, as far as its first bytes say."""
     if isinstance(source, BytesIO):
@@ -186,7 +198,9 @@ def _plain(image: Image.Image, bits: int) -> Image.Image:
     if _is_wide(image) or image.mode == "F":
         wide = np.asarray(image)
         _check_sign(wide)
-        kept = wide.astype(np.int64).clip(0, (1 << bits) - 1) >> (bits - 8)
+        kept = wide.astype(np.int32)
+        np.minimum(kept, (1 << bits) - 1, out=kept)  # an image of 88 megapixels fills 2 GB else
+        kept >>= bits - 8
         return Image.fromarray(kept.astype(np.uint8))
     grey = _is_grey(image)
     if image.has_transparency_data:

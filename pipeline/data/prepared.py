@@ -166,7 +166,7 @@ def write(folder: Path, prepared: Prepared) -> Manifest:
 
     Counts, channel statistics and content hash are computed from what is written.
     """
-    with replacing(folder) as temporary:
+    with replacing(folder, "manifest.json") as temporary:
         temporary.mkdir()
         written = [
             write_split(temporary, split, arrays.blocks(split.images), split.images.shape[1:])

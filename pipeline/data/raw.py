@@ -85,7 +85,7 @@ def write_parts(
     """
     sizes: dict[str, int] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    with replacing(folder) as temporary:
+    with replacing(folder, "origin.json") as temporary:
         temporary.mkdir()
         with TemporaryDirectory(dir=temporary) as work:
             for part in parts(Path(work)):
@@ -119,7 +119,7 @@ def write_folder(
 
     `sources` says where the file of each path lies.
     """
-    with replacing(folder) as temporary:
+    with replacing(folder, "origin.json") as temporary:
         (temporary / "images").mkdir(parents=True)
         for entry in entries:
             if not entry.problem:

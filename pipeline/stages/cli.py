@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from overfit_atlas import addresses
 from overfit_atlas.errors import AtlasError
+from overfit_atlas.files import visible
 from pipeline.files import DVC_PROCESS
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _leave() -> None:
 
 
 def _said(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(message)}", file=sys.stderr)
     return 2
 
 

@@ -77,7 +77,7 @@ def drawn(found: Found, data: Prepared, language: str) -> dict[str, "Figure"]:
 def _write(folder: Path, found: Found, figures: dict[str, "Figure"]) -> None:
     from pipeline.plots import style
 
-    with replacing(folder) as temporary:
+    with replacing(folder, "summary.json") as temporary:
         temporary.mkdir()
         for name, table in found.tables.items():
             table.to_csv(temporary / f"{name}.csv", index=False, float_format="%.9g")

@@ -45,6 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise AtlasError(f"--export {arguments.export}: expected a name that ends in {LITERT}.")
     manifest = prepared.read_manifest(arguments.data)
     files = list(found(arguments.sources))
+    _spare([path for path in (arguments.out, arguments.export) if path], files, arguments.model)
     model = load(arguments, manifest)
     if arguments.export:
         with replacing(arguments.export) as temporary, redirect_stdout(StringIO()):
@@ -52,6 +53,19 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"{arguments.export}: {arguments.export.stat().st_size:,} bytes")
     if arguments.sources:
         _classify(arguments, model, files, manifest)
+
+
+def _spare(outputs: Sequence[Path], files: Sequence[Path], model: str) -> None:
+    """Raise AtlasError where an output would take the place of a folder, an image or the model."""
+    for out in outputs:
+        if out.is_dir():
+            raise AtlasError(f"{visible(str(out))}: a folder stands there; name a file.")
+        if out.exists() and any(
+            one.exists() and out.samefile(one) for one in (*files, Path(model))
+        ):
+            raise AtlasError(
+                f"{visible(str(out))} is to be read and would be written over; name another file."
+            )
 
 
 def _classify(
@@ -98,6 +112,10 @@ def found(sources: Sequence[Path]) -> Iterator[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
+        for name in folders:
+            if Path(where, name).is_symlink():
+                link = visible(str(Path(where, name)))
+                print(f"{link}: a link to a folder, left out; name it to have it", file=sys.stderr)
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:

@@ -76,7 +76,7 @@ def prepare(source: Path, out: Path, settings: Preprocess, seed: int) -> Outcome
         DataError: images are unreadable or of several sizes, or a class has too few of them.
     """
     found = raw.read(source)
-    with replacing(out) as temporary:
+    with replacing(out, "manifest.json") as temporary:
         temporary.mkdir()
         with TemporaryDirectory(dir=temporary) as work:
             decoded = decode(found, settings, Path(work))

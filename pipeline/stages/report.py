@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     with tracking.stage_run(params, "report", dataset, ("report",), last=True) as run:
         run.log_dataset(found.manifest)
         text = render.html(report.report(found, params, provenance.origin()))
-        with replacing(arguments.out) as folder:
+        with replacing(arguments.out, "index.html") as folder:
             folder.mkdir()
             (folder / "index.html").write_text(text, encoding="utf-8")
         run.log_file(arguments.out / "index.html")

@@ -32,7 +32,7 @@ def fetch(section: EfficientNet, mirror: str | None, folder: Path) -> None:
     Raises:
         DataError: they cannot be had.
     """
-    with replacing(folder) as temporary:
+    with replacing(folder, "README") as temporary:
         temporary.mkdir()
         (temporary / "README").write_text(ABOUT, encoding="utf-8")
         if section.weights == "imagenet" and not section.variant.startswith("Lite"):

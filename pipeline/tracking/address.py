@@ -54,6 +54,14 @@ def backend_uri() -> str:
     return given
 
 
+def database_file() -> Path | None:
+    """The SQLite file that keeps the runs, ours or one that MLFLOW_TRACKING_URI names, if any."""
+    uri = backend_uri()
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]).resolve()
+
+
 @lru_cache(maxsize=4)
 def _check_driver(uri: str) -> None:
     from sqlalchemy.engine import make_url

@@ -112,8 +112,8 @@ def check() -> None:
         _check_room(address.runs_folder())
     elif parts.scheme in ("http", "https"):
         _ask_server(parts)
-    elif parts.scheme == "sqlite":
-        _check_sqlite(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
+    elif file := address.database_file():
+        _check_sqlite(file)
     elif parts.scheme.partition("+")[0] in DATABASES:
         _ask_database(parts)
     elif parts.scheme in ("", "file") and not _is_allowed(parts.path):
@@ -222,19 +222,22 @@ def connect(dataset: str) -> Connection:
     """
     load_mlflow()
     try:
-        return _local(dataset) if address.is_local() else _experiment(dataset, None)
+        file = address.database_file()
+        return _in_file(dataset, file) if file else _experiment(dataset, None)
     except errors() as error:
         raise _refused(short(error)) from None
 
 
-def _local(dataset: str) -> Connection:
+def _in_file(dataset: str, database: Path) -> Connection:
+    """Lock and artifacts lie beside `database`, which several clones may share."""
     from filelock import FileLock
 
     # MLflow makes its tables without a lock: of four first stages at once, three would fail.
-    with FileLock(address.runs_folder() / ".init.lock", timeout=120):
+    with FileLock(database.parent / ".init.lock", timeout=120):
         load_mlflow().MlflowClient().search_experiments(max_results=1)
-        address.follow_move()
-        return _experiment(dataset, str(address.runs_folder() / "artifacts"))
+        if address.is_local():
+            address.follow_move()
+        return _experiment(dataset, str(database.parent / "artifacts"))
 
 
 def _experiment(dataset: str, artifacts: str | None) -> Connection:

@@ -281,6 +281,23 @@ def test_what_no_decoder_knows_is_named_with_the_way_out(tmp_path, content, said
             images.load(source, "x", (4, 4, 3))
 
 
+def _progressive(scans):
+    """A progressive JPEG whose last, smallest scan is there `scans` times more."""
+    made = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(made, "JPEG", progressive=True)
+    whole = made.getvalue()
+    last = whole.rindex(images.START_OF_SCAN)
+    return io.BytesIO(whole[:-2] + whole[last:-2] * scans + whole[-2:])
+
+
+@pytest.mark.parametrize("read", [lambda file: images.load(file, "a", (8, 8, 1)),
+                                  lambda file: images.peak(file, "a")])  # fmt: skip
+def test_a_jpeg_of_scans_without_end_is_refused(read):
+    read(_progressive(20))
+    with pytest.raises(ImageError, match="scans"):
+        read(_progressive(2000))
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageError, match="pipe, socket or device"):

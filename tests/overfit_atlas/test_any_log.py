@@ -1,7 +1,7 @@
 """`diagnose` from bytes to verdict: any log gives a verdict or one sentence, and never a "nan".
 
 The same few logs every time. Others, for long:
-FUZZ_EXAMPLES=20000 python -m pytest tests/overfit_atlas/test_any_log.py
+FUZZ_EXAMPLES=20000 python -m pytest --timeout 0 tests/overfit_atlas/test_any_log.py
 """
 
 import contextlib

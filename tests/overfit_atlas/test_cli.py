@@ -1,6 +1,7 @@
 """The command: what it prints, what it writes, and its exit status."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -145,3 +146,48 @@ def test_the_package_is_imported_in_no_time_and_without_pandas():
         "pipeline",
     }
     assert heavy & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("command", [["diagnose", "--json"], ["page", "--out"]])
+def test_what_is_read_is_never_written_over(log, tmp_path, capsys, command):
+    before = log.read_bytes()
+    link = tmp_path / "other.json"
+    link.symlink_to(log)
+    for source, out in [(log, log), (log, link), (tmp_path, log), (log, tmp_path)]:
+        assert cli.main([command[0], str(source), command[1], str(out)]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {out} ")
+    assert log.read_bytes() == before
+
+
+def test_a_record_in_the_folder_that_is_read_is_written_anew(log, tmp_path):
+    out = tmp_path / "record.json"
+    for _ in range(2):
+        assert cli.main(["diagnose", str(tmp_path), "--json", str(out)]) == 0
+        assert len(json.loads(out.read_text())["judgements"]) == 1
+
+
+def test_names_in_a_log_do_not_act_on_the_terminal(log, tmp_path, capsys):
+    odd = tmp_path / "odd.csv"
+    text = log.read_text()
+    odd.write_text(text.replace("accuracy", "x\x1b]0;y\x07\x9bz", 1) + "\n")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a\u202eb,c\x1b[2J\x07\n1,2\n")
+    assert cli.main(["diagnose", str(odd)]) == 0
+    assert cli.main(["diagnose", str(bad)]) == 2
+    printed = capsys.readouterr()
+    models = "model,epoch,loss,val_loss\n" + "".join(
+        f"a\u202eb,{epoch},1,1\nc,{epoch},1,1\n" for epoch in range(6)
+    )
+    odd.write_text(models)
+    out = tmp_path / "record.json"
+    assert cli.main(["diagnose", str(odd), "--json", str(out)]) == 0
+    assert [one["name"] for one in json.loads(out.read_text())["judgements"]] == [r"a\u202eb", "c"]
+    assert r"x\x1b]0;y\x07\x9bz" in printed.out and r"a\u202eb" in printed.err
+    assert all(one.isprintable() or one == "\n" for one in printed.out + printed.err)
+
+
+def test_a_terminal_without_the_letters_gets_their_numbers(log):
+    command = [sys.executable, "-m", "overfit_atlas", "diagnose", str(log), "--language", "ja"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert done.stdout.startswith(b"\\u") and done.stderr == b""

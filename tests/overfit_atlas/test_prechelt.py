@@ -49,3 +49,8 @@ def test_patience_counts_from_the_last_improvement():
     assert prechelt.patience_stop(np.array([3.0, 2.0, 2.0, 2.5, 2.1]), patience=3) == 5
     assert prechelt.patience_stop(np.array([3.0, 2.0, 2.5, 1.9, 2.0]), patience=3) is None
     assert prechelt.patience_stop(np.array([1.0]), patience=1) is None
+
+
+def test_pq_never_stops_where_both_are_infinite():
+    val = np.array([0.0, 0.0, 1.0])
+    assert prechelt.pq_stop(val, np.array([1e-308, 1e300, 1.0]), strip=3) is None

@@ -28,3 +28,8 @@ def test_the_onset_is_the_first_epoch_from_which_little_is_gained():
     assert turns.turn(curve, "loss", rules) == (2, 4)
     assert turns.turn(np.stack([curve, curve[::-1]]), "loss", rules)[0].tolist() == [2, 2]
     assert turns.turn(curve / 10, "accuracy", rules) == (2, 4)
+
+
+def test_a_trend_of_many_epochs_needs_no_more_memory_than_one_of_few():
+    epochs = np.arange(9_000)
+    assert turns.fall(5 - epochs[None] / 3_000)[0] == pytest.approx(1.5)

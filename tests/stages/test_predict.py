@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import sys
 import zipfile
 from dataclasses import replace
@@ -263,6 +264,26 @@ def test_odd_names_are_answered_and_do_no_harm(
     said = capsys.readouterr()
     assert "pipe.png: no file but a pipe" in said.err
     assert "\x1b" not in said.out + said.err
+
+
+def test_outputs_spare_images_models_and_folders(call: Any, place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(place / "pictures", folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for out, said in [(folder, "a folder stands there"), (folder / "1.png", "written over")]:
+        with pytest.raises(AtlasError, match=said):
+            call("--model", "cnn", folder, "--out", out)
+    model = next((place / "models" / "cnn").glob("*.keras"))
+    with pytest.raises(AtlasError, match="written over"):
+        call("--model", model, folder, "--out", model)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_linked_folder_is_named_as_left_out(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "linked").symlink_to(tmp_path)
+    assert list(predict.found([tmp_path])) == [tmp_path / "a.png"]
+    assert "linked: a link to a folder, left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

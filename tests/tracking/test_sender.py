@@ -403,6 +403,31 @@ def test_first_stages_of_all_may_start_at_once(
 
 
 @pytest.mark.slow
+def test_two_clones_may_make_a_database_at_once_and_artifacts_lie_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from pipeline import params, tracking\n"
+        "with tracking.stage_run(params.parse({}), 'train', 'demo', last=True) as run:\n"
+        "    run.log_text('yes', 'verdict.txt')\n"
+    )
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}/runs.db")
+    stages = []
+    for clone in ("one", "two"):
+        (tmp_path / clone).mkdir()
+        environment = {**os.environ, "DVC_ROOT": str(tmp_path / clone)}
+        start = [sys.executable, "-c", code]
+        stages.append(subprocess.Popen(start, env=environment, cwd=tmp_path / clone))
+    assert [stage.wait(200) for stage in stages] == [0, 0]
+    service = Service("demo")
+    runs = service.client.search_runs([service.experiment])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    assert len(list((shared / "artifacts").rglob("verdict.txt"))) == 2
+
+
+@pytest.mark.slow
 def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

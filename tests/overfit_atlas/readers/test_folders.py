@@ -1,7 +1,10 @@
 """Folders: of tools, of one run, of several models."""
 
 import json
+import os
 import struct
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +215,35 @@ def test_a_run_of_mlflow_by_its_id(
         assert found.format == "mlflow" and found.fits[0].model == "net"
     with pytest.raises(ReadError, match="cannot be read from MLflow"):
         read("0" * 32)
+
+
+def test_a_database_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(ReadError, match="no database at"):
+        read("0" * 32)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://user:S3cretPW@127.0.0.1:9/?token=S3cretTOKEN", "postgresql://user:S3cretPW@h:9/db"],
+)
+def test_a_server_out_of_reach_or_a_missing_driver_is_one_line_soon_and_without_passwords(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    started = time.monotonic()
+    with pytest.raises(ReadError, match="cannot be read from MLflow") as refused:
+        read("0" * 32)
+    assert time.monotonic() - started < 30
+    assert "S3c" not in str(refused.value) and "\n" not in str(refused.value)
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
 def trainer_state(run: Any, per_epoch: int = 2) -> dict[str, Any]:

@@ -142,3 +142,32 @@ def test_archives_that_are_no_logs(read_text: Reading) -> None:
     ):
         with pytest.raises(ReadError, match=cause):
             read_text(first + b"\0" * 50, "x.bin")
+
+
+def _tenfold(inner: Any, kind: Callable[[Any], Any]) -> Any:
+    for _ in range(15):
+        inner = kind(inner)
+    return inner
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_few_bytes_that_hold_each_other_without_end_are_refused(
+    read_text: Reading, protocol: int
+) -> None:
+    lists = _tenfold([0.5, 0.4], lambda one: [one] * 10)
+    folds = _tenfold({"loss": [1, 2]}, lambda one: {f"fold_{i}": one for i in range(10)})
+    circle: dict[str, Any] = {"loss": [1.0, 2.0]}
+    circle["fold"] = circle
+    for data in ({"loss": lists, "val_loss": lists}, folds, circle):
+        with pytest.raises(ReadError, match="hold each other so often|deeper than"):
+            read_text(pickle.dumps(data, protocol), "history.pkl")
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_key_that_takes_for_ever_to_hash_is_refused_before_it_is_built(
+    read_text: Reading, protocol: int
+) -> None:
+    key = _tenfold((1, 2), lambda one: (one,) * 10)
+    body = pickle.dumps(key, protocol)[2:-1]
+    with pytest.raises(ReadError, match="hold each other so often"):
+        read_text(b"\x80" + bytes([protocol]) + b"}" + body + b"K\x01s.", "history.pkl")

@@ -277,6 +277,17 @@ def test_a_loss_that_stops_being_finite_ends_the_fit_not_the_reading(
     assert "the loss is not finite from epoch 3 on" in found.said()
 
 
+@pytest.mark.parametrize("before", ["", "nan"])
+def test_the_only_validation_stays_though_it_came_after_training(
+    read_text: Reading, before: str
+) -> None:
+    rows = [f"{epoch},{1 - epoch / 10},{before}" for epoch in range(1, 7)]
+    text = "\n".join(["epoch,loss,val_loss", *rows, "7,,0.6"])
+    fit = read_text(text).fits[0]
+    assert len(fit.epochs) == 7
+    assert fit.val_loss is not None and fit.val_loss[-1] == 0.6
+
+
 def test_a_loss_that_never_was_finite_is_refused(read_text: Reading) -> None:
     with pytest.raises(ReadError, match="loss is not finite in any of its 2 epochs"):
         read_text("epoch,loss,val_loss\n0,nan,nan\n1,nan,nan\n")
