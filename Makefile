@@ -13,8 +13,9 @@ DOCS := .venv-docs
 LOCKS := requirements
 QUIETLY := --quiet --no-deps
 REPORT := results/report/index.html
-# Columns of `dvc exp show` that are left out: files, times, and what would not fit a terminal.
-UNREAD := '[a-z_.]+/|Created|State|Executor|.*\.(probability|val_accuracy)$$|evaluate.read_test'
+# Columns of `dvc exp show` that are left out: files, times, and what would not fit a terminal;
+# without a terminal, rows are whole however long.
+UNREAD := '[a-z_.]+/|overfit_atlas$$|Created|State|Executor|.*\.(probability|val_accuracy)$$|evaluate.read_test'
 
 # In which language `make` speaks, and what it says: `$(call say,NO_GIT)`.
 SPOKEN := $(if $(filter ja%,$(firstword $(LC_ALL) $(LC_MESSAGES) $(LANG))),ja,en)
@@ -124,7 +125,8 @@ report: ## Open the report, or print where it lies | レポートを開く。開
 		$(PYTHON) -m webbrowser -t "file://$(CURDIR)/$(REPORT)" > /dev/null; fi
 
 experiments: $(READY) ## What DVC experiments changed, and the verdicts that came out | DVC の実験で変えたものと、その判定
-	@python -m dvc exp show --no-pager --only-changed --hide-workspace --drop $(UNREAD)
+	@test -t 1 || export COLUMNS=$${COLUMNS:-1000}; \
+		python -m dvc exp show --no-pager --only-changed --hide-workspace --drop $(UNREAD)
 
 numbers: $(READY) ## Write the numbers of the README anew from the last run | README の数値を最後の実行から書き直す
 	@python -m scripts.docs_numbers

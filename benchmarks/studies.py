@@ -26,7 +26,7 @@ Losses = Callable[[str, Path], dict[str, Any]]
 def sweep(name: str, model: str, width: int, num_train: int, setting: Setting) -> Measured:
     """16 rates of dropout, one fit each: ours is the real tune stage, with Optuna and MLflow."""
     rates = [HIGHEST_RATE * index / (NUM_RATES - 1) for index in range(setting.smaller(16, 4))]
-    tune = {"widths": [width], "dropouts": rates, "epochs": SWEEP_EPOCHS, "search_trials": 0}
+    tune = {"widths": [width], "dropouts": rates, "epochs": SWEEP_EPOCHS}
     num_train = setting.smaller(num_train, 64)
     folder = made.write(setting.folder / "data", num_train, setting.smaller(1000, 32), (28, 28, 1))
     return _study(name, {**tune, "model": model}, 1, folder, setting)
@@ -40,7 +40,6 @@ def default_map(name: str, setting: Setting) -> Measured:
         "widths": list(params.tune.widths[:: setting.shrink]),
         "dropouts": list(params.tune.dropouts),
         "epochs": setting.smaller(params.tune.epochs, 2),
-        "search_trials": 0,
     }
     folder = made.write(setting.folder / "data", *MAP_IMAGES, (28, 28, 1))
     return _study(name, tune, len(params.tune.seeds), folder, setting)

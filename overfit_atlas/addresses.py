@@ -161,6 +161,11 @@ class _Filtered:
         return getattr(self._stream, name)
 
 
+def unfiltered(stream: TextIO) -> TextIO:
+    """The stream below `filter_output`'s, for a text that was masked already where it must be."""
+    return stream._stream if isinstance(stream, _Filtered) else stream
+
+
 def filter_output() -> None:
     """From now on all that Python prints or logs in this process is `masked`, tracebacks too."""
     for name in ("stdout", "stderr"):

@@ -88,6 +88,13 @@ class Draws:
         low, high = np.quantile(self.drawn[name], [tail, 1 - tail])
         return float(low), float(high)
 
+    def turn(self, score: str, confidence: float) -> tuple[int, int]:
+        """Ends of the interval from onset to best epoch of `score`, as indices of `epochs`."""
+        tail = (1 - confidence) / 2
+        low = np.quantile(self.onset_epochs[score], tail, method="inverted_cdf")
+        high = np.quantile(self.best_epochs[score], 1 - tail, method="inverted_cdf")
+        return int(low), int(high)
+
     def scores(self) -> tuple[str, ...]:
         """The scores of which the damage is known."""
         return tuple(score for score in SCORES if f"damage/{score}" in self.values)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from overfit_atlas import recalibration
 from overfit_atlas.draws import Draws
 from overfit_atlas.estimates import Json
@@ -94,17 +92,15 @@ def damages(found: Draws, rules: Rules) -> dict[str, Damage]:
 def onsets(found: Draws, known: Mapping[str, Damage], rules: Rules) -> dict[str, Onset]:
     """Best epoch and onset of each score, epochs by the numbers that the fits give them."""
     epochs = found.epochs
-    tail = (1 - rules.confidence) / 2
     made = {}
     for score, damage in known.items():
-        low = np.quantile(found.onset_epochs[score], tail, method="inverted_cdf")
-        high = np.quantile(found.best_epochs[score], 1 - tail, method="inverted_cdf")
+        low, high = found.turn(score, rules.confidence)
         middle = found.best_of_mean[score]
         made[score] = Onset(
             status=_status(found, damage, score, rules),
             best_epoch=int(epochs[middle]),
-            low=int(epochs[int(min(low, middle))]),
-            high=int(epochs[int(max(high, middle))]),
+            low=int(epochs[min(low, middle)]),
+            high=int(epochs[max(high, middle)]),
             seeds=tuple(int(epochs[one]) for one in found.seed_best[score]),
             last_epoch=int(epochs[-1]),
         )

@@ -63,7 +63,7 @@ FEWEST_EPOCHS_OF_CURVES = 7
 FEWEST_IMAGES = 30
 PLAINLY = 0.9
 """From this probability on a verdict is said without "probably"."""
-UNDETERMINED = 0.6
+UNDETERMINED = 0.7
 """Below this probability no verdict is said, and no kind."""
 SIBLING = 0.9
 """How probable it must be that another model is better, on probe and on val each."""

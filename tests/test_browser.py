@@ -1,9 +1,10 @@
 """The page in a real browser: touched, moved, answered by keyboard, printed, and asked nobody."""
 
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ OVERFLOWING = """() => [...document.querySelectorAll("main *, header *, nav *")]
     const box = e.getBoundingClientRect();
     return box.right > document.documentElement.clientWidth + 0.5 || box.left < -0.5;
 }).map((e) => e.tagName + " " + e.textContent.slice(0, 60))"""
+CUT = """() => [...document.querySelectorAll(".chart svg text")].filter((e) => {
+    const [box, all] = [e, e.ownerSVGElement].map((one) => one.getBoundingClientRect());
+    const beyond = [box.right - all.right, all.left - box.left, all.top - box.top];
+    return box.width && Math.max(...beyond) > 1;
+}).map((e) => e.textContent)"""
+IN_ROWS = """() => Object.values(Object.groupBy(document.querySelectorAll(".course .chart"),
+    (e) => e.getBoundingClientRect().bottom)).map((row) => row.length)"""
 ALT = """() => Object.fromEntries([...document.querySelectorAll(".chart[aria-label]")]
     .map((e) => [e.id, e.getAttribute("aria-label")]))"""
 
@@ -69,6 +77,17 @@ def english(browser: Any, written: dict[str, Path]) -> Iterator[Opened]:
     one.context.close()
 
 
+def page_of_logs(folder: Path, logs: Mapping[str, Mapping[str, Any]], *options: str) -> Path:
+    """The page of `logs`, histories by name, as the command line makes it."""
+    for name, history in logs.items():
+        (folder / f"{name}.json").write_text(json.dumps(history), encoding="utf-8")
+    made = folder / "page.html"
+    files = [str(folder / f"{name}.json") for name in logs]
+    command = [sys.executable, "-m", "overfit_atlas", "page", *files, "--out", str(made), *options]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
 def set_epoch(page: Any, epoch: int) -> None:
     page.locator("#epoch").fill(str(epoch))
 
@@ -86,11 +105,15 @@ def test_it_draws_fits_and_asks_nobody(
     assert one.page.evaluate("document.documentElement.lang") == language
     assert one.page.evaluate("document.documentElement.scrollWidth") == width
     assert one.page.evaluate(OVERFLOWING) == []
+    one.page.check("#shade input[value=kind]")
+    one.page.wait_for_selector("#map svg .role-legend-symbol", state="attached")
+    assert one.page.evaluate(CUT) == []
     shown = one.page.locator(".chart svg").count()
     assert shown == 2 + 2 + 2 + 3 + 1  # courses, now, map and point, effects, compared
     if language == "ja":
-        said = " ".join(one.page.locator("#main > section:not(#more)").all_inner_texts())
+        said = "\n".join(one.page.locator("#main > section:not(#more)").all_inner_texts())
         assert re.findall(r"\b(?:epoch|gap|loss|validation|probe)\b", said, re.I) == []
+        assert "。 " not in said
     one.context.close()
 
 
@@ -103,6 +126,11 @@ def test_it_is_short_and_small_where_names_are_as_long_as_in_a_default_run(
     one = Opened(browser, page, 1280)
     assert 600 < len(one.page.inner_text("body").split()) <= MOST_WORDS
     assert page.stat().st_size <= MOST_BYTES
+    rows = [one.page.evaluate(IN_ROWS)]
+    for width in (768, 390):
+        one.page.set_viewport_size({"width": width, "height": 900})
+        rows.append(one.page.evaluate(IN_ROWS))
+    assert rows == [[3], [2, 1], [1, 1, 1]]
     one.context.close()
 
 
@@ -138,6 +166,25 @@ def test_losses_of_unlike_size_have_an_axis_each(browser: Any, tmp_path: Path) -
     (small, alike), (own, large) = found
     assert small < 0.95 * alike  # on one axis
     assert own == pytest.approx(large, rel=0.02)  # each fills its own
+
+
+def test_the_page_of_short_logs_with_long_names_is_whole_on_a_phone(
+    browser: Any, tmp_path: Path
+) -> None:
+    losses = {"loss": [1.2, 0.9, 0.8], "val_loss": [1.2, 1.0, 0.9]}
+    both = losses | {"accuracy": [0.5, 0.6, 0.7], "val_accuracy": [0.5, 0.6, 0.6]}
+    logs = {"losses_alone_in_a_file_of_a_very_long_name": losses, "both": both}
+    page = page_of_logs(tmp_path, logs, "--language", "ja")
+    one = Opened(browser, page, 390)
+    assert one.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert one.page.evaluate(OVERFLOWING) == [] and one.page.evaluate(CUT) == []
+    one.page.set_viewport_size({"width": 768, "height": 900})
+    assert one.page.evaluate("document.documentElement.scrollWidth") == 768
+    one.page.check("#metric input[value=accuracy]")
+    one.page.wait_for_selector("#course-0 svg text:has-text('記録なし')", state="attached")
+    assert one.alt()["course-0"].endswith("記録なし")
+    assert "曲線は 10 組、うち 0 組は" in one.page.inner_text("#quiz")
+    one.context.close()
 
 
 def test_the_slider_moves_every_view(english: Opened) -> None:
@@ -267,6 +314,9 @@ def test_the_map_changes_its_colour(english: Opened) -> None:
     cells = page.locator("#map svg .layer_0_marks path")
     shades = cells.evaluate_all("all => all.map((e) => e.getAttribute('fill'))")
     assert set(shades) == {charts.UNJUDGED}
+    page.check("#shade input[value=onset]")
+    page.wait_for_selector("#map svg text:has-text('grey: none')", state="attached")
+    assert cells.count() == 12  # those without an onset too: they can be touched
     page.check("#shade input[value=gap]")
 
 
@@ -293,6 +343,8 @@ def test_images_are_filtered_and_the_chosen_one_is_explained(english: Opened) ->
     page.locator(".tile[data-image='0']").click()
     assert page.locator("#chosen canvas").count() == 1
     assert "Grad-CAM" in page.inner_text("#chosen")
+    page.select_option("#shown-set", "looked")
+    assert 0 < page.locator(".tile").count() < 50
     page.locator("#sure").fill("95")
     assert page.locator(".tile").count() == 0
     page.locator("#sure").fill("0")
@@ -318,6 +370,15 @@ def test_the_print_is_short(english: Opened) -> None:
     paper = english.page.pdf(format="A4")
     sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", paper))
     assert 2 <= sheets <= MOST_SHEETS
+    english.page.emulate_media(media="print")
+    assert english.page.locator("#epoch-now").is_visible()
+    assert (
+        english.page.locator("#play, #epoch, details:not([open]) summary")
+        .locator("visible=true")
+        .count()
+        == 0
+    )
+    english.page.emulate_media(media="screen")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

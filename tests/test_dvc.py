@@ -28,7 +28,7 @@ READ_FROM_THE_COMPARISON = {"models", "train"}
 NEVER_DEPENDED_ON = {"pipeline.tracking", "overfit_atlas.addresses"}
 FIGURES = {"pipeline.plots", "overfit_atlas.words"}
 THRESHOLDS = {"overfit_atlas.rules"}
-DRAWN_FOR_MLFLOW_ALONE = ("train", "tune", "compare", "evaluate")
+DRAWN_FOR_MLFLOW_ALONE = ("train", "search", "tune", "compare", "evaluate")
 
 
 @dataclass(frozen=True)

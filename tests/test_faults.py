@@ -26,10 +26,10 @@ NUM_FAULTS = int(os.environ.get("ATLAS_FAULTS", "0"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(6000)]
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 SCORES = ("download", "preprocess", "train", "evaluate")
-ALL = (*SCORES, "tune", "compare", "report")
+ALL = (*SCORES, "search", "tune", "compare", "report")
 OTHERS = ("cnn", "efficientnet", "ensemble")
 SCORED = ("metrics.json", "diagnosis.json", "curves/dense.csv")
-OF_STUDIES = ("tune/map.csv", "tune/search.csv", "compare/remedies/effects.csv")
+OF_STUDIES = ("tune/map.csv", "search/search.csv", "compare/remedies/effects.csv")
 REFUSED = "Unable to acquire lock|is busy, it is being blocked by"
 REPRO = (sys.executable, "-m", "dvc", "repro")
 
@@ -116,7 +116,7 @@ def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) 
 def _check(killed: Copy, whole: Copy) -> None:
     _ends_as(killed, whole, (*SCORED, *OF_STUDIES))
     finished = [name for name, status in _runs(killed) if status == "FINISHED"]
-    assert {"preprocess", "train@dense", "tune", "evaluate", "report"} <= set(finished)
+    assert {"preprocess", "train@dense", "search", "tune", "evaluate", "report"} <= set(finished)
 
 
 def _ends_as(project: Copy, undisturbed: Copy, results: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params as parameters
 from pipeline.data import prepared
-from pipeline.stages import cli, train, tune
+from pipeline.stages import cli, train, trials, tune
 from pipeline.studies.storage import StorageError
 from pipeline.tracking import TrackingError, stage_run
 from pipeline.tracking.service import Service
@@ -178,7 +178,7 @@ def test_a_study_whose_disk_gets_full_keeps_its_trials_and_goes_on(
     study = {"widths": [2, 4], "dropouts": [0.0, 0.5], "seeds": [0], "epochs": 2}
 
     def tables(name: str, storage: Path) -> bytes:
-        chosen = {**study, "search_trials": 0, "storage": f"sqlite:///{storage / 'optuna.db'}"}
+        chosen = {**study, "storage": f"sqlite:///{storage / 'optuna.db'}"}
         with (tmp_path / "params.yaml").open("w") as file:
             YAML().dump({**SMALL, "tune": chosen, "evaluate": {"num_resamples": 100}}, file)
         out = tmp_path / name
@@ -187,7 +187,7 @@ def test_a_study_whose_disk_gets_full_keeps_its_trials_and_goes_on(
         return (out / "map.csv").read_bytes()
 
     undisturbed = tables("undisturbed", tmp_path)
-    folder, logged = disk("size=16m"), tune._log_trial
+    folder, logged = disk("size=16m"), trials.log
     numbers: list[int] = []
 
     def logged_then_full(run: Any, purpose: Any, trial: Any) -> None:
@@ -197,7 +197,7 @@ def test_a_study_whose_disk_gets_full_keeps_its_trials_and_goes_on(
             _fill(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tune, "_log_trial", logged_then_full)
+        patch.setattr(trials, "log", logged_then_full)
         with pytest.raises(StorageError, match="failed while a study ran.*(full|disk I/O)"):
             tables("disturbed", folder)
     assert numbers == [0, 1] and not (tmp_path / "disturbed").exists()

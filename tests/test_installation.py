@@ -237,6 +237,15 @@ def test_help_needs_no_terminal(sources_alone: Path, language: str) -> None:
     assert all(bool(JAPANESE.search(said)) == (language == "ja") for _, said in listed)
 
 
+def test_rows_of_experiments_are_whole_without_a_terminal(sources_alone: Path) -> None:
+    noting = _noting(sources_alone, fails="none")
+    python = sources_alone / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$COLUMNS columns"\n')
+    (sources_alone / ".venv" / "ready").touch()
+    assert _said(_make(sources_alone, "experiments", **noting)) == ["1000 columns"]
+    assert _said(_make(sources_alone, "experiments", COLUMNS="60", **noting)) == ["60 columns"]
+
+
 REFUSED = {
     "report": "no report yet. First: make repro",
     "dashboard": "no study yet. First: make repro",

@@ -68,6 +68,7 @@ PIPELINE = (
     "ledger",
     "explain",
     "evaluation",
+    "verdict_table",
     "plots",
     "studies",
     "comparing",

@@ -163,9 +163,7 @@ def _of_score(
     drawn = found.drawn[f"damage/{score}"]
     least = rules.material(score, found.drawn[f"best/{score}"])
     low, high = found.interval(f"damage/{score}", rules.confidence)
-    tail = (1 - rules.confidence) / 2
-    first = np.quantile(found.onset_epochs[score], tail, method="inverted_cdf")
-    last = np.quantile(found.best_epochs[score], 1 - tail, method="inverted_cdf")
+    first, last = found.turn(score, rules.confidence)
     made = {
         "damage": found.values[f"damage/{score}"],
         "sd": float(drawn.std()),

@@ -122,8 +122,7 @@ def side_by_side(
     images = max((int(one["num_images"] or 0) for one in courses), default=0)
     counted = {"seeds": seeds, "images": numbers.whole(images or None)}
     key = "page.scores_note_test" if scored else "page.scores_note"
-    tested = max((int(one.get("num_images") or 0) for one in metrics.values()), default=0)
-    return Table(text(key, language, **counted, tested=f"{tested:,}"), heads, rows)
+    return Table(text(key, language, **counted), heads, rows)
 
 
 def _verdict(one: Json, language: str) -> str:

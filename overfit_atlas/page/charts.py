@@ -30,6 +30,8 @@ EFFECTS = {
     "no effect": NEUTRAL,
 }
 """Colours of effects, those that help first."""
+MAP_SIGNALS = ("left", "right", "bottom", "ceiling", "threshold", "columns")
+"""Ends of the axes, the gap at the frontier, and how many names of a legend stand in a row."""
 SHADES = ("gap", "kind", "val_loss", "onset")
 UPRIGHT_FROM = 12
 """Of more classes than this, their names below the confusion matrix stand upright."""
@@ -38,7 +40,7 @@ UPRIGHT_FROM = 12
 def charts(language: str) -> dict[str, Spec]:
     """Every chart by name: the map is there in each shade, the effects with and without names."""
     return {
-        "curves": _curves(),
+        "curves": _curves(language),
         "confusion": _confusion(language),
         "calibration": _calibration(language),
         "effects": _effects(),
@@ -86,24 +88,24 @@ def _quantity(field: str, title: str | None = None, **more: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, **more}
 
 
-def _curves() -> Spec:
+def _curves(language: str) -> Spec:
     """Probe solid, val dashed; the onset with its interval, the moment, the gap, and the ends.
 
     Datasets: rows (epoch, value, split, series, colour), range (epoch, low, high, colour), onset
     (best, low, high), ends (epoch, value, text), moment (epoch, val, probe, middle,
     gap). Signals: reach, the end of the axis; last, the last epoch; floor and top of the scores.
     """
-    axis: Spec = {"tickMinStep": 1, "tickCount": 6, "grid": False, "title": None}
+    axis: Spec = {"tickMinStep": 1, "tickCount": 6, "grid": False, "titlePadding": 0}
     axis["labelExpr"] = "datum.value > 0 && datum.value <= last ? datum.label : ''"
     axis["tickOpacity"] = {"condition": {"test": "datum.value > last", "value": 0}, "value": 1}
-    scale = {"domain": {"expr": "[1, reach]"}, "nice": False}
-    x = _quantity("epoch", None, scale=scale, axis=axis)
+    scale = {"domain": {"expr": "[1, reach]"}, "nice": False, "zero": False}
+    x = _quantity("epoch", text("page.axis.epoch", language), scale=scale, axis=axis)
     y = _quantity(
         "value", None, scale={"domain": {"expr": "[floor, top]"}, "nice": False, "zero": False}
     )
     y |= {"axis": {"tickCount": 5}}
     signals = [_param("reach", 10), _param("last", 10), _param("floor", 0), _param("top", 1)]
-    layers = [*_onset(), *_lines(x, y), *_moment(x), _ends(x, y)]
+    layers = [*_onset(x["title"]), *_lines(x, y), *_moment(x), _ends(x, y)]
     return _chart(width="container", height=220, params=signals, layer=layers)
 
 
@@ -112,12 +114,12 @@ def _layer(dataset: str, mark: Spec, encoding: Spec, only: str | None = None) ->
     return made if only is None else made | {"transform": [{"filter": only}]}
 
 
-def _onset() -> list[Spec]:
+def _onset(title: str) -> list[Spec]:
     shade = {"type": "rect", "color": "#d9722e", "opacity": 0.18}
     line = {"type": "rule", "color": "#c2451e", "strokeWidth": 2}
     return [
-        _layer("onset", shade, {"x": _quantity("low"), "x2": {"field": "high"}}),
-        _layer("onset", line, {"x": _quantity("best")}),
+        _layer("onset", shade, {"x": _quantity("low", title), "x2": {"field": "high"}}),
+        _layer("onset", line, {"x": _quantity("best", title)}),
     ]
 
 
@@ -165,17 +167,17 @@ def _confusion(language: str) -> Spec:
     x |= {"title": text("page.axis.predicted", language), "axis": axis | turned}
     y: Spec = {"field": "true", "type": "nominal", "sort": None, "axis": axis}
     y["title"] = text("page.axis.true", language)
-    scale = {"domain": [0, 0.35], "range": ["#fbe3d1", "#b03a10"], "clamp": True}
-    shade = {
-        "condition": [
-            {"test": "datum.right", "value": "#8a929c55"},
-            {"test": "datum.share < 0.005", "value": "#8a929c14"},
-        ],
-        **_quantity("share", scale=scale, legend=None),
-    }
-    cells = {"mark": {"type": "rect", "cornerRadius": 2}, "encoding": {"color": shade}}
-    ink: Spec = {"condition": {"test": "!datum.right && datum.share > 0.2", "value": "white"}}
-    ink |= {"value": "#1f2328"}
+    grey = [
+        {"test": "datum.right", "value": "#8a929c55"},
+        {"test": "datum.share < 0.005", "value": "#8a929c14"},
+    ]
+    scale = {"domain": [0, 0.35], "range": [0.12, 1], "clamp": True}
+    faint: Spec = {"condition": [one | {"value": 1} for one in grey]}  # so dark stays dark
+    faint |= _quantity("share", scale=scale, legend=None)
+    shade: Spec = {"condition": grey, "value": "#b03a10"}
+    mark = {"type": "rect", "cornerRadius": 2}
+    cells = {"mark": mark, "encoding": {"color": shade, "opacity": faint}}
+    ink = {"condition": {"test": "datum.share > 0.2", "value": "white"}}  # else of the theme
     labels: Spec = {
         "transform": [{"filter": "!datum.right && datum.label != ''"}],
         "mark": {"type": "text", "fontSize": 11},
@@ -276,11 +278,11 @@ def _plane(language: str, shade: str) -> Spec:
     return _chart(
         width="container",
         height=320,
-        params=[_param(name, 1) for name in ("left", "right", "bottom", "ceiling", "threshold")],
+        params=[_param(name, 1) for name in MAP_SIGNALS],
         layer=[
             {
                 "data": {"name": "points"},
-                "mark": {"type": "rect", "cursor": "pointer"},
+                "mark": {"type": "rect", "cursor": "pointer", "invalid": None},
                 "encoding": cells | {"color": _shade(language, shade)},
             },
             {
@@ -316,9 +318,10 @@ def _unsure(along: Spec, ink: str) -> Spec:
 
 
 def _shade(language: str, shade: str) -> Spec:
-    said = "shade_legend" if shade == "kind" else "shade"
+    said = "shade_legend" if shade in ("kind", "onset") else "shade"
     title = text(f"page.{said}.{shade}", language)
-    legend = {"orient": "top", "title": title, "gradientLength": 180, "columns": 3}
+    legend: Spec = {"orient": "top", "title": title, "gradientLength": 180}
+    legend["columns"] = {"expr": "columns"}
     if shade == "kind":
         names = [_named(kind, language) for kind in KINDS]
         scale: Spec = {"domain": names, "range": list(KINDS.values())}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overfit_atlas.estimates import Json
-from overfit_atlas.page.numbers import known, rounded
+from overfit_atlas.page.numbers import known, rounded, true_minus
 from overfit_atlas.rules import PLAINLY
 from overfit_atlas.scoring.fits import Fit, Floats
 
@@ -63,8 +63,8 @@ def plainly(probability: Any) -> bool:
 def said(message: Any, language: str) -> str:
     """A sentence of a record (a text by language) in one language."""
     if isinstance(message, dict):
-        return str(message.get(language) or message.get("en") or message.get("key", ""))
-    return str(message or "")
+        message = message.get(language) or message.get("en") or message.get("key", "")
+    return true_minus(str(message or ""))
 
 
 def _over_epochs(fits: Sequence[Fit], labels: NDArray[np.integer] | None) -> Json:

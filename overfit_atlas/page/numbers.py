@@ -1,6 +1,7 @@
 """Numbers and intervals as the page writes them: one rounding a quantity."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -35,6 +36,11 @@ def points(value: Any) -> str:
     return signed(100 * float(value), 1) if known(value) else NONE
 
 
+def chance(value: Any) -> str:
+    """A p-value: never as if it were zero."""
+    return "<0.001" if known(value) and float(value) < 0.0005 else number(value, 3)
+
+
 def whole(value: Any) -> str:
     """A count, with commas."""
     return _plain(f"{float(value):,.0f}") if known(value) else NONE
@@ -43,6 +49,11 @@ def whole(value: Any) -> str:
 def _plain(digits: str) -> str:
     """A true minus sign, and no sign at all before what was rounded to zero."""
     return digits.replace("-", "−") if digits.strip("+-0.,") else digits.lstrip("+-")
+
+
+def true_minus(sentence: str) -> str:
+    """A sentence whose negative numbers have a true minus sign."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", sentence)
 
 
 def with_span(value: Any, ends: Sequence[Any], form: Callable[[Any], str], language: str) -> str:

@@ -11,9 +11,11 @@ const say = (key, values = {}) =>
 const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.replace(/^[-+]/, ""));
 const known = (x) => x !== null && x !== undefined;
 const nats = (x) => (known(x) ? minus(x.toFixed(2)) : "–");
-const signed = (x) => (known(x) ? minus((x > 0 ? "+" : "") + x.toFixed(2)) : "–");
+const signed = (x, digits = 2) => (known(x) ? minus((x > 0 ? "+" : "") + x.toFixed(digits)) : "–");
 const percent = (x, digits = 1) => (known(x) ? (100 * x).toFixed(digits) + "%" : "–");
 const score = (x) => (state.metric === "accuracy" ? percent(x) : nats(x));
+/** Sentences one after the other, as the language joins them. */
+const joined = (sentences) => sentences.filter(Boolean).reduce((first, last) => say("then", { first, last }));
 const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
 const theme = () => (dark.matches && !window.matchMedia("print").matches ? "dark" : "light");
 const colour = (place) => data.colours[theme()][place % data.colours.light.length];
@@ -98,6 +100,7 @@ function lines(id, all, { moment, onset, ends, last, floor = 0, top }) {
 
 /** The words on a small gap stand above both lines, and not on them. */
 function clear(moment, floor, top) {
+  if (!known(moment.val)) return moment;
   const span = top - floor;
   if (Math.abs(moment.val - moment.probe) > 0.15 * span) return moment;
   const highest = Math.max(moment.val, moment.probe);
@@ -159,14 +162,17 @@ function feedCourse(index) {
     const one = curves(course);
     const place = placeOf(course.epochs, state.epoch);
     const end = one.val.findLastIndex(known);
-    if (end < 0) return { signals: {}, data: { rows: [], range: [], onset: [], ends: [], moment: [] }, alt: course.name };
+    if (end < 0) { // not an empty figure
+      const ends = [{ epoch: 1, value: 0.5, text: say("js.not_recorded") }];
+      return { ...lines(`course-${index}`, [], { ends, last: course.epochs.at(-1), top: 1 }), alt: `${course.name}: ${say("js.not_recorded")}` };
+    }
     const gap = known(one.probe[place]) ? (one.val[place] - one.probe[place]) * (state.metric === "accuracy" ? -1 : 1) : null;
     const all = trained.map(curves).filter((x) => x.val.some(known));
     const ends = [
       { epoch: course.epochs[end], value: one.val[end], text: `${say("js.val")}:\n${folded(course.title)}` },
       { epoch: course.epochs[end], value: one.probe[end], text: folded(say(`js.${course.fitted}`)) },
     ].filter((x) => known(x.value));
-    const said = state.metric === "accuracy" ? percent(gap) : signed(gap);
+    const said = state.metric === "accuracy" && known(gap) ? say("js.points", { value: signed(100 * gap, 1) }) : signed(gap);
     one.gapSaid = say("js.gap", { gap: said });
     const fed = lines(`course-${index}`, [one], {
       moment: momentOf(one, place), onset: state.metric === "loss" ? onsetOf(course.onset) : [],
@@ -264,7 +270,7 @@ function feedPlane() {
   });
   const ends = (name) => points.flatMap((point) => point.cell.slice(...name));
   const [xs, ys] = [ends([0, 2]), ends([2, 4])];
-  const signals = { left: Math.min(...xs), right: Math.max(...xs), bottom: Math.min(...ys), ceiling: Math.max(...ys), threshold };
+  const signals = { left: Math.min(...xs), right: Math.max(...xs), bottom: Math.min(...ys), ceiling: Math.max(...ys), threshold, columns: $("map").clientWidth < 440 ? 2 : 3 };
   const chosen = points[state.point];
   const above = rows.filter((row) => row.gap > threshold).length;
   const values = { epoch: state.epoch, threshold: nats(threshold), above, total: rows.length, width: chosen.width, dropout: chosen.dropout };
@@ -358,8 +364,8 @@ function feedCompared() {
   const two = state.pair.map((name, i) => ({ ...variants[name], name, colour: colour(i) }));
   const last = Math.max(...two.map((one) => one.epochs.at(-1)));
   const ends = two.map((one) => ({ epoch: one.epochs.at(-1), value: one.val.at(-1), text: one.name }));
-  const place = placeOf(two[0].epochs, state.epoch);
-  const fed = lines("compared", two, { moment: momentOf(two[0], place), ends, last, floor: 0, top: limit(Object.values(variants)) });
+  const moment = [{ epoch: Math.min(state.epoch, last) }];
+  const fed = lines("compared", two, { moment, ends, last, floor: 0, top: limit(Object.values(variants)) });
   fed.alt = say("js.compare_alt", { first: two[0].name, second: two[1].name, a: nats(two[0].val.at(-1)), b: nats(two[1].val.at(-1)) });
   fed.height = 280;
   return fed;
@@ -449,7 +455,7 @@ function background(i, size, sheet) {
 function showMarked(mark) {
   const { train } = data.gallery;
   const truth = $("true-class").value;
-  const all = train.marks[mark].map((i) => ({ i, sheet: train, true: train.true[i], said: `${markedNamed(i)} ${factsOf(i)[mark] ?? ""}` }));
+  const all = train.marks[mark].map((i) => ({ i, sheet: train, true: train.true[i], said: joined([markedNamed(i), factsOf(i)[mark]]) }));
   const shown = all.filter((one) => truth === "" || one.true === Number(truth));
   fill(shown);
   $("shown").textContent = say("js.marked", { shown: shown.length, total: train.total[mark] });
@@ -471,7 +477,7 @@ function factsOf(i) {
   }
   if (facts.suggested) found.suspicious = say("js.suspected", { suspicion: share(facts.suspicion), suggested: facts.suggested });
   const copies = (facts.copies ?? []).map(([kind, name, split]) => say(`js.copy_${kind}`, { name, split: say(`js.of_${split}`) }));
-  if (copies.length) found.copied = copies.join(" ");
+  if (copies.length) found.copied = joined(copies);
   return found;
 }
 
@@ -481,7 +487,7 @@ function markedNamed(i) {
 }
 
 const part = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
-const choose = () => $("chosen").replaceChildren(part("p", say("js.choose"), "note"));
+const choose = (said = say("js.choose")) => $("chosen").replaceChildren(part("p", said, "note"));
 
 function fill(shown) {
   const focused = document.activeElement?.dataset?.image;
@@ -497,16 +503,18 @@ function showGallery() {
   if (!all) { $("gallery").replaceChildren(); $("chosen").replaceChildren(); $("shown").textContent = ""; return; }
   const [set, truth, said, sure] = ["shown-set", "true-class", "said-class", "sure"].map((id) => $(id).value);
   $("sure-now").textContent = `${sure}%`;
+  const looked = set === "looked" ? new Set(data.gallery.maps[trained[state.model].name]?.rows) : null;
   const marked = set.startsWith("mark-") ? new Set(data.gallery.marks[set.slice(5)]) : null;
   const shown = all.filter((one) =>
-    (set !== "wrong" || mostlyWrong(one.wrong, one.seeds)) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) &&
+    (set !== "wrong" || mostlyWrong(one.wrong, one.seeds)) && (set !== "forgotten" || one.forgot) && (!marked || marked.has(one.i)) && (!looked || looked.has(one.i)) &&
     (truth === "" || one.true === Number(truth)) && (said === "" || one.said === Number(said)) && 100 * one.sure >= Number(sure));
   shown.sort((a, b) => b.wrong - a.wrong || b.sure - a.sure || a.i - b.i);
   fill(shown.map((one) => ({ ...one, sheet: data.gallery, missed: mostlyWrong(one.wrong, one.seeds), said: imageSaid(one) })));
   const epoch = trained[state.model].epochs[all[0].place];
-  $("shown").textContent = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => mostlyWrong(one.wrong, one.seeds)).length, epoch });
-  if (data.gallery.of > all.length) $("shown").textContent += ` ${say("js.of_all", { total: all.length, of: data.gallery.of })}`;
-  showChosen(all);
+  const said_ = say("js.shown", { shown: shown.length, total: all.length, wrong: all.filter((one) => mostlyWrong(one.wrong, one.seeds)).length, epoch });
+  $("shown").textContent = joined([said_, data.gallery.of > all.length ? say("js.of_all", { total: all.length, of: data.gallery.of }) : ""]);
+  if (looked?.size === 0) choose(notLooked());
+  else showChosen(all);
 }
 
 function imageSaid(one) {
@@ -543,7 +551,15 @@ function showChosen(all) {
   }));
   strip.setAttribute("aria-hidden", "true");
   $("chosen").replaceChildren(large, part("p", imageSaid(one)), part("p", say("js.image_course"), "note"), strip,
-    part("p", say(map ? "js.looked" : "js.not_looked"), "note"));
+    part("p", map ? say("js.looked") : notLooked(), "note"));
+}
+
+/** Why there is no Grad-CAM: the model has none at all, or it has none of this image. */
+function notLooked() {
+  const explained = trained.map((one) => one.name).filter((name) => data.gallery.maps[name]);
+  if (!explained.length || explained.includes(trained[state.model].name)) return say("js.not_looked");
+  const list = new Intl.ListFormat(data.language, { type: "disjunction" });
+  return say("js.not_looked_model", { models: list.format(explained) });
 }
 
 function gradCam(image) {
@@ -569,7 +585,8 @@ function feedQuiz(accuracy) {
     const curves = accuracy ? { probe: one.probe_accuracy, val: one.val_accuracy } : { probe: one.probe, val: one.val };
     const series = { ...curves, epochs: one.epochs, name: "quiz", colour: colour(0) };
     const last = one.epochs.at(-1);
-    const ends = ["probe", "val"].map((split) => ({ epoch: last, value: curves[split].at(-1), text: say(`js.${split}`) })).filter((end) => known(end.value));
+    const fitted = trained.every((course) => course.fitted === "running") ? "running" : "probe"; // as the curves above call it
+    const ends = ["probe", "val"].map((split) => ({ epoch: last, value: curves[split].at(-1), text: folded(say(`js.${split === "probe" ? fitted : split}`)) })).filter((end) => known(end.value));
     const fed = lines(accuracy ? "quiz-accuracy" : "quiz-loss", [series], { ends, last, ...bounds([series], accuracy) });
     const lowest = Math.min(...one.val.filter(known));
     const values = { lowest: nats(lowest), epoch: one.epochs[one.val.indexOf(lowest)], val: nats(one.val.at(-1)) };
@@ -605,7 +622,7 @@ function answered(choice) {
   const said = [right ? say("js.correct") : say("js.wrong", { answer: name }), one.reason, say("js.from", { title: one.title })];
   const last = quiz.at + 1 === data.quiz.length;
   if (last) said.push(say("js.score", { right: quiz.right, total: data.quiz.length }));
-  $("quiz-said").textContent = said.join(" ");
+  $("quiz-said").textContent = joined(said);
   $("quiz-next").textContent = say(last ? "js.again" : "js.next");
   $("quiz-next").hidden = false;
   $("quiz-next").focus({ preventScroll: true });

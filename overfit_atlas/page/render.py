@@ -3,9 +3,9 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,15 @@ def html(page: Page) -> str:
     def say(key: str, **values: Any) -> str:
         return text(SPOKEN + key, page.language, **values)
 
+    def joined(sentences: Iterable[str]) -> str:
+        said = [one for one in sentences if one]
+        return reduce(lambda first, last: say("then", first=first, last=last), said) if said else ""
+
     rendered: str = environment.get_template("page.html.j2").render(
         page=page,
         say=say,
+        joined=joined,
+        columns=columns,
         style=markup(_file("page.css")),
         scripts=[markup(script) for script in scripts],
         policy=" ".join(f"'sha256-{_sha256(script)}'" for script in scripts),
@@ -61,6 +67,11 @@ def _jinja() -> tuple[Any, Any]:
     except ImportError:
         raise PageError('A page needs jinja2: pip install "overfit-atlas[page]".') from None
     return jinja2, Markup
+
+
+def columns(count: int, most: int) -> int:
+    """How many stand beside each other, `most` at most, so that the rows are as even as can be."""
+    return -(-count // max(1, -(-count // most)))
 
 
 @cache
@@ -87,13 +98,16 @@ def _data(page: Page) -> Json:
     everything: Mapping[str, Any] = asdict(page)
     return {
         **{name: everything[name] for name in names},
+        "language": page.language,
         "colours": {"light": COLOURS, "dark": ON_DARK},
         "charts": charts.charts(page.language),
         "themes": charts.themes(),
         "words": {
             key.removeprefix(SPOKEN): said
             for key, said in spoken.items()
-            if key.startswith((f"{SPOKEN}js.", f"{SPOKEN}kind.", f"{SPOKEN}effect."))
+            if key.startswith(
+                (f"{SPOKEN}js.", f"{SPOKEN}kind.", f"{SPOKEN}effect.", f"{SPOKEN}then")
+            )
         },
     }
 

@@ -7,7 +7,16 @@ import numpy as np
 
 from overfit_atlas.page import answer
 from overfit_atlas.page.document import Fold, Table
-from overfit_atlas.page.numbers import NONE, estimate, known, number, percent, points, whole
+from overfit_atlas.page.numbers import (
+    NONE,
+    chance,
+    estimate,
+    known,
+    percent,
+    points,
+    true_minus,
+    whole,
+)
 from overfit_atlas.words import sentences, text
 from pipeline.params import TUNED, Params
 from pipeline.reporting.results import Results
@@ -100,7 +109,7 @@ def _differences(
             name,
             estimate(one.get("accuracy"), points, language),
             estimate(one.get("macro_f1"), points, language),
-            number((one.get("mcnemar") or {}).get("p"), 3),
+            chance((one.get("mcnemar") or {}).get("p")),
             estimate(one.get("probability_better"), lambda share: percent(share, 0), language),
         ]
         for name, one in found.items()
@@ -113,7 +122,7 @@ def _differences(
 
 def _tuned(results: Results, language: str, say: Say) -> Fold:
     """The search's winner on fits it was not chosen by."""
-    said = sentences.overtuned(results.overtuning, language)
+    said = true_minus(sentences.overtuned(results.overtuning, language))
     return Fold(say("tuned.title"), prose=[said, say("tuned.lead", name=TUNED)])
 
 

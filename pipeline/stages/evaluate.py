@@ -5,7 +5,7 @@ The one stage that reads the test images: `python -m pipeline.stages.evaluate`.
 
 import argparse
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,7 +15,7 @@ import pandas as pd
 
 from overfit_atlas.scoring import calibration
 from overfit_atlas.scoring.scores import Predictions
-from pipeline import evaluation, explain, ledger, prediction, tracking, trained
+from pipeline import evaluation, explain, ledger, prediction, tracking, trained, verdict_table
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
@@ -27,6 +27,8 @@ from pipeline.tracking import told
 
 NUM_EXAMPLES = 12
 NUM_EXPLAINED = 80  # val images of which the page can show where the model looked
+EQUAL_COST = "equal_cost"
+"""A single net as large as the ensemble, which that is compared with."""
 
 Splits = dict[str, Predictions]
 
@@ -40,15 +42,14 @@ def main(arguments: argparse.Namespace) -> None:
     with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         splits = [name for name in SPLITS if name != "test" or params.evaluate.read_test]
-        digests = {name: ledger.digest(trained.weights(arguments.models / name)) for name in names}
+        files = {name: trained.weights(arguments.models / name) for name in names}
+        digests = {name: ledger.digest(weights) for name, weights in files.items()}
         # What predictions and maps depend on: the weights and the images.
         keys = {name: f"{one} {data.manifest.content_hash}" for name, one in digests.items()}
         stored = arguments.results / "predictions"
         predictions = {
-            name: predicted(
-                arguments.models / name, data, splits, stored / f"{name}.npz", keys[name]
-            )
-            for name in names
+            name: predicted(weights, data, splits, stored / f"{name}.npz", keys[name])
+            for name, weights in files.items()
         }
         curves = arguments.results / "curves"
         fits = {
@@ -66,12 +67,15 @@ def main(arguments: argparse.Namespace) -> None:
         if params.evaluate.read_test:
             _note_reading(data, digests)
         _write(arguments, params, data, models, keys)
+        _show(models, params.report.language)
         _explain(arguments, data, models, keys)
         _log(run, arguments, data, models)
 
 
-def predicted(folder: Path, data: Prepared, splits: list[str], stored: Path, key: str) -> Splits:
-    """What all seeds of the model in `folder` say of the splits.
+def predicted(
+    weights: Sequence[Path], data: Prepared, splits: Sequence[str], stored: Path, key: str
+) -> Splits:
+    """What all seeds of a model, a file each, say of the splits.
 
     Taken from `stored`, what an earlier run wrote, where weights and images are the same, as `key`
     tells: so that another threshold costs no prediction.
@@ -79,7 +83,7 @@ def predicted(folder: Path, data: Prepared, splits: list[str], stored: Path, key
     found = _stored(stored, key, splits)
     if found is None:
         parts = [data.split(name).images for name in splits]
-        made = prediction.of_seeds(trained.weights(folder), parts)
+        made = prediction.of_seeds(weights, parts)
         found = dict(zip(splits, made, strict=True))
     return {name: _scored(one, data, name) for name, one in found.items()}
 
@@ -100,7 +104,7 @@ def _scored(one: prediction.Predicted, data: Prepared, name: str) -> Predictions
     )
 
 
-def _stored(path: Path, key: str, splits: list[str]) -> dict[str, prediction.Predicted] | None:
+def _stored(path: Path, key: str, splits: Sequence[str]) -> dict[str, prediction.Predicted] | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
@@ -111,6 +115,13 @@ def _stored(path: Path, key: str, splits: list[str]) -> dict[str, prediction.Pre
             }
     except (OSError, KeyError, ValueError, BadZipFile):
         return None
+
+
+def _show(models: Mapping[str, Evaluated], language: str) -> None:
+    """Print the results as soon as they are known: figures and MLflow take their time."""
+    metrics = {name: one.metrics for name, one in models.items()}
+    judged = {name: one.judgement.as_json() for name, one in models.items()}
+    verdict_table.show(metrics, judged, language)
 
 
 def _note_reading(data: Prepared, digests: Mapping[str, str]) -> None:
@@ -132,7 +143,8 @@ def _write(
     write_json(results / "verdicts.json", evaluation.verdicts(models), sort_keys=False)
     judged = {name: one.judgement.as_json() for name, one in models.items()}
     write_json(results / "diagnosis.json", judged)
-    write_json(results / "comparison.json", _comparison(arguments, params, data, models))
+    single = _equal_cost(arguments, data, models)
+    write_json(results / "comparison.json", _comparison(params, models, single))
     tables = {
         "per_class": {name: one.classes.scores for name, one in models.items()},
         "confusions": {name: one.classes.confusions for name, one in models.items()},
@@ -148,13 +160,25 @@ def _write(
     with replacing(results / "predictions") as folder:
         folder.mkdir()
         for name, one in models.items():
-            arrays = _arrays(data, one)
-            arrays["key"] = np.array(keys[name])
-            np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
+            _store(folder / f"{name}.npz", keys[name], data, one.splits)
+        if single is not None:
+            _store(folder / f"{EQUAL_COST}.npz", single[0], data, single[1])
+
+
+def _equal_cost(
+    arguments: argparse.Namespace, data: Prepared, models: Mapping[str, Evaluated]
+) -> tuple[str, Splits] | None:
+    """What the net as large as the ensemble says of held-out images, and the key of that."""
+    path = arguments.models / "ensemble" / f"{EQUAL_COST}.keras"
+    if "ensemble" not in models or not path.exists():
+        return None
+    key = f"{ledger.digest([path])} {data.manifest.content_hash}"
+    stored = arguments.results / "predictions" / f"{EQUAL_COST}.npz"
+    return key, predicted([path], data, [models["ensemble"].held_out], stored, key)
 
 
 def _comparison(
-    arguments: argparse.Namespace, params: Params, data: Prepared, models: Mapping[str, Evaluated]
+    params: Params, models: Mapping[str, Evaluated], single: tuple[str, Splits] | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
         "split": "test" if params.evaluate.read_test else "val",
@@ -162,12 +186,7 @@ def _comparison(
     }
     members = params.models.ensemble.base
     if "ensemble" in models and members in models:
-        path = arguments.models / "ensemble" / "equal_cost.keras"
-        equal_cost = None
-        if path.exists():
-            held_out = models["ensemble"].held_out
-            made = prediction.of_seeds([path], [data.split(held_out).images])[0]
-            equal_cost = _scored(made, data, held_out)
+        equal_cost = single[1][models["ensemble"].held_out] if single else None
         found["ensemble"] = evaluation.ensemble_comparison(
             models["ensemble"].splits, models[members].splits, equal_cost, params.evaluate.rules
         )
@@ -187,9 +206,9 @@ def _predicted_table(data: Prepared, model: Evaluated) -> pd.DataFrame:
     )
 
 
-def _arrays(data: Prepared, model: Evaluated) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-    for name, one in model.splits.items():
+def _store(path: Path, key: str, data: Prepared, splits: Mapping[str, Predictions]) -> None:
+    arrays: dict[str, np.ndarray] = {"key": np.array(key)}
+    for name, one in splits.items():
         split = data.split(name)
         arrays |= {
             f"{name}_probabilities": np.asarray(one.probabilities, dtype=np.float32),
@@ -198,8 +217,8 @@ def _arrays(data: Prepared, model: Evaluated) -> dict[str, np.ndarray]:
             f"{name}_true_labels": np.asarray(split.true_labels),
             f"{name}_ids": np.asarray(split.ids),
         }
-    arrays["temperatures"] = np.asarray(model.splits["val"].temperatures)
-    return arrays
+        arrays["temperatures"] = np.asarray(one.temperatures)  # the same on all splits
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _explain(

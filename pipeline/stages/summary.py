@@ -12,26 +12,23 @@ from typing import TYPE_CHECKING, Any
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.words import sentences, text
 from pipeline import params as parameters
+from pipeline import verdict_table
 from pipeline.stages import cli
+from pipeline.verdict_table import percent
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 Json = Mapping[str, Any]
-VERDICT = 9  # its column
-WIDTH = 140  # columns; a narrower terminal wraps lines rather than cutting words
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the table of all models, and the next commands."""
-    from rich.console import Console
-
-    metrics = _read(arguments.results / "metrics.json")
-    diagnosis = _read(arguments.results / "diagnosis.json")
     language = parameters.load(arguments.params).report.language
-    console = Console()
-    console.width = max(console.width, WIDTH)
-    console.print(table(metrics, diagnosis, language))
+    metrics, diagnosis = (
+        _read(arguments.results / f"{name}.json") for name in ("metrics", "diagnosis")
+    )
+    console = verdict_table.show(metrics, diagnosis, language)
     for line in copies(arguments.results / "data" / "summary.json", metrics, language):
         console.print(line)
     if (path := arguments.results / "overtuning.json").is_file() and (found := _read(path)):
@@ -41,21 +38,6 @@ def main(arguments: argparse.Namespace) -> None:
     )
     print(f"\nmake ui       {text('report.terminal.ui', language)}\nmake report   {page}")
     print(text("report.terminal.next", language))
-
-
-def table(metrics: Json, diagnosis: Json, language: str = "en") -> "Table":
-    """One row a model: scores on held-out images, the gap at the last epoch, verdict and its P."""
-    from rich.table import Table
-
-    made = Table(title=_title(metrics, language), title_justify="left")
-    for number, column in enumerate(text("report.terminal.columns", language).split("|")):
-        made.add_column(column, justify="left" if number in (0, VERDICT) else "right")
-    order = [name for name in parameters.MODEL_NAMES if name in metrics]
-    for name in order:
-        splits = metrics[name]
-        judged = _judged(diagnosis.get(name, {}), language)
-        made.add_row(name, *_scores(splits, language), *judged)
-    return made
 
 
 def copies(path: Path, metrics: Json, language: str = "en") -> Iterator[str]:
@@ -71,76 +53,9 @@ def copies(path: Path, metrics: Json, language: str = "en") -> Iterator[str]:
 
     yield copies_said(counts, language)
     alone = {name: splits.get("test_without_copies") for name, splits in metrics.items()}
-    said = [f"{name} {_percent(one['accuracy'])}" for name, one in alone.items() if one]
+    said = [f"{name} {percent(one['accuracy'])}" for name, one in alone.items() if one]
     if said:
         yield f"{text('page.column.test_alone', language)}: {', '.join(said)}"
-
-
-def _title(metrics: Json, language: str) -> str:
-    counts = {
-        split: scores["num_images"]
-        for splits in metrics.values()
-        for split, scores in splits.items()
-    }
-    counted = [
-        text(
-            "report.terminal.counted",
-            language,
-            split=split if language == "en" else text(f"report.split.{split}", language),
-            images=images,
-        )
-        for split, images in sorted(counts.items())
-    ]
-    return text("report.terminal.title", language, counts=" · ".join(counted))
-
-
-def _scores(splits: Json, language: str) -> list[str]:
-    test = splits.get("test", {})  # left alone, with evaluate.read_test: false
-    low, high = test.get("accuracy_interval", (None, None))
-    return [
-        str(splits["val"].get("num_seeds", "-")),
-        _percent(splits["val"]["accuracy"]),
-        _percent(test.get("accuracy")),
-        _range(_percent(low), _percent(high), language),
-        _number(test.get("worst_class_f1")),
-    ]
-
-
-def _judged(diagnosis: Json, language: str) -> list[str]:
-    onset = _at(diagnosis, "onset", "loss") or {}
-    epoch = onset.get("epoch")
-    low, high = (_number(_at(diagnosis, "gap", "loss", end), ".2f") for end in ("low", "high"))
-    return [
-        _number(_at(diagnosis, "gap", "loss", "value")),
-        _range(low, high, language),
-        _epoch(epoch) if epoch is not None else str(onset.get("status", "-")),
-        str(_at(diagnosis, "title", language) or "-"),
-        _number(diagnosis.get("probability"), ".2f"),
-    ]
-
-
-def _at(document: Any, *path: str) -> Any:
-    for key in path:
-        document = document.get(key) if isinstance(document, Mapping) else None
-    return document
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "-" if value is None else f"{value:{form}}"
-
-
-def _range(low: str, high: str, language: str) -> str:
-    if "-" in (low, high):
-        return "-"
-    return text("report.terminal.to", language, low=low, high=high)
-
-
-def _epoch(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
 
 
 def _read(path: Path) -> Json:

@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("Train what the search found best.")
     cli.add_folders(parser, "data", "models", "results")
     parser.add_argument(
-        "--winner", type=Path, default=Path("results/tune/winner.json"), help="what `tune` left"
+        "--winner", type=Path, default=Path("results/search/winner.json"), help="what `search` left"
     )
     return parser
 

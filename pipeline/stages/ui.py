@@ -6,16 +6,22 @@ opens by itself. Where MLFLOW_TRACKING_URI names a server, that one is shown; el
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
 import urllib.request
 import webbrowser
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
 
+from overfit_atlas import addresses
 from pipeline import tracking
 from pipeline.stages import cli
 
 STARTS_WITHIN = 120.0  # seconds
+ENDS_WITHIN = 5.0
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,7 +34,8 @@ def main(arguments: argparse.Namespace) -> None:
     page = tracking.newest_view()
     place = f"{root}/{page}"
     ends = "" if served else " (Ctrl-C ends it)"
-    print(f"MLflow: {tracking.masked(root)}/{page}{ends}", flush=True)
+    said = f"MLflow: {tracking.masked(root)}/{page}{ends}"
+    print(said, file=addresses.unfiltered(sys.stdout), flush=True)  # what follows `#` is to be read
     if served:
         _open(place)
         return
@@ -40,7 +47,31 @@ def _serve(uri: str, port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--backend-store-uri", uri, "--port", str(port)]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.run(command, env=environment).returncode
+    # In a group of its own: Ctrl-C, which it would tell of at length, does not reach it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until there is a server to end
+    server = subprocess.Popen(command, env=environment, process_group=0, stdin=subprocess.DEVNULL)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for sent in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sent, _leave)
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server with all processes that it started, by force where it takes too long."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, sent)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(ENDS_WITHIN)
 
 
 def _open_when_up(root: str, place: str) -> None:

@@ -1,4 +1,4 @@
-"""All that comes out of the two studies: tables, the maps behind them, and the summary."""
+"""All that comes out of a map: tables, the maps behind them, and the summary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,60 +10,48 @@ from optuna.trial import FrozenTrial
 from overfit_atlas.gap_map import double_descent, overfit_map
 from overfit_atlas.gap_map.overfit_map import MapSettings, OverfitMap
 from overfit_atlas.words import LANGUAGES
-from pipeline.studies import tables, telling
+from pipeline.studies import importance, tables, telling
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import rule
-from pipeline.studies.summary import about, at_last, of_search, summary
+from pipeline.studies.summary import at_last, summary
 from pipeline.studies.tables import SLICE
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tune stage writes.
+    """What the stage `tune` writes.
 
     Attributes:
         tables: by file name without `.csv`: map, map_curves, epochs, points, frontier, surface,
-            importance, double_descent, search. Without a map the last alone, and importance.
-        winner: the search's best trial (see `tables.winner`); empty where there was none.
+            importance, double_descent.
         first: the slice that figures show: all data, least label noise, last epoch.
     """
 
     tables: Mapping[str, pd.DataFrame]
     summary: Mapping[str, Any]
-    winner: Mapping[str, Any]
-    first: OverfitMap | None
+    first: OverfitMap
 
     def of_first(self, name: str, all_budgets: bool = False) -> pd.DataFrame:
         """The rows of a table that belong to the first slice, or to its data after any budget."""
-        assert self.first is not None
         return _like(self.tables[name], self.first, SLICE[:2] if all_budgets else SLICE)
 
 
-def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[FrozenTrial]) -> Outcome:
-    """The outcome of the finished trials of the map and of the search (none: it was not asked for).
+def outcome(plan: Plan, trials: Sequence[FrozenTrial]) -> Outcome:
+    """The outcome of the finished trials of a map.
 
     Raises:
         AtlasError: too few fits came through to lay a surface on them.
     """
-    found = {"search": tables.search_table(searched)}
-    ranked = [tables.importance_table(mapped, "gap_loss", plan.params.seed)]
-    ranked += [tables.importance_table(searched, "val_loss", plan.params.seed)]
-    found["importance"] = pd.concat(ranked, ignore_index=True)
-    search = found["search"] if searched else None
-    winner = tables.winner(plan, searched)
-    if not mapped:
-        said = {**about(plan), "search": None if search is None else of_search(search)}
-        return Outcome(found, said, winner, None)
-    ruled = rule(plan, mapped)
-    fits = tables.map_table(plan, mapped, ruled)
+    ruled = rule(plan, trials)
+    fits = tables.map_table(plan, trials, ruled)
     settings = map_settings(plan, ruled.wide)
     maps = [overfit_map.fit(rows, settings) for _, rows in fits.groupby(SLICE)]
     maps.sort(key=_fullness, reverse=True)
     full = [found for found in maps if at_last(found, plan.tune.epochs)]
     descent = tables.descent_fits(plan, fits)
-    found |= {
+    found = {
         "map": fits,
-        "map_curves": tables.curves_table(plan, mapped),
+        "map_curves": tables.curves_table(plan, trials),
         "epochs": tables.epochs_table(_like(fits, maps[0])),
         "points": _stacked([(one, tables.points_table(one)) for one in full]),
         "frontier": _stacked([(one, one.frontier()) for one in maps]),
@@ -71,12 +59,13 @@ def outcome(plan: Plan, mapped: Sequence[FrozenTrial], searched: Sequence[Frozen
             [(one, tables.surface_table(one, at_last(one, plan.tune.epochs))) for one in maps]
         ),
         "double_descent": double_descent.table(descent),
+        "importance": importance.importance_table(trials, "gap_loss", plan.params.seed),
     }
-    judged = double_descent.judge(descent, plan.params.seed) if len(descent) else []
-    said = summary(plan, maps, fits, judged, search)
+    descents = double_descent.judge(descent, plan.params.seed) if len(descent) else []
+    said = summary(plan, maps, fits, descents)
     for part in said["slices"]:
         part["sentence"] = {name: telling.sentence(said, part, name) for name in LANGUAGES}
-    return Outcome(found, said, winner, maps[0])
+    return Outcome(found, said, maps[0])
 
 
 def _like(

@@ -38,12 +38,12 @@ def overtuning(
     share training images, so that it is rather too narrow.
 
     Args:
-        winner: `tables.winner`; results: of the tasks of `fresh`.
+        winner: `searched.winner`; results: of the tasks of `fresh`.
     """
-    rules = plan.params.evaluate.rules
-    losses = {result.seed: scoring.best_loss(result, rules) for result in results}
+    evaluate = plan.params.evaluate
+    losses = {result.seed: scoring.best_loss(result, evaluate.smoothing) for result in results}
     finite = [loss for loss in losses.values() if np.isfinite(loss)]
-    mean = over_seeds(finite, confidence=rules.confidence) if finite else None
+    mean = over_seeds(finite, confidence=evaluate.confidence) if finite else None
     searched = float(winner["val_loss"])
     ends = {"value": mean.value, "low": mean.low, "high": mean.high} if mean else {}
     return {
@@ -51,7 +51,7 @@ def overtuning(
         "fresh_val_loss": ends.get("value"),
         "fresh_seeds": sorted(losses),
         "num_failed": len(losses) - len(finite),
-        "confidence": rules.confidence,
+        "confidence": evaluate.confidence,
         "overtuning": {
             end: None if value is None else value - searched for end, value in ends.items()
         },

@@ -17,7 +17,6 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from overfit_atlas.facts import Facts
 from pipeline import models
 from pipeline import params as parameters
 from pipeline.data.prepared import Manifest
@@ -46,8 +45,7 @@ WIDE_RANGE = 10
 PATIENCE_SHARE = 0.25
 """The search stops a fit without a better validation loss for this share of the epochs; the map
 never stops one."""
-DECISIVE_CODE = (
-    "overfit_atlas",
+OF_FITS = (
     "overfit_atlas/scoring",
     "pipeline/data",
     "pipeline/models",
@@ -55,6 +53,11 @@ DECISIVE_CODE = (
     "pipeline/training",
     "pipeline/studies",
 )
+DECISIVE_CODE: dict[Purpose, tuple[str, ...]] = {
+    "map": ("overfit_atlas", *OF_FITS),
+    "search": OF_FITS,
+}
+"""Folders of the code that decides a trial: what the search is about is not judged."""
 
 
 @dataclass(frozen=True)
@@ -164,14 +167,6 @@ class Plan:
         """What a study varies: the model's section and training, as the parameters have them."""
         model = self.tune.model
         return getattr(self.params.models, model), self.params.train_for(model)
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What is known of the validation images besides the scores on them."""
-        counts = self.manifest.counts["val"]
-        labels = np.repeat(np.arange(len(counts)), counts)
-        facts = Facts.of_labels(labels, len(counts))
-        return replace(facts, one_split=not self.tune.turn_folds)
 
     @property
     def num_points(self) -> int:
@@ -293,19 +288,25 @@ class Plan:
         names = ["model", "seeds", "epochs", "turn_folds", "train_fractions", "label_noises"]
         if purpose == "search":
             names += ["widths", "dropouts", "axes", "search_space", "batch"]
-        rules = asdict(replace(self.params.evaluate.rules, num_resamples=0))  # of maps, not trials
         return {
             "tune": {name: tune[name] for name in names},
             "varied": [axis.name for axis in self.axes],
             "budgets": self.budgets(purpose),
             "section": self._section(),
             "train": self.params.train_for(model).model_dump(mode="json", exclude={"seeds"}),
-            "rules": rules,
+            "rules": self._rules(purpose),
             "seed": self.params.seed,
             "data": self.manifest.content_hash,
-            "code": _code_hash(),
+            "code": _code_hash(purpose),
             "packages": packages(),
         }
+
+    def _rules(self, purpose: Purpose) -> dict[str, Any]:
+        """What is said of a trial hangs on: of a searched one, which is not judged, very little."""
+        rules = self.params.evaluate.rules
+        if purpose == "search":
+            return {"smoothing": rules.smoothing}
+        return asdict(replace(rules, num_resamples=0))  # resamples are of maps, not of trials
 
     def _section(self) -> dict[str, Any]:
         """The model's settings; weights from a registry by their content, wherever they lie."""
@@ -332,11 +333,11 @@ def _stored(choice: Any) -> Any:
 
 
 @cache
-def _code_hash() -> str:
+def _code_hash(purpose: Purpose) -> str:
     """A hash of the code that decides a trial: trials of other code are never taken over."""
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
-    for folder in DECISIVE_CODE:
+    for folder in DECISIVE_CODE[purpose]:
         for source in sorted((root / folder).glob("*.py")):
             digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
     return digest.hexdigest()

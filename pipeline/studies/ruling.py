@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from overfit_atlas import judgement
 from overfit_atlas.draws import Draws
+from overfit_atlas.facts import Facts
 from overfit_atlas.record import Judgement
 from pipeline.studies.plan import Plan
 
@@ -34,6 +35,13 @@ class Ruled:
     said: Mapping[tuple[int, int], Mapping[str, Any]]
 
 
+def facts(plan: Plan) -> Facts:
+    """What is known of the validation images besides the scores on them."""
+    counts = plan.manifest.counts["val"]
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return replace(Facts.of_labels(labels, len(counts)), one_split=not plan.tune.turn_folds)
+
+
 def rule(plan: Plan, trials: Sequence[FrozenTrial]) -> Ruled:
     """The verdicts on the points of one map, each beside all others of its data and budget."""
     known = {
@@ -43,7 +51,7 @@ def rule(plan: Plan, trials: Sequence[FrozenTrial]) -> Ruled:
         if one
     }
     rules = plan.params.evaluate.rules
-    facts = replace(plan.facts, lowest_loss=judgement.lowest_loss(known.values()))
+    of_images = replace(facts(plan), lowest_loss=judgement.lowest_loss(known.values()))
     groups: dict[tuple[Any, ...], dict[str, Draws]] = {}
     data = {trial.number: _data(plan, trial) for trial in trials}
     for (number, budget), found in known.items():
@@ -52,8 +60,8 @@ def rule(plan: Plan, trials: Sequence[FrozenTrial]) -> Ruled:
     for (_, budget), group in groups.items():
         for name, found in group.items():
             others = {other: one for other, one in group.items() if other != name}
-            said[int(name), budget] = spoken(judgement.ruled(name, found, rules, facts, others))
-    return Ruled(judgement.wide(rules, facts.entropy, facts.lowest_loss), said)
+            said[int(name), budget] = spoken(judgement.ruled(name, found, rules, of_images, others))
+    return Ruled(judgement.wide(rules, of_images.entropy, of_images.lowest_loss), said)
 
 
 def spoken(made: Judgement) -> dict[str, Any]:

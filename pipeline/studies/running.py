@@ -14,14 +14,22 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from pipeline.studies import scoring, storage
+from pipeline.studies import storage
 from pipeline.studies.plan import Plan, Purpose
+from pipeline.studies.scoring import Scored, best_loss
 from pipeline.training.task import FitResult, FitTask
 
 Fitted = Callable[[Sequence[FitTask], str], Iterator[tuple[int, FitResult]]]
 """Runs fits side by side; gives each one's index and result, in the order in which they finish."""
 
+Score = Callable[[Sequence[FitResult]], Scored]
+"""What the fits of one point say together."""
 VALUE: dict[Purpose, str] = {"map": "gap_loss", "search": "best_val_loss"}
+AIMS: dict[Purpose, storage.Aim] = {
+    "map": storage.Aim("gap (nats)", "maximize"),
+    "search": storage.Aim("validation loss (nats)", "minimize"),
+}
+"""The best trial of the map is the one that overfits most, that of the search the best model."""
 STARTUP_TRIALS = 4
 """Trials of the search that are drawn at random, and complete before any other is pruned."""
 
@@ -37,6 +45,7 @@ class Desk:
 
     Attributes:
         fitted: where fits are sent to.
+        score: what is made of the fits of a point.
         told: called with every trial as it finishes.
         until: the time of `clock` (s) from which on no further fit of a map is waited for, and no
             further trials of a search are begun.
@@ -46,6 +55,7 @@ class Desk:
     purpose: Purpose
     study: Study
     fitted: Fitted
+    score: Score
     told: Callable[[FrozenTrial], None]
     until: float = math.inf
     clock: Callable[[], float] = time.monotonic
@@ -72,7 +82,7 @@ class Desk:
         A trial whose mean so far is worse than the median of earlier trials after as many seeds
         spends no further ones.
         """
-        rules = self.plan.params.evaluate.rules
+        smoothing = self.plan.params.evaluate.smoothing
         for trials in self._batches(self.plan.tune.search_trials):
             results: dict[int, list[FitResult]] = {trial.number: [] for trial in trials}
             live = trials
@@ -81,7 +91,7 @@ class Desk:
                 for index, found in self._of_points(tasks):
                     results[live[index].number] += found
                 for trial in live:
-                    losses = [scoring.best_loss(one, rules) for one in results[trial.number]]
+                    losses = [best_loss(one, smoothing) for one in results[trial.number]]
                     trial.report(float(np.mean(losses)), step)
                 last = step == len(self.plan.tune.seeds)
                 pruned = [] if last else [trial for trial in live if trial.should_prune()]
@@ -128,13 +138,7 @@ class Desk:
                 return
 
     def _finish(self, trial: Trial, results: Sequence[FitResult], pruned: bool = False) -> None:
-        scored = scoring.score_point(
-            results,
-            self.plan.budgets(self.purpose),
-            VALUE[self.purpose],
-            self.plan.params.evaluate.rules,
-            self.plan.facts,
-        )
+        scored = self.score(results)
         for name, value in scored.attributes.items():
             trial.set_user_attr(name, value)
         for name, value in scored.kept.items():

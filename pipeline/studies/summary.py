@@ -1,4 +1,4 @@
-"""The map and the search in a few numbers each: what a sentence about them is made of."""
+"""The map in a few numbers: what a sentence about it is made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,18 +18,18 @@ def summary(
     maps: Sequence[OverfitMap],
     fits: pd.DataFrame,
     descents: Sequence[DoubleDescent],
-    search: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """JSON content: how the map was made, each of its slices, double descent, the search.
+    """JSON content: how the map was made, each of its slices, double descent.
 
     What is said of widths and dropouts is of the map's `axes`, whichever they are.
 
     Args:
-        fits: `tables.map_table`; search: `tables.search_table`, or None where none was run.
+        fits: `tables.map_table`.
     """
     tune, last = plan.tune, fits[fits["epochs"] == plan.tune.epochs]
     return {
-        **about(plan),
+        "model": tune.model,
+        "dataset": plan.manifest.dataset,
         "sampler": tune.sampler,
         "threshold": maps[0].settings.threshold,
         "turn_folds": tune.turn_folds,
@@ -46,13 +46,7 @@ def summary(
         "dropouts": [float(last["dropout"].min()), float(last["dropout"].max())],
         "slices": [_slice(found, tune.epochs) for found in maps],
         "double_descent": [asdict(found) for found in descents],
-        "search": None if search is None else of_search(search),
     }
-
-
-def about(plan: Plan) -> dict[str, Any]:
-    """Which model a study is of, and on which images."""
-    return {"model": plan.tune.model, "dataset": plan.manifest.dataset}
 
 
 def at_last(found: OverfitMap, epochs: int) -> bool:
@@ -72,21 +66,6 @@ def _slice(found: OverfitMap, epochs: int) -> dict[str, Any]:
         "largest_gap": _plain(worst[["width", "dropout", "gap_loss"]].to_dict()),
         "num_underfit": int(points["underfit"].sum()),
         "leave_one_out": asdict(found.leave_one_out()) if whole else None,
-    }
-
-
-def of_search(table: pd.DataFrame) -> dict[str, Any]:
-    """How many trials there were, and the best of them.
-
-    Args:
-        table: `tables.search_table`.
-    """
-    complete = table[table["state"] == "complete"]
-    best = complete.sort_values("val_loss", kind="stable").iloc[0] if len(complete) else None
-    return {
-        "num_trials": len(table),
-        "num_pruned": int((table["state"] == "pruned").sum()),
-        "best": None if best is None else _plain(best.drop("state").to_dict()),
     }
 
 

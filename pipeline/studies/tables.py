@@ -1,4 +1,4 @@
-"""What the finished trials of a study say, as tables: pure functions of trials and a plan.
+"""What the finished trials of a map say, as tables: pure functions of trials and a plan.
 
 Every table is sorted by what it is about, never by trial number, and holds no time: so a study
 that was killed and resumed gives the same tables as one that ran through.
@@ -7,17 +7,16 @@ that was killed and resumed gives the same tables as one that ran through.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import optuna
 import pandas as pd
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from overfit_atlas.gap_map import double_descent
 from overfit_atlas.gap_map.overfit_map import OverfitMap
 from pipeline.params import WIDTH
+from pipeline.studies.judged import OF_POINT, SCORES
 from pipeline.studies.plan import Plan
 from pipeline.studies.ruling import Ruled
-from pipeline.studies.scoring import OF_POINT, SCORES, WORDS
+from pipeline.studies.scoring import WORDS
 
 SLICE = ["train_fraction", "label_noise", "epochs"]
 POINT = ["width", "dropout"]
@@ -26,7 +25,7 @@ SMOOTHED = ("val_loss", "val_accuracy", "best_val_loss", "best_epoch")
 
 
 def map_table(plan: Plan, trials: Sequence[FrozenTrial], ruled: Ruled) -> pd.DataFrame:
-    """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `scoring.fit_rows`.
+    """One row a fit and budget: `SLICE`, `POINT`, seed, and the scores of `judged.fit_rows`.
 
     The verdict on a point is against all other points of its slice: one that another point beats
     on probe and on validation is too simple.
@@ -122,85 +121,6 @@ def descent_fits(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
     ]
     errors = {f"{split}_error": 1 - kept[f"{split}_accuracy"] for split in ("probe", "val")}
     return kept.assign(**errors)[list(double_descent.COLUMNS)]
-
-
-def search_table(trials: Sequence[FrozenTrial]) -> pd.DataFrame:
-    """One row a trial of the search, in the order in which they were proposed.
-
-    Columns: order, state (complete, pruned), its parameters, num_seeds, then means over them:
-    val_loss, gap_loss, val_accuracy (at the best epoch), final_gap_loss (at the last), best_epoch;
-    and num_parameters; and the verdict and kind.
-    """
-    rows = []
-    for order, trial in enumerate(trials):
-        fits = pd.DataFrame(trial.system_attrs["fits"])
-        means = fits.select_dtypes("number").mean()
-        row: dict[str, Any] = {"order": order, "state": trial.state.name.lower()}
-        row |= {**trial.params, "num_seeds": len(fits)}
-        for name in ("val_loss", "gap_loss", "val_accuracy"):
-            row[name] = means.get(f"best_{name}", np.nan)
-        row |= {"final_gap_loss": means.get("gap_loss"), "best_epoch": means.get("best_epoch")}
-        row |= {"num_parameters": fits["num_parameters"].iloc[0]}
-        rows.append(row | {name: trial.user_attrs.get(name) for name in ("verdict", "kind")})
-    return pd.DataFrame(rows)
-
-
-def winner(plan: Plan, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """The complete trial of the search with the lowest validation loss; empty where there is none.
-
-    model; parameters: by key of a study; val_loss: of the search, at each seed's best epoch (nats,
-    mean over seeds); num_trials that it was chosen from; seeds and epochs of its fits.
-    """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not complete:
-        return {}
-    best = min(complete, key=_value)
-    return {
-        "model": plan.tune.model,
-        "parameters": best.params,
-        "val_loss": best.value,
-        "num_trials": len(trials),
-        "seeds": list(plan.tune.seeds),
-        "epochs": plan.tune.epochs,
-    }
-
-
-def importance_table(trials: Sequence[FrozenTrial], target: str, seed: int) -> pd.DataFrame:
-    """How much of the variance of a study's value each parameter explains, by two evaluators.
-
-    Columns: target (the name of the value), evaluator, parameter, importance (sums to 1). They are
-    often of two minds, so both are named. Empty where nothing varies.
-    """
-    columns = ["target", "evaluator", "parameter", "importance"]
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    ordered = sorted(done, key=lambda trial: sorted(trial.params.items()))
-    if len(ordered) < 2 or np.ptp([_value(trial) for trial in ordered]) == 0:
-        return pd.DataFrame(columns=columns)
-    from optuna import importance  # a second of scikit-learn, which workers can do without
-
-    evaluators: dict[str, importance.BaseImportanceEvaluator] = {
-        "fANOVA": importance.FanovaImportanceEvaluator(seed=seed),
-        "mean decrease in impurity": importance.MeanDecreaseImpurityImportanceEvaluator(seed=seed),
-    }
-    study = optuna.create_study(direction="minimize")
-    study.add_trials([_bare(trial) for trial in ordered])
-    rows = []
-    for name, evaluator in evaluators.items():
-        found = importance.get_param_importances(study, evaluator=evaluator)
-        for parameter, share in sorted(found.items()):
-            rows.append((target, name, parameter, round(float(share), 6)))
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _bare(trial: FrozenTrial) -> FrozenTrial:
-    return optuna.create_trial(
-        params=trial.params, distributions=trial.distributions, value=trial.value
-    )
-
-
-def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None
-    return trial.value
 
 
 def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

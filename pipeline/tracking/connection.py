@@ -40,7 +40,8 @@ ABOUT = f"""\
   images and on held-out ones. Their distance is the gap. `running/loss` is what Keras prints.
 - `final/val/loss`, `final/test/accuracy`, ...: scores of the delivered weights, for the run table.
 - Tags `verdict`, `onset`, ...: what `evaluate` made of it. `judge@NAME`, `evaluate`: the figures.
-- `tune`: one run a trial below it; `compare@NAME`: one run a remedy. `report`: the page of it all.
+- `tune`, `search`: one run a trial below each; `compare@NAME`: one run a remedy.
+- `report`: the page of it all.
 
 See it: open the view *{views.TITLE}* (*Views*, top right): all losses on one axis.
 """

@@ -48,8 +48,8 @@ NOTES = {
     "judge": "What the curves of one model say: verdict, onset, gap. No test image was seen.",
     "evaluate": "All models scored on probe, val and test, judged and compared; the best one on "
     "val is the champion of the registry.",
-    "tune": "Where a model overfits (map), and which fit of it is best (search): below, a run a "
-    "trial.",
+    "tune": "Where a model overfits: the map; below, a run a point.",
+    "search": "Which fit of a model is best, by validation loss: below, a run a trial.",
     "tuned": "What the search found best, trained as the other models are; each seed has a run "
     "below. `overtuning`: how much worse it is on fresh seeds and folds than the search said.",
     "compare": "Remedies against a baseline with the same seeds: a run a remedy below.",

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from overfit_atlas.errors import AtlasError
+from pipeline import verdict_table
 from pipeline.stages import summary
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -31,7 +32,7 @@ DIAGNOSIS = {
 
 def _printed(diagnosis: Any) -> list[str]:
     console = Console(width=200, record=True)
-    console.print(summary.table(METRICS, diagnosis))
+    console.print(verdict_table.table(METRICS, diagnosis))
     row = next(line for line in console.export_text().splitlines() if "cnn" in line)
     return [cell.strip() for cell in row.strip("│").split("│")]
 
@@ -72,7 +73,7 @@ def test_what_became_of_the_search_stands_below_the_table(
 
 def test_test_images_that_were_left_alone_are_dashes() -> None:
     console = Console(width=200, record=True)
-    console.print(summary.table({"cnn": {"val": SCORES}}, DIAGNOSIS))
+    console.print(verdict_table.table({"cnn": {"val": SCORES}}, DIAGNOSIS))
     assert console.export_text().count(" - ") == 3
 
 
@@ -87,7 +88,7 @@ def test_the_next_commands_are_named(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_it_speaks_japanese_as_the_page_does() -> None:
     console = Console(width=200, record=True)
     judged = {"cnn": {**DIAGNOSIS["cnn"], "title": {"ja": "過学習（自信過剰）"}}}
-    console.print(summary.table(METRICS, judged, "ja"))
+    console.print(verdict_table.table(METRICS, judged, "ja"))
     said = console.export_text()
     assert "テスト 1,000 枚 · 検証 400 枚" in said
     assert "過学習（自信過剰）" in said and "75.0%〜87.5%" in said

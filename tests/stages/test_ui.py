@@ -1,10 +1,19 @@
 """`make ui` says where the table of runs with its charts is."""
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from overfit_atlas import addresses
 from pipeline import params
 from pipeline.stages import ui
 from pipeline.tracking import stage_run, views
@@ -55,3 +64,40 @@ def test_a_server_that_is_there_is_shown_and_none_is_started(
     charts = f"example.org/mlflow/{views.place('7')}"
     assert capsys.readouterr().out == f"MLflow: http://***@{charts}\n"
     assert shown == [f"http://anna:hunter2@{charts}"]
+
+
+def test_the_link_is_whole_though_all_output_is_filtered(
+    shown: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ui.tracking, "newest_view", lambda: views.place("7"))
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    addresses.filter_output()
+    with pytest.raises(SystemExit, match="0"):
+        ui.main(argparse.Namespace(port=5000))
+    assert f"http://127.0.0.1:5000/{views.place('7')} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_it_ends_quietly_with_all_that_the_server_started(
+    tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    server = tmp_path / "server"
+    server.write_text("#!/bin/sh\nsleep 60 &\necho $!\nwait\n", encoding="utf-8")
+    server.chmod(0o755)
+    body = f"import sys; from pipeline.stages import ui; sys.executable = {str(server)!r}; "
+    body += "sys.exit(ui._serve('sqlite://', 1))"
+    command = [sys.executable, "-c", body]
+    ours = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    assert ours.stdout is not None
+    started = int(ours.stdout.readline())
+    time.sleep(0.5)  # until it waits
+    os.killpg(ours.pid, sent)  # as a terminal does
+    said, _ = ours.communicate(timeout=60)
+    assert (ours.returncode, said) == (status, b"")
+    with suppress(psutil.NoSuchProcess):
+        assert psutil.Process(started).status() == psutil.STATUS_ZOMBIE  # where nobody reaps it

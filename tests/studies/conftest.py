@@ -11,10 +11,9 @@ import pytest
 from overfit_atlas.scoring.fits import Fit, PerImage
 from pipeline import params
 from pipeline.data.prepared import Manifest
-from pipeline.stages.tune import AIMS
-from pipeline.studies import ruling, storage, tables
+from pipeline.studies import judged, ruling, scoring, storage, tables
 from pipeline.studies.plan import Plan
-from pipeline.studies.running import STARTUP_TRIALS, Desk
+from pipeline.studies.running import AIMS, STARTUP_TRIALS, VALUE, Desk
 from pipeline.training.task import FitResult
 
 NUM_IMAGES = 40
@@ -151,6 +150,16 @@ def empty_database(tmp_path_factory):
     return folder
 
 
+def scorer(plan, purpose):
+    """What is made of the fits of a point, as the stages of both studies have it."""
+    rules = plan.params.evaluate.rules
+    if purpose == "search":
+        return lambda fits: scoring.score_searched(fits, VALUE[purpose], rules.smoothing)
+    return lambda fits: judged.score_point(
+        fits, plan.budgets("map"), VALUE[purpose], rules, ruling.facts(plan)
+    )
+
+
 @pytest.fixture
 def run_study(tmp_path, empty_database):
     """Works off one study: `run_study(plan, "map", workshop)` gives its trials."""
@@ -165,7 +174,8 @@ def run_study(tmp_path, empty_database):
         name = storage.study_name(purpose, plan.tune.model, plan.decisive(purpose))
         aim = AIMS[purpose]
         with storage.study(name, sampler, pruner, folder, aim=aim) as study:
-            desk = Desk(plan, purpose, study, fitted, told or (lambda trial: None), **when)
+            score = scorer(plan, purpose)
+            desk = Desk(plan, purpose, study, fitted, score, told or (lambda trial: None), **when)
             return desk.search() if purpose == "search" else desk.lay_out()
 
     return run

@@ -17,16 +17,15 @@ def test_the_map_is_asked_what_the_parameters_say(make_plan):
 
 def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, workshop, planted):
     plan = make_plan({"tune.also_at_epochs": [2]})
-    found = outcome(plan, run_study(plan, "map", workshop()), [])
+    found = outcome(plan, run_study(plan, "map", workshop()))
     assert set(found.tables) == {
-        "map", "map_curves", "epochs", "points", "frontier", "surface", "double_descent", "search",
+        "map", "map_curves", "epochs", "points", "frontier", "surface", "double_descent",
         "importance",
     }  # fmt: skip
     assert sorted(set(found.tables["frontier"]["epochs"])) == [2, 8]
     assert set(found.tables["points"]["epochs"]) == {8}
     assert found.first.fits["epochs"].unique().tolist() == [8]
     assert set(found.of_first("surface")["epochs"]) == {8}
-    assert found.tables["search"].empty and found.summary["search"] is None
     # planted: gap = 0.1 log2(width) (1 - dropout), threshold 0.2: from width 4 on without dropout.
     last = next(one for one in found.summary["slices"] if one["epochs"] == 8)
     assert last["crossing"] == "crosses"
@@ -36,23 +35,11 @@ def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, w
     assert last["largest_gap"]["gap_loss"] == pytest.approx(planted(256, 0.0), abs=0.05)
 
 
-def test_without_a_map_the_search_alone_is_told(run_study, make_plan, workshop):
-    plan = make_plan({"tune.map": False, "tune.search_trials": 5})
-    searched = run_study(plan, "search", workshop())
-    found = outcome(plan, [], searched)
-    assert set(found.tables) == {"search", "importance"} and found.first is None
-    assert set(found.summary) == {"model", "dataset", "search"}
-    best = min(trial.value for trial in searched if trial.state.name == "COMPLETE")
-    assert (found.winner["val_loss"], found.winner["num_trials"]) == (best, 5)
-    assert set(found.winner["parameters"]) == {"width", "dropout", "train.learning_rate"}
-    assert outcome(plan, [], []).winner == {}
-
-
 def test_figures_show_the_slice_with_all_data_and_least_noise(run_study, make_plan, workshop):
     few = {"tune.widths": [4, 64], "tune.dropouts": [0.0, 0.8]}
     slices = {"tune.train_fractions": [0.5, 1.0], "tune.label_noises": [0.2, 0.1]}
     plan = make_plan({**few, **slices})
-    found = outcome(plan, run_study(plan, "map", workshop()), [])
+    found = outcome(plan, run_study(plan, "map", workshop()))
     assert len(found.summary["slices"]) == 4
     first = found.summary["slices"][0]
     assert (first["train_fraction"], first["label_noise"]) == (1.0, 0.1)

@@ -18,7 +18,7 @@ def test_fresh_fits_are_the_searchs_own_with_other_seeds_one_a_fold(make_plan):
 def test_overtuning_is_fresh_loss_minus_that_of_the_search(make_plan, workshop):
     plan = make_plan()
     results = [result for _, result in workshop()(overtuning.fresh(plan, POINT, 3), "")]
-    losses = [scoring.best_loss(result, plan.params.evaluate.rules) for result in results]
+    losses = [scoring.best_loss(result, plan.params.evaluate.smoothing) for result in results]
     found = overtuning.overtuning(plan, {"val_loss": 0.5, "num_trials": 7}, results)
     assert found["fresh_val_loss"] == pytest.approx(sum(losses) / 3)
     ends = found["overtuning"]

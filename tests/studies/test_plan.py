@@ -1,6 +1,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from pipeline.studies import ruling
 from pipeline.studies.plan import _code_hash
 
 
@@ -108,9 +109,10 @@ def test_labels_stay_as_prepared_unless_noises_are_listed(make_plan):
 def test_the_fold_turns_with_the_seed(make_plan):
     point = {"width": 4, "dropout": 0.0}
     assert [task.vary.fold for task in make_plan().tasks(point, seeds=[0, 1, 7])] == [0, 1, 7]
-    assert not make_plan().facts.one_split
+    assert not ruling.facts(make_plan()).one_split
     still = make_plan({"tune.turn_folds": False})
-    assert [task.vary.fold for task in still.tasks(point)] == [0, 0] and still.facts.one_split
+    assert [task.vary.fold for task in still.tasks(point)] == [0, 0]
+    assert ruling.facts(still).one_split
 
 
 def test_a_map_is_drawn_after_five_budgets_by_equal_factors(make_plan):
@@ -141,7 +143,8 @@ def test_budgets_end_with_the_whole_training(make_plan):
         ("train.seeds", [5, 6], False, False),
         ("models.dense.l2", 0.1, True, True),
         ("models.cnn.l2", 0.1, False, False),
-        ("evaluate.wide_gap", 0.3, True, True),
+        ("evaluate.wide_gap", 0.3, True, False),
+        ("evaluate.smoothing", 5, True, True),
         ("evaluate.num_resamples", 500, False, False),
         ("workers.count", 7, False, False),
     ],
@@ -168,5 +171,5 @@ def test_weights_from_a_registry_count_by_their_content_wherever_they_lie(make_p
 
 
 def test_the_code_that_trains_is_part_of_what_decides(make_plan):
-    assert make_plan().decisive("map")["code"] == _code_hash()
-    assert len(_code_hash()) == 64
+    assert make_plan().decisive("map")["code"] == _code_hash("map")
+    assert len(_code_hash("map")) == 64

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.studies import ruling, scoring
+from pipeline.studies import judged, ruling
 
 
 def test_what_is_kept_of_draws_gives_the_same_verdict(make_plan, workshop):
@@ -10,9 +10,10 @@ def test_what_is_kept_of_draws_gives_the_same_verdict(make_plan, workshop):
     tasks = plan.tasks({"width": 64, "dropout": 0.0})
     results = [result for _, result in workshop()(tasks, "")]
     rules = plan.params.evaluate.rules
-    made = scoring.judge_point(results, [8], rules, plan.facts)[8]
+    facts = ruling.facts(plan)
+    made = judged.judge_point(judged.heads(results, [8]), rules, facts)[8]
     kept = json.loads(json.dumps(ruling.packed(made.draws)))
-    again = ruling.judgement.ruled("trial", ruling.unpacked(kept), rules, plan.facts, {})
+    again = ruling.judgement.ruled("trial", ruling.unpacked(kept), rules, facts, {})
     assert ruling.spoken(again) == ruling.spoken(made)
     assert ruling.packed(None) == {}
 
@@ -23,7 +24,7 @@ def test_one_lowest_loss_makes_one_wide_gap_for_the_map(make_plan, run_study, wo
     found = ruling.rule(plan, trials)
     draws = [ruling.unpacked(one) for t in trials for one in t.system_attrs["draws"].values()]
     lowest = min(one.values["best/loss"] for one in draws)
-    entropy = plan.facts.entropy
+    entropy = ruling.facts(plan).entropy
     assert found.wide == pytest.approx(0.15 * (entropy - lowest), rel=1e-3)
     assert len(found.said) == 12 * 2
 

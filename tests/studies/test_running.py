@@ -2,7 +2,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from pipeline.studies import storage, tables
+from pipeline.studies import searched, storage, tables
 from pipeline.studies.running import STARTUP_TRIALS, finished
 
 
@@ -97,7 +97,7 @@ def test_a_killed_search_resumes_and_ends_with_the_same_table(
     with pytest.raises(KeyboardInterrupt):
         run(plan, "search", workshop(dies_after=dies_after))
     resumed = run(plan, "search", workshop(order=-1))
-    assert tables.search_table(resumed).to_csv() == tables.search_table(whole).to_csv()
+    assert searched.search_table(resumed).to_csv() == searched.search_table(whole).to_csv()
 
 
 def test_the_search_prunes_after_a_seed_and_varies_the_learning_rate(make_plan, run, workshop):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.studies import scoring
+from pipeline.studies import judged, ruling, scoring
 
 
 @pytest.fixture
@@ -20,23 +20,19 @@ def rows(results, make_plan):
     plan = make_plan()
 
     def of(*budgets):
+        fits = judged.heads(results, budgets)
         rules = plan.params.evaluate.rules
-        return scoring.fit_rows(results, scoring.judge_point(results, budgets, rules, plan.facts))
+        return judged.fit_rows(results, fits, judged.judge_point(fits, rules, ruling.facts(plan)))
 
     return of
-
-
-@pytest.fixture
-def rules(make_plan):
-    return make_plan().params.evaluate.rules
 
 
 @pytest.fixture
 def scored(make_plan):
     """A point judged: `scored(results)`."""
     plan = make_plan()
-    return lambda fits: scoring.score_point(
-        fits, [8], "gap_loss", plan.params.evaluate.rules, plan.facts
+    return lambda fits: judged.score_point(
+        fits, [8], "gap_loss", plan.params.evaluate.rules, ruling.facts(plan)
     )
 
 
@@ -71,19 +67,19 @@ def test_each_budget_is_scored_as_if_training_had_ended_there(results, rows):
     assert short.num_epochs == 2 and short.per_image.val_loss.shape[0] == 2
 
 
-def test_a_fit_that_broke_down_has_no_scores(results, rows, rules):
+def test_a_fit_that_broke_down_has_no_scores(results, rows):
     results[0].history.curves.loc[results[0].history.curves["epoch"] > 3, "loss"] = np.nan
     early, late = rows(3, 8)[:2]
     assert early["failed"] is None and early["gap_loss"] > 0
     assert "epoch 4" in late["failed"]
-    assert all(late[name] is None for name in scoring.SCORES)
-    assert np.isnan(scoring.best_loss(results[0], rules))
+    assert all(late[name] is None for name in judged.SCORES)
+    assert np.isnan(scoring.best_loss(results[0], 3))
 
 
-def test_the_loss_of_the_best_epoch(results, rules):
+def test_the_loss_of_the_best_epoch(results):
     losses = results[0].history.series("val", "loss")
-    assert scoring.best_loss(results[0], rules) in losses.tolist()
-    assert scoring.best_loss(results[0], rules) <= losses[-1]
+    assert scoring.best_loss(results[0], 3) in losses.tolist()
+    assert scoring.best_loss(results[0], 3) <= losses[-1]
 
 
 def test_a_point_is_the_mean_over_its_seeds_whatever_their_order(results, scored, rows):
@@ -98,7 +94,7 @@ def test_a_point_is_the_mean_over_its_seeds_whatever_their_order(results, scored
 def test_the_judgement_is_one_for_all_fits_of_a_point(rows, scored, results):
     first, second = rows(8)
     kept = scored(results).attributes
-    for name in scoring.OF_POINT:
+    for name in judged.OF_POINT:
         assert first[name] == second[name]
     # From the second epoch on validation alone gets worse: 0.075 nats an epoch, of 8. Without
     # calibrated losses it stays open in which way.

@@ -1,5 +1,4 @@
 import pytest
-from optuna.trial import TrialState
 
 from overfit_atlas.gap_map import overfit_map
 from pipeline.studies import tables
@@ -25,8 +24,6 @@ def test_the_order_of_trials_changes_no_table(trials, make_plan, map_table):
     plan = make_plan()
     for make in (map_table, tables.curves_table):
         assert make(plan, trials).to_csv() == make(plan, trials[::-1]).to_csv()
-    forward = tables.importance_table(trials, "gap_loss", 0)
-    assert forward.to_csv() == tables.importance_table(trials[::-1], "gap_loss", 0).to_csv()
 
 
 def test_trials_that_two_processes_did_twice_change_no_table(trials, make_plan, map_table):
@@ -74,22 +71,6 @@ def test_a_point_that_others_surely_beat_is_too_simple(trials, make_plan, map_ta
     assert map_table(make_plan(), alone)["kind"].iloc[0] != "too simple"
 
 
-def test_importance_names_two_evaluators_and_sums_to_one(trials):
-    table = tables.importance_table(trials, "gap_loss", 0)
-    assert sorted(set(table["evaluator"])) == ["fANOVA", "mean decrease in impurity"]
-    sums = table.groupby("evaluator")["importance"].sum()
-    assert sums.tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
-    assert set(table["parameter"]) == {"width", "dropout"}
-
-
-def test_where_nothing_varies_nothing_is_important(trials):
-    import optuna
-
-    alike = [optuna.create_trial(params={}, distributions={}, value=1.0) for _ in range(3)]
-    assert tables.importance_table(alike, "gap_loss", 0).empty
-    assert tables.importance_table(trials[:1], "gap_loss", 0).empty
-
-
 def test_double_descent_looks_at_the_undropped_net_on_all_data(
     run_study, make_plan, workshop, map_table
 ):
@@ -100,16 +81,3 @@ def test_double_descent_looks_at_the_undropped_net_on_all_data(
     assert fits["width"].tolist() == sorted([4, 16, 64, 256] * 2)
     row = table.query("width == 4 and dropout == 0 and train_fraction == 1 and epochs == 8").iloc[0]
     assert fits["val_error"].iloc[0] == pytest.approx(1 - row["val_accuracy"])
-
-
-def test_the_search_is_listed_in_the_order_of_its_proposals(run_study, make_plan, workshop):
-    trials = run_study(make_plan(), "search", workshop())
-    table = tables.search_table(trials)
-    assert table["order"].tolist() == list(range(12))
-    assert table["train.learning_rate"].tolist() == [
-        t.params["train.learning_rate"] for t in trials
-    ]
-    complete = table[table["state"] == "complete"]
-    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
-    assert complete["val_loss"].tolist() == pytest.approx(values)
-    assert (table["num_seeds"] <= 2).all()

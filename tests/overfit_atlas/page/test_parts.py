@@ -203,10 +203,17 @@ def test_the_reason_says_what_the_curve_shows() -> None:
         (-0.001, (), numbers.signed, "0.00"),
         (None, (0, 1), numbers.number, "–"),
         (0.02, (None, None), numbers.points, "+2.0"),
+        (0.0002, (), numbers.chance, "<0.001"),
+        (0.0006, (), numbers.chance, "0.001"),
     ],
 )
 def test_numbers_have_one_rounding(value: float, ends: tuple, form: object, said: str) -> None:
     assert numbers.with_span(value, ends, form, "en") == said
+
+
+def test_negative_numbers_of_sentences_have_a_true_minus() -> None:
+    said = numbers.true_minus("seed-1: accuracy (-0.1 points), gap -0.02 (-0.10 to +0.06)")
+    assert said == "seed-1: accuracy (−0.1 points), gap −0.02 (−0.10 to +0.06)"
 
 
 def test_verdicts_are_one_sentence_and_models_without_epochs_are_not_in_it() -> None:

@@ -67,6 +67,14 @@ def test_without_the_extra_the_remedy_is_named(
         render.html(saved.of_judgements([judged], "en"))
 
 
+@pytest.mark.parametrize(
+    ("most", "widths"),
+    [(4, [1, 2, 3, 4, 3, 3, 4, 4, 3]), (2, [1, 2, 2, 2, 2, 2, 2, 2, 2])],
+)
+def test_panels_stand_in_rows_as_even_as_can_be(most: int, widths: list[int]) -> None:
+    assert [render.columns(count, most) for count in range(1, 10)] == widths
+
+
 def test_every_chart_is_vega_lite_in_both_languages() -> None:
     made = charts.charts("ja")
     assert set(made) == set(charts.charts("en")) and len(made) == 9
