@@ -162,7 +162,7 @@ def test_what_the_course_tries_are_parameters_that_hold() -> None:
 
     steps = [shlex.split(block) for block in _course("README.md")]
     pairs = [step[place + 1] for step in steps for place, word in enumerate(step) if word == "-S"]
-    assert len(pairs) == 4
+    assert len(pairs) == 3
     params.parse({}, dict(params.assignment(pair) for pair in pairs))
 
 

@@ -24,6 +24,7 @@ from pipeline.training.task import Computed, FitError, FitResult, FitTask, Progr
 
 TOPIC = "overfit-atlas-epoch"
 RETRIES = 3  # of a fit whose worker died
+ANSWERS_WITHIN = "20s"  # a scheduler or worker
 LOOPBACK = "127.0.0.1:0"  # any free port; Dask's own default is a fixed one on every address
 
 
@@ -201,7 +202,7 @@ def _client(workers: Workers) -> Iterator[Any]:
     settings = {
         "distributed.admin.tick.limit": "60s",
         "distributed.admin.large-graph-warning-threshold": "1TB",  # data sets are part of it
-        "distributed.comm.timeouts.connect": "20s",
+        "distributed.comm.timeouts.connect": ANSWERS_WITHIN,
         "distributed.scheduler.allowed-failures": RETRIES,
         "distributed.worker.profile.enabled": False,
         "distributed.worker.memory.target": False,

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 
 import h5py
 import keras
@@ -24,14 +25,17 @@ def _network(width, **settings):
     )
 
 
+@cache
+def _num_parameters(width):
+    shape = {"input_shape": (32, 32, 3), "pooling": "avg"}
+    return _network(width, include_top=False, weights=None, **shape).count_params()
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Small networks in the place of B0 and B1, with their own numbers of parameters."""
     for variant, width in {"B0": 0.1, "B1": 0.3}.items():
-        sized = _network(
-            width, include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
-        )
-        known = replace(efficientnet.VARIANTS[variant], parameters=sized.count_params())
+        known = replace(efficientnet.VARIANTS[variant], parameters=_num_parameters(width))
         monkeypatch.setitem(efficientnet.VARIANTS, variant, known)
         monkeypatch.setattr(
             keras.applications,

@@ -208,7 +208,7 @@ def test_equal_nets_are_seeds_of_one_model_and_others_its_siblings():
     clean = CleanScores(X_TRAIN, Y_TRAIN, X_VAL, Y_VAL)
     for width in (1, 1, 64):
         model = net(width, rate=0.03)
-        model.fit(X_TRAIN, Y_TRAIN, epochs=40, batch_size=50, verbose=0, callbacks=[clean])
+        model.fit(X_TRAIN, Y_TRAIN, epochs=40, batch_size=200, verbose=0, callbacks=[clean])
     small, large = clean.fits
     assert [len(fits) for fits in clean.fits.values()] == [2, 1]
     made = clean.judge(small)

@@ -36,7 +36,9 @@ def test_the_outcome_has_all_tables_and_a_slice_a_budget(run_study, make_plan, w
 
 
 def test_figures_show_the_slice_with_all_data_and_least_noise(run_study, make_plan, workshop):
-    plan = make_plan({"tune.train_fractions": [0.5, 1.0], "tune.label_noises": [0.2, 0.1]})
+    few = {"tune.widths": [4, 64], "tune.dropouts": [0.0, 0.8]}
+    slices = {"tune.train_fractions": [0.5, 1.0], "tune.label_noises": [0.2, 0.1]}
+    plan = make_plan({**few, **slices})
     found = outcome(plan, run_study(plan, "map", workshop()))
     assert len(found.summary["slices"]) == 4
     first = found.summary["slices"][0]

@@ -215,7 +215,8 @@ def test_a_remote_scheduler_gets_the_data_with_the_work(tasks, sequential, tmp_p
             assert _equal(dict(pool.run(tasks, "dense")), sequential)
 
 
-def test_a_scheduler_that_does_not_answer_is_named():
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(workers, "ANSWERS_WITHIN", "1s")
     with (
         pytest.raises(FitError, match="workers.scheduler='tcp://127.0.0.1:1'"),
         workers.pool(Workers(scheduler="tcp://127.0.0.1:1")),

@@ -20,6 +20,17 @@ def network():
     return lite.network("Lite0", TINY)
 
 
+@pytest.fixture(scope="module")
+def other():
+    """The same network with other random weights, which tests may change."""
+    return lite.network("Lite0", TINY)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return models.build("efficientnet", EfficientNet(variant="Lite0"), TINY, 4, 0)
+
+
 def _as_published(network):
     """The random weights of `network` under the publisher's names, axes in PyTorch's order."""
     found = {"_fc.weight": np.zeros((1000, 1280)), "_bn0.num_batches_tracked": np.array(1)}
@@ -54,8 +65,7 @@ def test_filters_of_lite2_are_widened_to_multiples_of_eight_but_for_stem_and_top
     assert lite.network("Lite2", TINY).output.shape == (None, 1280)
 
 
-def test_batch_norm_is_as_published_and_momentum_as_the_section_says():
-    model = models.build("efficientnet", EfficientNet(variant="Lite0"), TINY, 4, 0)
+def test_batch_norm_is_as_published_and_momentum_as_the_section_says(model):
     norms = [
         layer
         for layer in backbone.find(model).layers
@@ -71,8 +81,7 @@ def test_images_are_scaled_inside(network):
     np.testing.assert_allclose(values[0, 0, 0], [0.0, 1.0, -127 / 128], atol=1e-6)
 
 
-def test_weights_go_to_the_layers_they_belong_to(network):
-    other = lite.network("Lite0", TINY)
+def test_weights_go_to_the_layers_they_belong_to(network, other):
     assert not np.allclose(other(IMAGES), network(IMAGES))
     lite.load(other, _as_published(network))
     np.testing.assert_allclose(other(IMAGES), network(IMAGES), atol=1e-6)
@@ -89,11 +98,11 @@ def test_weights_go_to_the_layers_they_belong_to(network):
         ({"_blocks.16._bn1.bias": np.zeros(7)}, r"has not: _blocks.16._bn1.bias"),
     ],
 )
-def test_weights_of_another_network_are_refused(network, change, message):
+def test_weights_of_another_network_are_refused(network, other, change, message):
     weights = {**_as_published(network), **change}
     given = {name: array for name, array in weights.items() if array is not None}
     with pytest.raises(ModelError, match=message):
-        lite.load(lite.network("Lite0", TINY), given)
+        lite.load(other, given)
 
 
 def _pictures():
@@ -155,9 +164,7 @@ def test_grad_cam_finds_the_last_map_of_four_by_four():
     assert maps.max() == pytest.approx(1)
 
 
-def test_a_saved_model_loads_without_this_package_and_is_a_donor(tmp_path):
-    section = EfficientNet(variant="Lite0")
-    model = models.build("efficientnet", section, TINY, 4, 0)
+def test_a_saved_model_loads_without_this_package_and_is_a_donor(model, tmp_path):
     path = tmp_path / "model.keras"
     model.save(path)
     loaded = keras.models.load_model(path, compile=False, safe_mode=True)
