@@ -80,7 +80,7 @@ def _settings(entries: Sequence[Entry]) -> str:
         }
         higher = "accuracy" in of.shown or "f1" in of.shown
         ranked = sorted(found, key=lambda name: found[name]["value"], reverse=higher)
-        if not ranked:
+        if len(ranked) < 2:  # nothing to compare with
             continue
         best, worst = (f"{name}: {_with_interval(found[name])}" for name in (ranked[0], ranked[-1]))
         settings = ", ".join(f"`{key}`" for key in keys)
