@@ -24,8 +24,8 @@ NEVER_DECLARED = {"workers"}
 # A comparison brings its own models and training, in experiments/compare/NAME.yaml.
 READ_FROM_THE_COMPARISON = {"models", "train"}
 # What is told to MLflow changes no number either, nor do figures that are only told to it, nor what
-# is hidden in messages.
-NEVER_DEPENDED_ON = {"pipeline.tracking", "overfit_atlas.addresses"}
+# is hidden or escaped in messages.
+NEVER_DEPENDED_ON = {"pipeline.tracking", "overfit_atlas.addresses", "overfit_atlas.files"}
 FIGURES = {"pipeline.plots", "overfit_atlas.words"}
 THRESHOLDS = {"overfit_atlas.rules"}
 DRAWN_FOR_MLFLOW_ALONE = ("train", "search", "tune", "compare", "evaluate")

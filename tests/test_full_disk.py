@@ -64,11 +64,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def test_data_that_do_not_fit_leave_the_old_ones(digits: Any, disk: Disk) -> None:
     folder = disk("size=64k") / "prepared"
     folder.mkdir()
-    (folder / "old").touch()
+    (folder / "manifest.json").touch()
     with pytest.raises(OSError) as caught:
         prepared.write(folder, digits)
     assert caught.value.errno == errno.ENOSPC
-    assert sorted(folder.parent.rglob("*")) == [folder, folder / "old"]
+    assert sorted(folder.parent.rglob("*")) == [folder, folder / "manifest.json"]
 
 
 @pytest.mark.slow

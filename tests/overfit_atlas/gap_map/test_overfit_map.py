@@ -111,7 +111,7 @@ def test_points_are_underfit_as_they_were_judged_and_the_rest_is_interpolated():
     assert surface.loc[[(float(w), d) for w, d in marked.index]].tolist() == truth
 
 
-@pytest.mark.parametrize(("probability", "underfit"), [(0.6, True), (0.59, False), (None, False)])
+@pytest.mark.parametrize(("probability", "underfit"), [(0.7, True), (0.69, False), (None, False)])
 def test_a_point_is_underfit_from_the_probability_on_from_which_that_is_said(probability, underfit):
     found = mapped(fits(underfit=np.nan if probability is None else probability))
     assert found.points["underfit"].all() == found.points["underfit"].any() == underfit
