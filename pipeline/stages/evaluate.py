@@ -66,8 +66,8 @@ def main(arguments: argparse.Namespace) -> None:
         )
         if params.evaluate.read_test:
             _note_reading(data, digests)
+        _tell(arguments.results, models, params.report.language)
         _write(arguments, params, data, models, keys)
-        _show(models, params.report.language)
         _explain(arguments, data, models, keys)
         _log(run, arguments, data, models)
 
@@ -117,10 +117,13 @@ def _stored(path: Path, key: str, splits: Sequence[str]) -> dict[str, prediction
         return None
 
 
-def _show(models: Mapping[str, Evaluated], language: str) -> None:
-    """Print the results as soon as they are known: figures and MLflow take their time."""
+def _tell(results: Path, models: Mapping[str, Evaluated], language: str) -> None:
+    """Write and print what was found as soon as it is known: figures and MLflow take their time."""
     metrics = {name: one.metrics for name, one in models.items()}
     judged = {name: one.judgement.as_json() for name, one in models.items()}
+    write_json(results / "metrics.json", metrics)
+    write_json(results / "verdicts.json", evaluation.verdicts(models), sort_keys=False)
+    write_json(results / "diagnosis.json", judged)
     verdict_table.show(metrics, judged, language)
 
 
@@ -139,10 +142,6 @@ def _write(
     keys: Mapping[str, str],
 ) -> None:
     results = arguments.results
-    write_json(results / "metrics.json", {name: one.metrics for name, one in models.items()})
-    write_json(results / "verdicts.json", evaluation.verdicts(models), sort_keys=False)
-    judged = {name: one.judgement.as_json() for name, one in models.items()}
-    write_json(results / "diagnosis.json", judged)
     single = _equal_cost(arguments, data, models)
     write_json(results / "comparison.json", _comparison(params, models, single))
     tables = {

@@ -16,7 +16,7 @@ import pandas as pd
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import prepared
-from pipeline.files import replacing, write_json
+from pipeline.files import write_json
 from pipeline.stages import cli, registered, trials
 from pipeline.studies import searched
 from pipeline.studies.importance import importance_table
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     given = parameters.load(arguments.params)
     if not given.tune.search_trials:
         print("search: tune.search_trials is 0, so nothing is searched", flush=True)
-        _write(arguments.out, {}, {})
+        write_json(arguments.out / WINNER, {})
         return
     params = registered.fetched(given, given.tune.model)
     manifest = prepared.read_manifest(arguments.data)
@@ -58,18 +58,12 @@ def main(arguments: argparse.Namespace) -> None:
             "search": searched.search_table(found),
             "importance": importance_table(found, "val_loss", params.seed),
         }
-        _write(arguments.out, tables, searched.winner(plan, found))
+        trials.write(arguments.out, tables)
+        write_json(arguments.out / WINNER, searched.winner(plan, found))
         for name, table in tables.items():
             run.log_table(table, f"{name}.csv")
         for name, draw in _figures(tables).items():
             run.log_figure(draw(), name)
-
-
-def _write(folder: Path, tables: Mapping[str, pd.DataFrame], winner: Mapping[str, object]) -> None:
-    for name, table in tables.items():
-        with replacing(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.9g")
-    write_json(folder / WINNER, winner)
 
 
 def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Callable[[], "Figure"]]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from pipeline import tracking
+from pipeline.files import replacing
 from pipeline.stages import cli
 from pipeline.studies import storage
 from pipeline.studies.plan import Plan, Purpose
@@ -82,6 +83,13 @@ def study(plan: Plan, purpose: Purpose) -> AbstractContextManager[optuna.Study]:
 def folder() -> Path:
     """Where studies lie, unless `tune.storage` names another database."""
     return cli.root() / "mlruns"
+
+
+def write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Tables as files of `folder`, by name, each written whole."""
+    for name, table in tables.items():
+        with replacing(folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.9g")
 
 
 def log(run: tracking.Run, purpose: Purpose, trial: FrozenTrial) -> None:

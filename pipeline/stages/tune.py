@@ -16,7 +16,7 @@ from overfit_atlas.gap_map.overfit_map import MIN_POINTS
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data import prepared
-from pipeline.files import replacing, write_json
+from pipeline.files import write_json
 from pipeline.params import ParamsError
 from pipeline.stages import cli, registered, trials
 from pipeline.studies import judged, ruling, telling
@@ -62,11 +62,13 @@ def main(arguments: argparse.Namespace) -> None:
             fitted = trials.on_demand(plan, kept, stack)
             found = outcome(plan, trials.worked_off(plan, "map", fitted, score, run))
         kept.discard_others(laid_out)
-        _write(arguments.out, plan, found)
+        tables = _named(plan, found)
+        trials.write(arguments.out, tables)
+        write_json(arguments.out / "summary.json", found.summary)
         figures = {name: draw() for name, draw in _figures(plan, found).items()}
         _present(plan, found, figures)
         run.log_file(arguments.out / "summary.json")
-        _log(run, plan, found, figures)
+        _log(run, tables, found, figures)
 
 
 def check(plan: Plan) -> None:
@@ -83,13 +85,6 @@ def check(plan: Plan) -> None:
     trials.check(plan)
 
 
-def _write(folder: Path, plan: Plan, found: Outcome) -> None:
-    for name, table in _named(plan, found).items():
-        with replacing(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.9g")
-    write_json(folder / "summary.json", found.summary)
-
-
 def _named(plan: Plan, found: Outcome) -> dict[str, pd.DataFrame]:
     """The tables with the axes of the map by their own names."""
     return {name: table.rename(columns=plan.named) for name, table in found.tables.items()}
@@ -104,9 +99,14 @@ def _present(plan: Plan, found: Outcome, figures: Mapping[str, "Figure"]) -> Non
         telling.present(study, words, shown, trials.folder(), answers)
 
 
-def _log(run: tracking.Run, plan: Plan, found: Outcome, figures: Mapping[str, "Figure"]) -> None:
+def _log(
+    run: tracking.Run,
+    tables: Mapping[str, pd.DataFrame],
+    found: Outcome,
+    figures: Mapping[str, "Figure"],
+) -> None:
     """The tables and figures of the map, and the answers as metrics, on the parent run."""
-    for name, table in _named(plan, found).items():
+    for name, table in tables.items():
         if name != "map_curves":
             run.log_table(table, f"{name}.csv")
     for path, figure in figures.items():

@@ -384,6 +384,17 @@ def test_what_is_half_removed_is_removed(project: Any) -> None:
     assert list(outbox.unsent().glob(f"{sender.GONE}*")) == []
 
 
+def _run_at_once(code: str, clones: list[Path], within: float) -> None:
+    """Run `code` in each of `clones` at the same time, in processes that end `within` seconds."""
+    stages = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "DVC_ROOT": str(clone)}, cwd=clone
+        )
+        for clone in clones
+    ]
+    assert [stage.wait(within) for stage in stages] == [0] * len(clones)
+
+
 @pytest.mark.slow
 def test_first_stages_of_all_may_start_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -393,9 +404,7 @@ def test_first_stages_of_all_may_start_at_once(
         "with tracking.stage_run(params.parse({}), 'train', 'demo', last=True) as run:\n"
         "    run.log_metrics({'a': 1})\n"
     )
-    environment = {**os.environ, "DVC_ROOT": str(tmp_path)}
-    stages = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
-    assert [stage.wait(120) for stage in stages] == [0, 0, 0, 0]
+    _run_at_once(code, [tmp_path] * 4, 120)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     service = Service("demo")
     runs = service.client.search_runs([service.experiment])
@@ -414,13 +423,10 @@ def test_two_clones_may_make_a_database_at_once_and_artifacts_lie_beside_it(
     shared = tmp_path / "shared"
     shared.mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}/runs.db")
-    stages = []
-    for clone in ("one", "two"):
-        (tmp_path / clone).mkdir()
-        environment = {**os.environ, "DVC_ROOT": str(tmp_path / clone)}
-        start = [sys.executable, "-c", code]
-        stages.append(subprocess.Popen(start, env=environment, cwd=tmp_path / clone))
-    assert [stage.wait(200) for stage in stages] == [0, 0]
+    clones = [tmp_path / "one", tmp_path / "two"]
+    for clone in clones:
+        clone.mkdir()
+    _run_at_once(code, clones, 200)
     service = Service("demo")
     runs = service.client.search_runs([service.experiment])
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
