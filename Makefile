@@ -79,7 +79,7 @@ lock = python -m uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset classics lr numbers lock clean
+.PHONY: help repro model test ui dashboard report experiments docs bench images compare preset classics lr layers numbers lock clean
 
 help: ## List these targets | この一覧
 	@$(call say,FIRST)
@@ -101,6 +101,10 @@ lr: $(READY) ## Which learning rate to begin with: a range test of NAME=dense, c
 	@$(of_a_model)
 	@test -d data/prepared || python -m dvc repro preprocess
 	@python -m pipeline.stages.lr "$(NAME)"
+
+layers: $(READY) ## Layers, shapes and weights of a trained net, the first layer as pictures: NAME=dense, cnn or efficientnet | 学習済みモデルの層、形、重みの数と、最初の層の重みの画像：NAME=dense、cnn、efficientnet
+	@$(of_a_model)
+	@python -m pipeline.stages.layers "$(NAME)"
 
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline | 準備し、CI と同じ検査をする：ruff、mypy、小さな実物のパイプラインを含む pytest
 	python -m ruff check .
