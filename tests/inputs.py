@@ -1,6 +1,6 @@
 """Bad inputs made up by the thousand: how many, and how the bytes of a whole file are damaged.
 
-`ATLAS_INPUTS=20 python -m pytest tests/test_params.py tests/data` tries twenty times as many.
+`ATLAS_INPUTS=20 python -m pytest -m "" tests/test_params.py tests/data` tries twenty times as many.
 """
 
 import os

@@ -95,6 +95,7 @@ def _runs(project: Copy) -> list[tuple[str, str]]:
         return database.execute("SELECT name, status FROM runs").fetchall()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not NUM_FAULTS, reason="takes minutes: set ATLAS_FAULTS=3 or more")
 def test_repro_after_kills_ends_as_if_undisturbed(tmp_path: Path, sources: Any) -> None:
     whole = one_model_copy(tmp_path / "whole", sources, ALL)
@@ -129,6 +130,7 @@ def _ends_as(project: Copy, undisturbed: Copy, results: Sequence[str]) -> None:
     assert "Running stage" not in project.dvc("repro")
 
 
+@pytest.mark.long
 def test_two_repro_at_once_lose_nothing(tmp_path: Path, sources: Any) -> None:
     project = one_model_copy(tmp_path / "both", sources)
     heard: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

@@ -169,7 +169,7 @@ def test_training_goes_on_when_the_disk_of_the_database_gets_full(
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_whose_disk_gets_full_keeps_its_trials_and_goes_on(
     digits_folder: Path, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

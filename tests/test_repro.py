@@ -233,6 +233,7 @@ def test_where_fits_run_concerns_no_stage(project: Copy) -> None:
         (project.root / "params.yaml").write_bytes(before)
 
 
+@pytest.mark.long
 def test_trained_again_the_numbers_are_the_same(project: Copy) -> None:
     outputs = {
         name: (project.root / "results" / name).read_bytes()

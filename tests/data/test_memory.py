@@ -59,7 +59,7 @@ def big(made, tmp_path_factory):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("stage", ["download", "preprocess"])
 def test_many_colour_images_pass_through_little_memory(big, stage):

@@ -161,7 +161,7 @@ class Mortal:
         return call
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_nothing_is_lost_or_doubled_whichever_call_of_mlflow_is_the_senders_last(
     project: Any, asleep: None, tmp_path: Path, after: bool, fresh: Callable[[], None]
@@ -194,7 +194,7 @@ def test_sending_everything_twice_changes_nothing(
     _check(project)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_real_sender_killed_at_random_moments_loses_and_doubles_nothing(
     project: Any, asleep: None, tmp_path: Path
 ) -> None:
@@ -411,7 +411,7 @@ def test_first_stages_of_all_may_start_at_once(
     assert [run.info.status for run in runs] == ["FINISHED"] * 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_clones_may_make_a_database_at_once_and_artifacts_lie_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,7 +433,7 @@ def test_two_clones_may_make_a_database_at_once_and_artifacts_lie_beside_it(
     assert len(list((shared / "artifacts").rglob("verdict.txt"))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

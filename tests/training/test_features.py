@@ -307,7 +307,7 @@ def test_progress_is_told_a_tenth_at_a_time(
     assert lines == [f"efficientnet features {done}/1000 images" for done in range(100, 1001, 100)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_share_the_features_of_one_fit(
     task: FitTask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

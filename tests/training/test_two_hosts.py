@@ -38,7 +38,7 @@ json.dump(found, open(sys.argv[3], "w"))
 """
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("ip") is None,
         reason="needs root and network namespaces: apt install iproute2",
