@@ -109,8 +109,9 @@ layers: $(READY) ## Layers, shapes and weights of a trained net, the first layer
 test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a small real pipeline; LONG=1: what runs at night, too | 準備し、CI と同じ検査をする：ruff、mypy、小さな実物のパイプラインを含む pytest。LONG=1：夜間に行う検査も
 	python -m ruff check .
 	python -m ruff format --check .
-	python -m mypy
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(LONG),-m "")
+	@python -m mypy > $(VENV)/types & types=$$!; \
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(LONG),-m ""); tests=$$?; \
+	wait $$types; types=$$?; echo "mypy: $$(cat $(VENV)/types)"; exit $$((tests + types))
 
 ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other port: PORT=...) | 記録したランを開く：MLflow、http://127.0.0.1:5000（別のポート：PORT=...）
 	@python -m pipeline.stages.ui --port $(PORT)

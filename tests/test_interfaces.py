@@ -13,7 +13,7 @@ from pipeline.studies import storage
 from pipeline.tracking import stage_run, views
 from scripts import make_images
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def outside(page: Any) -> list[str]:
