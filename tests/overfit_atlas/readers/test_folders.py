@@ -132,6 +132,51 @@ def test_a_cut_event_file_gives_what_is_whole(run: Any, tmp_path: Path) -> None:
     }
 
 
+def _number(kind: int, form: str, value: float) -> bytes:
+    """A tensor of one number of TensorFlow's type `kind`, its bytes as its content."""
+    return field(8, field(1, kind) + field(4, struct.pack(form, value)))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda value: _number(1, "<f", value),
+        lambda value: _number(2, "<d", value),
+        lambda value: field(8, field(1, 1) + field(5, float(value))),  # among its floats
+        lambda value: field(8, field(1, 1) + field(5, struct.pack("<f", value))),  # packed
+    ],
+    ids=["float", "double", "a float of its own", "packed"],
+)
+def test_a_number_may_stand_in_a_tensor_in_any_way(run: Any, tmp_path: Path, number: Any) -> None:
+    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
+    for tag in ("loss", "val_loss"):
+        for step, value in enumerate(run.curves[tag]):
+            summary = field(1, field(1, tag.encode()) + number(value))
+            records.append(field(1, 1.7e9) + field(2, step) + field(5, summary))
+    for odd in (b"", field(1, 1) + field(4, b"xy"), field(1, 7) + field(4, b"text")):
+        summary = field(1, field(1, b"note") + field(8, odd))
+        records.append(field(1, 1.7e9) + field(2, 0) + field(5, summary))
+    data = b"".join(struct.pack("<Q", len(r)) + b"crc4" + r + b"crc4" for r in records)
+    path = written(tmp_path / "events.out.tfevents.1", data)
+    run.check(read(path).fits[0], "loss", "val_loss", first_epoch=0)
+
+
+def test_whole_numbers_in_tensors_are_epochs(run: Any, tmp_path: Path) -> None:
+    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
+    for epoch in range(6):
+        numbers = {
+            "epoch": _number(9, "<q", epoch),
+            "loss": _number(1, "<f", run.curves["loss"][epoch]),
+            "val_loss": _number(1, "<f", run.curves["val_loss"][epoch]),
+        }
+        for tag, one in numbers.items():
+            summary = field(1, field(1, tag.encode()) + one)
+            records.append(field(1, 1.7e9) + field(2, 45 * epoch) + field(5, summary))
+    data = b"".join(struct.pack("<Q", len(r)) + b"crc4" + r + b"crc4" for r in records)
+    path = written(tmp_path / "events.out.tfevents.1", data)
+    run.check(read(path).fits[0], "loss", "val_loss", first_epoch=0)
+
+
 def test_curves_that_tensorboard_exported(run: Any, tmp_path: Path) -> None:
     for name, role in (
         ("run-train-tag-epoch_loss", "loss"),
