@@ -157,7 +157,10 @@ def test_where_imagenet_weights_come_from():
     }
 
 
-@pytest.mark.parametrize("variant", ["MobileNetV3Small", "ResNet50V2", "ConvNeXtTiny"])
+@pytest.mark.parametrize(
+    "variant",
+    ["MobileNetV3Small", "ResNet50V2", pytest.param("ConvNeXtTiny", marks=pytest.mark.long)],
+)
 def test_other_networks_of_keras_take_its_place(variant):
     section = EfficientNet(variant=variant)
     model = models.build("efficientnet", section, (28, 28, 1), 10, 0)

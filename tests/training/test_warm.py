@@ -128,7 +128,11 @@ def test_two_stages_share_one_import_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("body", "variables"), [("", {"ATLAS_WARM": "0"}), (KILLED, {})], ids=["off", "killed"]
+    ("body", "variables"),
+    [
+        pytest.param("", {"ATLAS_WARM": "0"}, id="off", marks=pytest.mark.long),
+        pytest.param(KILLED, {}, id="killed"),
+    ],
 )
 def test_without_it_a_stage_starts_its_own_server(stages: Any, body: str, variables: Any) -> None:
     _, lines = stages(body, **variables)

@@ -63,7 +63,7 @@ def test_the_width_from_which_the_undropped_net_overfits():
     assert found.low <= TRUE_WIDTH <= found.high
 
 
-@pytest.mark.parametrize("images", [0.0, 0.02])
+@pytest.mark.parametrize("images", [pytest.param(0.0, marks=pytest.mark.long), 0.02])
 def test_bands_hold_the_truth_about_as_often_as_they_say(images):
     held = []
     for seed in range(12):
