@@ -110,7 +110,7 @@ test: $(TESTED) ## Set up, then everything CI runs: ruff, mypy, pytest with a sm
 	python -m ruff check .
 	python -m ruff format --check .
 	@python -m mypy > $(VENV)/types & types=$$!; \
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(LONG),-m ""); tests=$$?; \
+	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(LONG),-m ""); tests=$$?; \
 	wait $$types; types=$$?; cat $(VENV)/types; exit $$((tests + types))
 
 ui: $(READY) ## Open the tracked runs: MLflow at http://127.0.0.1:5000 (other port: PORT=...) | 記録したランを開く：MLflow、http://127.0.0.1:5000（別のポート：PORT=...）

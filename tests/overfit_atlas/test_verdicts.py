@@ -190,3 +190,12 @@ def test_each_draw_has_its_own_ruling():
     drawn["damage/loss"] = np.array([0.0, 0.0, 0.1])
     said = [RULINGS[one].kind for one in verdicts.through(drawn, KNOWN)]
     assert said == ["", "too short", "too sure"]
+
+
+@pytest.mark.parametrize(("below", "said"), [(0.04, "guessing"), (0.06, "")])
+def test_chance_is_within_two_spreads_of_the_draws(below, said):
+    given = GOOD | CHANCE | {"probe/accuracy": 0.88}
+    drawn = {key: np.array([value] * 2) for key, value in given.items()}
+    spread = 0.05
+    drawn["val/calibrated_loss"] = ENTROPY - below + np.array([-spread, spread])
+    assert RULINGS[verdicts.through(drawn, KNOWN)[0]].kind == said
