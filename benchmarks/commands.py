@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from benchmarks import made
@@ -140,10 +141,18 @@ def light_stage(name: str, setting: Setting) -> Measured:
 
 
 def first_picture(name: str, setting: Setting) -> Measured:
-    """How long Chromium takes from the opened report of this checkout to its first drawn chart."""
+    """How long Chromium takes from the opened report of this checkout to its first drawn chart.
+
+    Raises:
+        BenchmarkError: this checkout has no report, or there is no browser to open it.
+    """
     page = ROOT / "results" / "report" / "index.html"
     if not page.exists():
         raise BenchmarkError(f"{page}: not found. Run `dvc repro report`.")
+    if find_spec("playwright") is None:
+        raise BenchmarkError("Playwright: not found. `make .venv/ready-to-test` installs it.")
+    if make_images.chromium_path() is None:
+        raise BenchmarkError("Chromium: not found. apt install chromium, or set CHROMIUM to it.")
     with make_images.browser() as chromium:
 
         def opened(number: int) -> float:

@@ -7,9 +7,11 @@ import time
 from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from benchmarks import (
     against,
@@ -24,7 +26,7 @@ from benchmarks import (
     table,
     whole,
 )
-from benchmarks.__main__ import parser
+from benchmarks.__main__ import _measured, parser
 from benchmarks.measured import Measured, ratios, same, software
 from benchmarks.processes import BenchmarkError, Side, finite, timed
 
@@ -304,3 +306,18 @@ def test_help_names_all_rows_and_the_other_benchmarks(capsys):
     assert all(name in printed for name in BARS)
     assert "benchmarks.truth" in printed
     assert "benchmarks.sampler" in printed
+
+
+@pytest.mark.parametrize("lacking", ["playwright", "chromium"])
+def test_the_first_picture_is_not_measured_without_a_browser(lacking, monkeypatch, tmp_path):
+    (tmp_path / "results" / "report").mkdir(parents=True)
+    (tmp_path / "results" / "report" / "index.html").touch()
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(commands, "find_spec", lambda name: None if name == lacking else name)
+    monkeypatch.setattr(commands.make_images, "chromium_path", lambda: None)
+    row, said = BARS["first-picture"], StringIO()
+    given = setting.Setting(tmp_path, 1, 1, print)
+    assert _measured(row, given, Console(file=said)) is None
+    assert "first-picture: not measured" in said.getvalue()
+    way_out = {"playwright": "make .venv/ready-to-test", "chromium": "apt install chromium"}
+    assert way_out[lacking] in said.getvalue()
