@@ -35,6 +35,8 @@ CUT = """() => [...document.querySelectorAll(".chart svg text")].filter((e) => {
 }).map((e) => e.textContent)"""
 IN_ROWS = """() => Object.values(Object.groupBy(document.querySelectorAll(".course .chart"),
     (e) => e.getBoundingClientRect().bottom)).map((row) => row.length)"""
+WIDER = """() => { const answers = document.querySelector("#answers .scroll");
+    return answers.scrollWidth - answers.clientWidth; }"""
 ALT = """() => Object.fromEntries([...document.querySelectorAll(".chart[aria-label]")]
     .map((e) => [e.id, e.getAttribute("aria-label")]))"""
 
@@ -130,6 +132,8 @@ def test_it_is_short_and_small_where_names_are_as_long_as_in_a_default_run(
     for width in (768, 390):
         one.page.set_viewport_size({"width": width, "height": 900})
         rows.append(one.page.evaluate(IN_ROWS))
+        if width == 768:
+            assert one.page.evaluate(WIDER) == 0
     assert rows == [[3], [2, 1], [1, 1, 1]]
     one.context.close()
 
