@@ -120,7 +120,7 @@ def reason(one: Mapping[str, Any], answer: str, language: str) -> str:
     best = int(np.nanargmin(val))
     values = {
         "gap": signed(val[-1] - float(one["probe"][-1] or 0)),
-        "rise": signed(val[-1] - val[best]),
+        "rise": signed(val[-1] - val[best], 3),
         "fall": points(accuracy[-1] - accuracy[best]),
         "epoch": whole(one["epochs"][best]),
     }

@@ -190,7 +190,7 @@ def test_the_reason_says_what_the_curve_shows() -> None:
     one["val_accuracy"] = [0.5, 0.7, 0.68]
     said = quiz.reason(one, "too_sure", "en")
     assert said.endswith(
-        "Gap at the end +0.70 nats; validation loss since its lowest point, epoch 2: +0.30 nats; "
+        "Gap at the end +0.70 nats; validation loss since its lowest point, epoch 2: +0.300 nats; "
         "accuracy since then: −2.0 points."
     )
 
