@@ -9,6 +9,7 @@ from typing import Any
 from overfit_atlas.words import text
 
 NONE = "–"
+KANA = "[\u3040-\u9fff]"  # Japanese letters: no space between two of them
 
 
 def known(value: Any) -> bool:
@@ -77,7 +78,8 @@ def listed(items: Sequence[str], language: str) -> str:
     if len(items) < 2:
         return "".join(items)
     first = reduce(lambda a, b: text("page.comma", language, first=a, last=b), items[:-1])
-    return text("page.and", language, first=first, last=items[-1])
+    said = text("page.and", language, first=first, last=items[-1])
+    return re.sub(f"(?<={KANA}) (?=と)|(?<=と) (?={KANA})", "", said)
 
 
 def rounded(values: Any, digits: int = 4) -> list[float | None]:

@@ -559,7 +559,7 @@ function notLooked() {
   const explained = trained.map((one) => one.name).filter((name) => data.gallery.maps[name]);
   if (!explained.length || explained.includes(trained[state.model].name)) return say("js.not_looked");
   const list = new Intl.ListFormat(data.language, { type: "disjunction" });
-  return say("js.not_looked_model", { models: list.format(explained) });
+  return say("js.not_looked_model", { models: list.format(explained).replaceAll("または", " または ") });
 }
 
 function gradCam(image) {

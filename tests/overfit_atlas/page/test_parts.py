@@ -281,3 +281,9 @@ def test_onsets_say_why_there_is_none() -> None:
     assert answer.onset({"epoch": 9, "low": 5, "high": 11}, "en") == "epoch 9 (5–11)"
     assert answer.onset({"epoch": None, "status": "censored"}, "en") == "not yet"
     assert answer.onset(None, "en") == "–"
+
+
+def test_a_japanese_list_has_spaces_beside_latin_letters_alone() -> None:
+    assert numbers.listed(["L2", "半分の幅", "2 倍のデータ"], "ja") == "L2、半分の幅と 2 倍のデータ"
+    assert numbers.listed(["半分の幅", "データ拡張"], "ja") == "半分の幅とデータ拡張"
+    assert numbers.listed(["dense", "cnn"], "ja") == "dense と cnn"
