@@ -101,11 +101,11 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "num_epochs": min((fit.num_epochs for fit in made.fits), default=0),
         "needed": _needed(made),
         "sibling": made.sibling or "",
-        "first": first,
-        "second": second,
+        "first": _word("name", first),
+        "second": _word("name", second),
         "first_probability": made.probabilities.get(first, 0.0),
         "second_probability": made.probabilities.get(second, 0.0),
-        "kinds": ", ".join(sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]),
+        "kinds": _likeliest_kinds(made),
         "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
         "more": "",
         "train_mean": made.facts.shifted[0] if made.facts.shifted else float("nan"),
@@ -123,6 +123,19 @@ def _values(made: "Judgement") -> dict[str, Any]:
     found["accuracy_damage"] = -100 * found.get("accuracy_damage", float("nan"))
     found["accuracy_fall"] = -found["accuracy_damage"]
     return found
+
+
+def _likeliest_kinds(made: "Judgement") -> Message | str:
+    kinds = sorted(made.kinds, key=lambda one: -made.kinds[one])[:2]
+    words = [_word("kind", kind) for kind in kinds]
+    if len(words) == 2:
+        return Message("page.comma", {"first": words[0], "last": words[1]})
+    return words[0] if words else ""
+
+
+def _word(of: str, name: str) -> Message | str:
+    """The word for a verdict ("name") or a kind in each language; "" where there is none."""
+    return Message(f"verdict.{of}.{_key(name)}") if name else ""
 
 
 def _needed(made: "Judgement") -> int:

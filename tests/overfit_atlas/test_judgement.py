@@ -8,10 +8,13 @@ import pytest
 from overfit_atlas import draws, judgement
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.facts import Facts
+from overfit_atlas.record import Judgement
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.scores import Predictions
 from tests.overfit_atlas.made import falling, fit, flat, turn
 
+KINDS = {"by heart": 0.4, "too sure": 0.5, "unclear": 0.1}
+LIKELIEST = ("good fit", "overfit")
 TEN = Facts((0.1,) * 10, 10, 400)
 
 
@@ -213,3 +216,19 @@ def test_a_model_without_epochs_is_judged_by_its_gap_and_says_so():
         assert made.why().key.endswith("_without_epochs")
         assert "members" in made.why().text("en") and "構成モデル" in made.why().text("ja")
         assert made.as_json()["num_epochs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind", "known", "japanese", "english"),
+    [
+        ("overfit", "unclear", {"kinds": KINDS}, "自信過剰、丸暗記。", "too sure, by heart"),
+        ("undetermined", "", {"likeliest": LIKELIEST}, "適切（0%）と過学習（0%）", "good fit"),
+    ],
+)
+def test_each_language_names_kinds_and_verdicts_with_its_own_words(
+    verdict, kind, known, japanese, english
+):
+    made = Judgement("net", verdict, judgement.DEFAULT, TEN, kind=kind, **known)
+    why = made.as_json()["why"]
+    assert japanese in why["ja"]
+    assert english in why["en"] and english in why["values"].values()
