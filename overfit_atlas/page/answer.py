@@ -119,10 +119,8 @@ def side_by_side(
         rows = [[*row, score(alone.get(row[0], {}), "accuracy", language)] for row in rows]
     heads = [text(f"page.column.{name}", language) for name in columns]
     seeds = max((int(one["num_seeds"] or 1) for one in courses), default=1)
-    images = max((int(one["num_images"] or 0) for one in courses), default=0)
-    counted = {"seeds": seeds, "images": numbers.whole(images or None)}
     key = "page.scores_note_test" if scored else "page.scores_note"
-    return Table(text(key, language, **counted), heads, rows)
+    return Table(text(key, language, seeds=seeds), heads, rows)
 
 
 def _verdict(one: Json, language: str) -> str:

@@ -29,11 +29,12 @@ def of_judgements(
         for record, made in zip(records, judged, strict=True)
     ]
     counts = {made.draws.num_images for made in judged if made.draws and made.draws.num_images}
-    images = numbers.whole(max(counts, default=None))
+    counted = {"models": len(judged), "images": numbers.whole(max(counts, default=None))}
+    about = "page.subject_images" if counts else "page.subject_short"
     return Page(
         language=language,
         headline=answer.verdict_sentence(courses, language) or judged[0].title(language),
-        subject=text("page.subject_short", language, models=len(judged), images=images),
+        subject=text(about, language, **counted),
         courses=courses,
         advice=answer.usual(records, language),
         scores=answer.side_by_side(courses, {}, language),

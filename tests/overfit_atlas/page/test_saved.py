@@ -1,6 +1,7 @@
 """A page of anybody's judged nets: whole, safe, and the same for the same."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,10 @@ def test_it_says_what_is_there_and_no_more(judged: Judgement) -> None:
     assert page.headline.endswith(" overfit")
     assert page.gallery is None and page.plane is None and page.remedies is None
     assert len(page.courses) == 2 and len(page.quiz) == 10
-    assert page.subject.startswith("Models: 2; validation images: ")
+    assert page.subject == "Models: 2; validation images: 1,253"
+    unknown = saved.of_judgements([replace(judged, draws=None)], "en")
+    assert unknown.subject == "Models: 1"
+    assert unknown.scores is not None and "–" not in unknown.scores.caption
 
 
 def test_what_is_usually_tried_is_of_the_first_model_that_overfits(judged: Judgement) -> None:
