@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from overfit_atlas import addresses
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.tracking import outbox, sender
@@ -28,6 +29,12 @@ WRITTEN = ("data/", "models/", "results/")  # by stages
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever MLflow left in the environment, a test begins with the local database."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process knows no password yet, and forgets those of the test."""
+    monkeypatch.setattr(addresses, "_known", set())
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from overfit_atlas import addresses
 from pipeline import params
 from pipeline.tracking import stage_run
 
@@ -18,12 +16,7 @@ SECRET = "S3cr3t"
 CLOSED = "127.0.0.1:9"  # a port where nobody listens
 KEYS = ("tune.storage", "download.mirror", "workers.scheduler")
 
-
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(addresses, "_known", set())
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    yield
+pytestmark = pytest.mark.usefixtures("no_secrets")
 
 
 @pytest.mark.parametrize(

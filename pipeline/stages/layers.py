@@ -15,7 +15,6 @@ from overfit_atlas.errors import AtlasError
 from overfit_atlas.words import text
 from pipeline import params as parameters
 from pipeline import prediction, trained
-from pipeline.data import prepared
 from pipeline.files import replacing
 from pipeline.stages import cli
 
@@ -30,7 +29,6 @@ MOST_SHOWN = 24
 def main(arguments: argparse.Namespace) -> None:
     """Print and write the table of layers, and draw the weights of the first one that has any."""
     params = parameters.load(arguments.params)
-    manifest = prepared.read_manifest(arguments.data)
     model = prediction.load(_chosen(arguments))
     table, folder = summary(model), arguments.results / "layers"
     with replacing(folder / f"{arguments.model}.csv") as temporary:
@@ -38,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
     _print(table, arguments.model, params.report.language)
     print(folder / f"{arguments.model}.csv")
     if found := first_kernel(model):
-        _draw(*found, manifest.image_shape, arguments, params.report.language)
+        _draw(*found, model.input_shape[1:], arguments, params.report.language)
 
 
 def summary(model: Any) -> pd.DataFrame:
@@ -85,7 +83,7 @@ def _chosen(arguments: argparse.Namespace) -> Path:
     seed = seeds[0] if arguments.seed is None else arguments.seed
     if seed not in seeds:
         raise AtlasError(f"--seed {seed}: {arguments.model} has no such fit, only {seeds}.")
-    return dict(zip(seeds, trained.weights(folder), strict=True))[seed]
+    return trained.weights(folder)[seeds.index(seed)]
 
 
 def _print(table: pd.DataFrame, model: str, language: str) -> None:
@@ -131,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     known = [name for name in parameters.MODEL_NAMES if name != "ensemble"]
     made.add_argument("model", choices=known, help="a trained model")
     made.add_argument("--seed", type=int, help="of which fit (default: the first)")
-    cli.add_folders(made, "data", "models", "results")
+    cli.add_folders(made, "models", "results")
     return made
 
 

@@ -4,7 +4,6 @@ import base64
 import io
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,12 +13,7 @@ from overfit_atlas.errors import AtlasError
 SECRET = "S3cr3t"
 CLOSED = "127.0.0.1:9"  # a port where nobody listens
 
-
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(addresses, "_known", set())
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    yield
+pytestmark = pytest.mark.usefixtures("no_secrets")
 
 
 @pytest.mark.parametrize(

@@ -30,15 +30,15 @@ def models(tmp_path_factory):
     return folder
 
 
-def _asked(tmp_path, models, data, **changes):
+def _asked(tmp_path, models, **changes):
     params = tmp_path / "params.yaml"
     params.write_text("report: {language: en}\n")
     given = {"model": "dense", "seed": None, "models": models, "results": tmp_path}
-    return argparse.Namespace(**{**given, "params": params, "data": data, **changes})
+    return argparse.Namespace(**{**given, "params": params, **changes})
 
 
-def test_layers_within_layers_are_counted_in_their_place(tmp_path, models, digits_folder, capsys):
-    layers.main(_asked(tmp_path, models, digits_folder))
+def test_layers_within_layers_are_counted_in_their_place(tmp_path, models, capsys):
+    layers.main(_asked(tmp_path, models))
     table = pd.read_csv(tmp_path / "layers" / "dense.csv", dtype={"output_shape": str})
     counted = table[table["parameters"] > 0]
     assert list(counted["kind"]) == ["Dense", "Dense"]
@@ -57,6 +57,6 @@ def test_the_first_kernel_is_that_of_the_hidden_layer(models):
     assert kernel.shape == (64, 6) and kernel[1, 0] == 6
 
 
-def test_a_seed_that_was_not_trained_is_named(tmp_path, models, digits_folder):
+def test_a_seed_that_was_not_trained_is_named(tmp_path, models):
     with pytest.raises(AtlasError, match=r"--seed 0: dense has no such fit, only \[3\]"):
-        layers.main(_asked(tmp_path, models, digits_folder, seed=0))
+        layers.main(_asked(tmp_path, models, seed=0))

@@ -44,17 +44,25 @@ def field(key: int, value: bytes | int | float) -> bytes:
 
 
 def events(curves: dict[str, list[tuple[int, float]]], tensors: bool) -> bytes:
-    """An event file as TensorBoard's writers make it: TFRecords of Event messages."""
-    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
+    """An event file of curves, their numbers in tensors or as plain floats."""
+    numbers = []
     for tag, points in curves.items():
         for step, value in points:
             tensor = field(1, 1) + field(2, b"") + field(4, struct.pack("<f", value))
-            number = field(8, tensor) if tensors else field(2, float(value))
-            records.append(
-                field(1, 1.7e9)
-                + field(2, step)
-                + field(5, field(1, field(1, tag.encode()) + number))
-            )
+            numbers.append((tag, step, field(8, tensor) if tensors else field(2, float(value))))
+    return event_file(numbers)
+
+
+def event_file(numbers: list[tuple[str, int, bytes]]) -> bytes:
+    """An event file as TensorBoard's writers make it: TFRecords of Event messages.
+
+    Args:
+        numbers: tag, step, and the field that holds the number.
+    """
+    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
+    for tag, step, number in numbers:
+        summary = field(1, field(1, tag.encode()) + number)
+        records.append(field(1, 1.7e9) + field(2, step) + field(5, summary))
     return b"".join(struct.pack("<Q", len(r)) + b"crc4" + r + b"crc4" for r in records)
 
 
@@ -148,32 +156,25 @@ def _number(kind: int, form: str, value: float) -> bytes:
     ids=["float", "double", "a float of its own", "packed"],
 )
 def test_a_number_may_stand_in_a_tensor_in_any_way(run: Any, tmp_path: Path, number: Any) -> None:
-    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
-    for tag in ("loss", "val_loss"):
-        for step, value in enumerate(run.curves[tag]):
-            summary = field(1, field(1, tag.encode()) + number(value))
-            records.append(field(1, 1.7e9) + field(2, step) + field(5, summary))
-    for odd in (b"", field(1, 1) + field(4, b"xy"), field(1, 7) + field(4, b"text")):
-        summary = field(1, field(1, b"note") + field(8, odd))
-        records.append(field(1, 1.7e9) + field(2, 0) + field(5, summary))
-    data = b"".join(struct.pack("<Q", len(r)) + b"crc4" + r + b"crc4" for r in records)
-    path = written(tmp_path / "events.out.tfevents.1", data)
+    numbers = [
+        (tag, step, number(value))
+        for tag in ("loss", "val_loss")
+        for step, value in enumerate(run.curves[tag])
+    ]
+    odd = (b"", field(1, 1) + field(4, b"xy"), field(1, 7) + field(4, b"text"))
+    numbers += [("note", 0, field(8, one)) for one in odd]
+    path = written(tmp_path / "events.out.tfevents.1", event_file(numbers))
     run.check(read(path).fits[0], "loss", "val_loss", first_epoch=0)
 
 
 def test_whole_numbers_in_tensors_are_epochs(run: Any, tmp_path: Path) -> None:
-    records = [field(1, 1.7e9) + field(3, b"brain.Event:2")]
-    for epoch in range(6):
-        numbers = {
-            "epoch": _number(9, "<q", epoch),
-            "loss": _number(1, "<f", run.curves["loss"][epoch]),
-            "val_loss": _number(1, "<f", run.curves["val_loss"][epoch]),
-        }
-        for tag, one in numbers.items():
-            summary = field(1, field(1, tag.encode()) + one)
-            records.append(field(1, 1.7e9) + field(2, 45 * epoch) + field(5, summary))
-    data = b"".join(struct.pack("<Q", len(r)) + b"crc4" + r + b"crc4" for r in records)
-    path = written(tmp_path / "events.out.tfevents.1", data)
+    numbers = [("epoch", 45 * epoch, _number(9, "<q", epoch)) for epoch in range(6)]
+    numbers += [
+        (tag, 45 * epoch, _number(1, "<f", run.curves[tag][epoch]))
+        for epoch in range(6)
+        for tag in ("loss", "val_loss")
+    ]
+    path = written(tmp_path / "events.out.tfevents.1", event_file(numbers))
     run.check(read(path).fits[0], "loss", "val_loss", first_epoch=0)
 
 
