@@ -12,7 +12,7 @@ import numpy as np
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.record import Judgement
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 
 COLOURS = {"probe": "#1667c9", "val": "#b03a10", "running": "#8a929b"}
 LINES = {"probe": "-", "val": "--", "running": ":"}
@@ -28,7 +28,7 @@ def html(made: Sequence[Judgement], language: str) -> str:
     """Verdict, probability and reason of each model, and the figure where matplotlib is there."""
     rows = []
     for one in made:
-        sure = "" if one.probability is None else f"{one.probability:.0%}"
+        sure = "" if one.probability is None else f"{Probability(one.probability):.0%}"
         cells = [one.title(language), sure, one.why().text(language)]
         inner = "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in cells)
         rows.append(f"<tr><th>{escape(one.name)}</th>{inner}</tr>")

@@ -98,14 +98,16 @@ def images_behind(accuracies: Sequence[Floats]) -> int | None:
         return None
     texts = [f"{value:.12g}".partition(".")[2] for value in values]
     rounding = 0.5 * 10.0 ** -max(map(len, texts))
-    for count in range(FEWEST_SHARES, MOST_SHARES):
-        tolerance = count * rounding * 1.01 + 1e-9
-        by_chance = (2 * tolerance) ** len(values)
-        if tolerance >= 0.5 or by_chance * count > 0.01:
-            return None
-        if np.all(np.abs(values * count - np.round(values * count)) <= tolerance):
-            return count
-    return None
+    counts = np.arange(FEWEST_SHARES, MOST_SHARES)
+    tolerances = counts * rounding * 1.01 + 1e-9
+    by_chance = (2 * tolerances) ** len(values)
+    says_nothing = (tolerances >= 0.5) | (by_chance * counts > 0.01)
+    end = int(np.argmax(says_nothing)) if says_nothing.any() else len(counts)
+    counts, tolerances = counts[:end], tolerances[:end]
+    for value in values:
+        fit = np.abs(value * counts - np.round(value * counts)) <= tolerances
+        counts, tolerances = counts[fit], tolerances[fit]
+    return int(counts[0]) if len(counts) else None
 
 
 def _mean(fits: Sequence[Fit], split: str, metric: str, num_epochs: int) -> Floats:

@@ -16,7 +16,7 @@ from overfit_atlas.draws import WIDER
 from overfit_atlas.held_out import ACCURACY, CALIBRATED, SCORES, Scored
 from overfit_atlas.rules import FEWEST_EPOCHS, Rules
 from overfit_atlas.scoring.fits import smoothed
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 from overfit_atlas.words.message import Message
 
 LIVE_FROM = 10
@@ -118,7 +118,7 @@ class Stopped:
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
             "damage": self.damaged.value * (100 if percent else 1),
-            "probability": self.damaged.probability,
+            "probability": Probability(self.damaged.probability),
             "price": self.price * (1 if percent else 100),
         }
         return Message(f"live.stopped_{self.score}", values)

@@ -8,7 +8,7 @@ import numpy as np
 from overfit_atlas.files import shortened
 from overfit_atlas.record import Judgement
 from overfit_atlas.scoring.fits import Fit
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 
 COLUMNS = ("model", "verdict", "probability", "loss", "last_loss", "accuracy", "last_accuracy")
 NOTHING = "-"
@@ -28,7 +28,7 @@ def table(made: Sequence[Judgement], language: str) -> str:
 
 
 def _row(made: Judgement, language: str) -> list[str]:
-    sure = NOTHING if made.probability is None else f"{made.probability:.0%}"
+    sure = NOTHING if made.probability is None else f"{Probability(made.probability):.0%}"
     losses, accuracies = (_of(made.fits, name) for name in ("loss", "accuracy"))
     epochs = [float(fit.epochs[np.nanargmin(values)]) for fit, values in losses]
     loss = _mean([float(np.nanmin(values)) for _, values in losses], ".3f")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 from pipeline.params import MODEL_NAMES
 
 if TYPE_CHECKING:
@@ -84,8 +84,12 @@ def _judged(diagnosis: Json, language: str) -> list[str]:
         _range(low, high, language),
         _epoch(epoch) if epoch is not None else str(onset.get("status", "-")),
         str(_at(diagnosis, "title", language) or "-"),
-        _number(diagnosis.get("probability"), ".2f"),
+        _sure(diagnosis.get("probability")),
     ]
+
+
+def _sure(probability: float | None) -> str:
+    return "-" if probability is None else f"{Probability(probability):.2f}"
 
 
 def _at(document: Any, *path: str) -> Any:

@@ -92,7 +92,7 @@ ON_REQUEST = {
     "overfit_atlas.clean_scores": {"keras"},
     "overfit_atlas.keras_inputs": {"keras"},
     "overfit_atlas.page.gallery": {"PIL"},
-    "overfit_atlas.page.render": {"jinja2", "markupsafe", "vl_convert"},
+    "overfit_atlas.page.render": {"jinja2", "markupsafe", "platformdirs", "vl_convert"},
     "overfit_atlas.keras_outputs": {"keras"},
     "overfit_atlas.clean_shown": {"matplotlib"},
     "overfit_atlas.readers.mlflow": {"mlflow"},

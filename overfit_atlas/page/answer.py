@@ -126,7 +126,7 @@ def side_by_side(
 def _verdict(one: Json, language: str) -> str:
     if not numbers.known(one["probability"]):
         return str(one["title"])
-    share = numbers.percent(one["probability"], 0)
+    share = numbers.likely(one["probability"])
     return text("page.verdict_with", language, title=one["title"], share=share)
 
 

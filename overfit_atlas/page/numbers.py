@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 
 NONE = "–"
 KANA = "[\u3040-\u9fff]"  # Japanese letters: no space between two of them
@@ -30,6 +30,11 @@ def signed(value: Any, digits: int = 2) -> str:
 def percent(value: Any, digits: int = 1) -> str:
     """A share 0..1 as per cent."""
     return _plain(f"{100 * float(value):.{digits}f}") + "%" if known(value) else NONE
+
+
+def likely(value: Any) -> str:
+    """A probability 0..1 as a whole per cent, never as certain."""
+    return f"{Probability(value):.0%}" if known(value) else NONE
 
 
 def points(value: Any) -> str:

@@ -3,16 +3,19 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
 from overfit_atlas.errors import AtlasError
 from overfit_atlas.estimates import Json
+from overfit_atlas.files import write_text
 from overfit_atlas.page import charts
 from overfit_atlas.page.document import COLOURS, ON_DARK, Page
+from overfit_atlas.page.numbers import listed
 from overfit_atlas.words import table, text
 
 FOLDER = Path(__file__).parent
@@ -52,6 +55,8 @@ def html(page: Page) -> str:
         say=say,
         joined=joined,
         columns=columns,
+        shared=shared,
+        listed=partial(listed, language=page.language),
         style=markup(_file("page.css")),
         scripts=[markup(script) for script in scripts],
         policy=" ".join(f"'sha256-{_sha256(script)}'" for script in scripts),
@@ -74,21 +79,44 @@ def columns(count: int, most: int) -> int:
     return -(-count // max(1, -(-count // most)))
 
 
+def shared(courses: Sequence[Json]) -> dict[tuple[str, ...], list[str]]:
+    """By names of several models the notes that all of these have: said once, of all of them."""
+    models: dict[str, list[str]] = {}
+    for course in courses:
+        for note in course["notes"]:
+            models.setdefault(note, []).append(course["name"])
+    found: dict[tuple[str, ...], list[str]] = {}
+    for note, names in models.items():
+        if len(names) > 1:
+            found.setdefault(tuple(names), []).append(note)
+    return found
+
+
 @cache
 def renderer() -> str:
     """The script that draws Vega-Lite, as the installed vl-convert-python has it.
+
+    It is put together once for each of its versions, which takes seconds, and kept in the user's
+    folder of caches, where that can be written.
 
     Raises:
         PageError: it is not installed.
     """
     try:
         import vl_convert
+        from platformdirs import user_cache_path
     except ImportError:
         raise PageError(
             'A page needs vl-convert-python: pip install "overfit-atlas[page]".'
         ) from None
-    bundle: str = vl_convert.javascript_bundle(snippet=EXPOSED)
-    return bundle.replace("</script", "<\\/script")
+    own = hashlib.sha256(EXPOSED.encode()).hexdigest()[:8]
+    kept = user_cache_path("overfit-atlas") / f"vega-{vl_convert.__version__}-{own}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        return kept.read_text(encoding="utf-8")
+    bundle = str(vl_convert.javascript_bundle(snippet=EXPOSED)).replace("</script", "<\\/script")
+    with suppress(OSError):
+        write_text(kept, bundle)
+    return bundle
 
 
 def _data(page: Page) -> Json:

@@ -20,6 +20,15 @@ class TextError(LookupError):
     """A text is missing or cannot be filled in: a defect of the tables or of the call."""
 
 
+class Probability(float):
+    """A probability, 0..1, that is written as certain in neither direction: as >99% or <1%."""
+
+    def __format__(self, form: str) -> str:
+        said = super().__format__(form)
+        certain = {f"{1:{form}}": f">{0.99:{form}}", f"{0:{form}}": f"<{0.01:{form}}"}
+        return certain.get(said, said)
+
+
 def text(key: str, language: str, **values: Any) -> str:
     """The text `key` ("verdict.name.overfit") in `language`, its placeholders filled in.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from overfit_atlas.findings import MATERIAL_FROM
 from overfit_atlas.rules import FEWEST_EPOCHS, FEWEST_EPOCHS_OF_CURVES, FEWEST_IMAGES
-from overfit_atlas.words import text
+from overfit_atlas.words import Probability, text
 from overfit_atlas.words.message import Message
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def _values(made: "Judgement") -> dict[str, Any]:
         "sibling": made.sibling or "",
         "first": _word("name", first),
         "second": _word("name", second),
-        "first_probability": made.probabilities.get(first, 0.0),
-        "second_probability": made.probabilities.get(second, 0.0),
+        "first_probability": Probability(made.probabilities.get(first, 0.0)),
+        "second_probability": Probability(made.probabilities.get(second, 0.0)),
         "kinds": _likeliest_kinds(made),
         "best_epoch": made.onset["loss"].best_epoch if "loss" in made.onset else 0,
         "more": "",
@@ -199,7 +199,7 @@ def _longer(made: "Judgement") -> Message:
         | {
             "damage": damage.value,
             "material": damage.material,
-            "probability": damage.probability,
+            "probability": Probability(damage.probability),
         },
     )
 
@@ -248,7 +248,8 @@ def report(made: "Judgement", language: str) -> str:
     lines = [text("verdict.report.verdict", language, name=made.name, title=title(made, language))]
     lines += ["", made.why().text(language), ""]
     if made.probability is not None:
-        lines.append(text("verdict.report.probability", language, probability=made.probability))
+        sure = Probability(made.probability)
+        lines.append(text("verdict.report.probability", language, probability=sure))
     lines += [one.text(language) for one in questions(made).values()]
     sections = {
         "less_certain": [note.text(language) for note in made.notes()],

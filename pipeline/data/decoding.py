@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -174,10 +175,12 @@ def _decoded_files(raw: Raw, settings: Preprocess, work: Path) -> Decoded:
             image = files.read(number, partial(images.load, image_shape=shape, bits=bits))
             if image is not None:
                 decoded.append(number)
-                yield image[None]
+                yield image
 
     sink = _Sink(work / "pixels", shape)
-    rows = sink.fill(loaded())
+    one_by_one, size = loaded(), arrays.rows_per_block(shape)
+    blocks = iter(lambda: list(islice(one_by_one, size)), [])
+    rows = sink.fill(map(np.stack, blocks))
     if not decoded:
         first = files.skipped[0]
         raise DataError(f"no image is usable; the first one: {first.path}: {first.reason}")

@@ -110,7 +110,9 @@ def load(
     """
     with _opened(source, name) as image:
         _check_scans(image, source)
-        return fit(_plain(ImageOps.exif_transpose(image), bits), image_shape)
+        turned = image.getexif().get(_ORIENTATION, 1) != 1  # to transpose copies upright ones, too
+        upright = ImageOps.exif_transpose(image) if turned else image
+        return fit(_plain(upright, bits), image_shape)
 
 
 def fit(image: Image.Image, image_shape: tuple[int, int, int]) -> arrays.Images:
@@ -118,8 +120,9 @@ def fit(image: Image.Image, image_shape: tuple[int, int, int]) -> arrays.Images:
     height, width, channels = image_shape
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    mode = "L" if channels == 1 else "RGB"
-    return np.asarray(image.convert(mode), np.uint8).reshape(image_shape)
+    return np.asarray(_in_mode(image, "L" if channels == 1 else "RGB"), np.uint8).reshape(
+        image_shape
+    )
 
 
 def fit_array(image: arrays.Images, image_shape: tuple[int, int, int]) -> arrays.Images:
@@ -130,7 +133,7 @@ def fit_array(image: arrays.Images, image_shape: tuple[int, int, int]) -> arrays
 
 @contextmanager
 def _opened(source: Path | BytesIO, name: str) -> Iterator[Image.Image]:
-    if isinstance(source, Path) and source.exists() and not source.is_file():
+    if isinstance(source, Path) and not source.is_file() and source.exists():
         raise ImageError(name, "a folder, pipe, socket or device, and no file")
     try:
         with warnings.catch_warnings():
@@ -207,4 +210,8 @@ def _plain(image: Image.Image, bits: int) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("L" if grey else "RGB")
+    return _in_mode(image, "L" if grey else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which copies equal ones, too

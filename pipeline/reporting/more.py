@@ -12,6 +12,7 @@ from overfit_atlas.page.numbers import (
     chance,
     estimate,
     known,
+    likely,
     percent,
     points,
     true_minus,
@@ -110,7 +111,7 @@ def _differences(
             estimate(one.get("accuracy"), points, language),
             estimate(one.get("macro_f1"), points, language),
             chance((one.get("mcnemar") or {}).get("p")),
-            estimate(one.get("probability_better"), lambda share: percent(share, 0), language),
+            estimate(one.get("probability_better"), likely, language),
         ]
         for name, one in found.items()
     ]

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from overfit_atlas.page import render
 from pipeline import params
 from pipeline.data import prepared
+from pipeline.data.prepared import Manifest, Prepared, Split
 from pipeline.reporting import report, results
 from pipeline.reporting.results import Results
 from tests.reporting import studies, synthetic
@@ -52,9 +55,28 @@ def like_the_default(data: Path, folder: Path) -> Results:
     kinds = itertools.cycle(studies.EFFECTS.values())
     effects = dict(zip(REMEDIES, kinds, strict=False))
     studies.write_compare(folder / "compare" / "remedies", remedies=effects)
-    manifest = replace(made.manifest, class_names=CLASSES)
     found = results.read(folder, data, folder / "models")
-    return replace(found, prepared=replace(made, manifest=manifest))
+    if made.manifest.num_classes != len(CLASSES):
+        return found
+    return replace(
+        found, prepared=replace(made, manifest=replace(made.manifest, class_names=CLASSES))
+    )
+
+
+def of_many_classes(folder: Path, num_classes: int) -> Results:
+    """Results as long as those of a default run, on colour images of noise, the hardest to pack."""
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(num_classes, dtype=np.int32), 16)
+    images = rng.integers(0, 256, (len(labels), 32, 32, 3), np.uint8)
+    ids = np.arange(len(labels))
+    whole = Split("all", images, labels, labels, ids)
+    parts = np.split(ids, [len(ids) // 2, -len(ids) // 4])
+    train, val, test = map(whole.take, parts, prepared.SPLITS)
+    names = tuple(f"class number {number}" for number in range(num_classes))
+    manifest = Manifest("noise", names, (32, 32, 3), {}, (), (), "")
+    made = Prepared(manifest, train, val, test, train.take(ids[: len(val)], "probe"))
+    prepared.write(folder / "data", made)
+    return like_the_default(folder / "data", folder / "results")
 
 
 def rendered(found: Results, origin: Mapping[str, str], **asked: Any) -> str:

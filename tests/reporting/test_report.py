@@ -169,3 +169,9 @@ def test_all_of_it_is_japanese_where_that_is_asked_for(found: results.Results) -
     page = made(found, language="ja")
     assert page.headline.startswith("dense と cnn は過学習している。検証で最良なのは dense で")
     assert page.quiz[0]["reason"].endswith("ポイント変わった。")
+
+
+@pytest.mark.long
+def test_the_page_of_100_classes_is_small(tmp_path: Path) -> None:
+    found = pages.of_many_classes(tmp_path, 100)
+    assert len(pages.rendered(found, pages.ORIGIN).encode()) <= 5_000_000

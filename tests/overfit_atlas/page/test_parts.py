@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from overfit_atlas.page import answer, numbers, quiz
+from overfit_atlas.page import answer, numbers, quiz, render
 from overfit_atlas.page.courses import calibration, course, curves, mistakes, right
 from overfit_atlas.page.effects import effects
 from overfit_atlas.page.gallery import Pictures, gallery
@@ -287,3 +287,20 @@ def test_a_japanese_list_has_spaces_beside_latin_letters_alone() -> None:
     assert numbers.listed(["L2", "半分の幅", "2 倍のデータ"], "ja") == "L2、半分の幅と 2 倍のデータ"
     assert numbers.listed(["半分の幅", "データ拡張"], "ja") == "半分の幅とデータ拡張"
     assert numbers.listed(["dense", "cnn"], "ja") == "dense と cnn"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1.0, ">99%"), (0.996, ">99%"), (0.994, "99%"), (0.0, "<1%"), (0.006, "1%")]
+)
+def test_a_probability_is_never_said_to_be_certain(value: float, said: str) -> None:
+    assert numbers.likely(value) == said
+
+
+def test_an_unknown_probability_is_a_dash() -> None:
+    assert numbers.likely(None) == "–"
+
+
+def test_a_note_of_several_models_is_said_once_of_all_of_them() -> None:
+    notes = {"a": ["one split", "no probe", "one seed"], "b": ["one split", "no probe"], "c": []}
+    courses = [{"name": name, "notes": said} for name, said in notes.items()]
+    assert render.shared(courses) == {("a", "b"): ["one split", "no probe"]}
