@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, partial, reduce
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def renderer() -> str:
             'A page needs vl-convert-python: pip install "overfit-atlas[page]".'
         ) from None
     own = hashlib.sha256(EXPOSED.encode()).hexdigest()[:8]
-    kept = user_cache_path("overfit-atlas") / f"vega-{vl_convert.__version__}-{own}.js"
+    kept = user_cache_path("overfit-atlas") / f"vega-{version('vl-convert-python')}-{own}.js"
     with suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8")
     bundle = str(vl_convert.javascript_bundle(snippet=EXPOSED)).replace("</script", "<\\/script")

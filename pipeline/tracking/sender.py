@@ -6,23 +6,26 @@ and nobody needs it. It may be killed at any time: each record says what shall b
 so that the next sender begins with the first record not marked as sent, and doubles none.
 """
 
+import itertools
 import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pipeline.tracking import outbox, records
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.outbox import RECORDS, Box
-from pipeline.tracking.records import End, Start, Values
+from pipeline.tracking.records import End, Point, Start, Values
 from pipeline.tracking.service import FAILURE_TAG, Refused, Service
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 15.0  # between two stages DVC hashes what the first one wrote
+GATHERING_SECONDS = 1.0  # after something was sent: what comes meanwhile goes together
+MOST_TOGETHER = 200  # records
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach MLflow
 GONE = ".gone-"  # before the name of a folder that is being removed
 NUM_TRIES = 10  # at the lock, which a stage that looks for a sender holds for a moment
@@ -73,8 +76,7 @@ class Sender:
                 busy = time.monotonic()
             elif time.monotonic() - busy >= idle:
                 return total
-            if not sent:
-                time.sleep(min(idle, outbox.POLL_SECONDS))
+            time.sleep(min(idle, GATHERING_SECONDS if sent else outbox.POLL_SECONDS))
 
     def once(self) -> int:
         """Send what is there now; the number of records sent.
@@ -104,10 +106,10 @@ class Sender:
         over = not box.is_open()  # asked first: what is written after it is read is not missed
         start = end = box.sent()
         sent = 0
-        for line, end in box.lines(start):
-            self._apply(box, line)
+        for lines, end in _together(box.lines(start)):
+            self._apply_all(box, lines)
             (box.folder / "sent").write_text(str(end))
-            sent += 1
+            sent += len(lines)
         if sent:
             (box.folder / "trouble").unlink(missing_ok=True)
         if over:
@@ -118,6 +120,20 @@ class Sender:
         if box.dataset not in self._services:
             self._services[box.dataset] = self._make(box.dataset)
         return self._services[box.dataset]
+
+    def _apply_all(self, box: Box, lines: Sequence[str]) -> None:
+        """Several records of curves go in one message a run, or one by one if one is refused."""
+        if len(lines) > 1:
+            service = self._service(box)
+            try:
+                for record in _merged(lines):
+                    service.apply(record, box.folder)
+                return
+            except Refused as error:
+                if not error.lasting:
+                    raise
+        for line in lines:
+            self._apply(box, line)
 
     def _apply(self, box: Box, line: str) -> None:
         service = self._service(box)
@@ -147,6 +163,37 @@ class Sender:
             log.warning("MLflow refused some records, kept in %s", aside)
         else:
             shutil.rmtree(box.folder.rename(box.folder.with_name(f"{GONE}{box.folder.name}")))
+
+
+def _together(lines: Iterable[tuple[str, int]]) -> Iterator[tuple[list[str], int]]:
+    """Records that may go together, in their order, and where the last of them ends."""
+    for (alike, _), group in itertools.groupby(
+        enumerate(lines), lambda one: (_is_of_curves(one[1][0]), one[0] // MOST_TOGETHER)
+    ):
+        found = [one for _, one in group]
+        if alike:
+            yield [line for line, _ in found], found[-1][1]
+        else:
+            yield from (([line], end) for line, end in found)
+
+
+def _is_of_curves(line: str) -> bool:
+    """Whether a record adds points to curves and nothing else."""
+    with suppress(ValueError):
+        match records.from_line(line):
+            case Values(params={}, tags={}, points=points):
+                return bool(points)
+    return False
+
+
+def _merged(lines: Iterable[str]) -> Iterator[Values]:
+    """The records of `lines`, all of them of curves, as one a run."""
+    points: dict[str, list[Point]] = {}
+    for line in lines:
+        record = records.from_line(line)
+        assert isinstance(record, Values)
+        points.setdefault(record.run, []).extend(record.points)
+    yield from (Values(run, tuple(found)) for run, found in points.items())
 
 
 def _left_running(box: Box) -> list[str]:

@@ -218,6 +218,7 @@ def _client(workers: Workers) -> Iterator[Any]:
         if workers.scheduler:
             yield from _remote(workers.scheduler, Client)
             return
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # lines still come at its end
         forking.start()
         with ExitStack() as stack:
             stack.enter_context(forking.environment())  # a Nanny sets it too, and leaves it

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,56 @@ def test_nothing_is_lost_when_mlflow_is_away_from_the_first_record_on(
     assert "Connection refused" in str(outbox.drained())
     send_kept()
     _check(project)
+
+
+class Picky:
+    """A service that keeps what it takes, and takes nothing of the metric `bad`."""
+
+    def __init__(self) -> None:
+        self.taken: list[Record] = []
+
+    def apply(self, record: Record, folder: Path) -> None:
+        if isinstance(record, Values) and any(point.name == "bad" for point in record.points):
+            raise Refused("no such name", lasting=True)
+        self.taken.append(record)
+
+
+def _curves(run: str, steps: Iterable[int], name: str = "val/loss") -> list[Values]:
+    return [Values(run, (Point(name, 0.5, step, step),)) for step in steps]
+
+
+def test_curves_of_several_fits_go_together_a_message_a_run(
+    project: Any, asleep: None, tmp_path: Path
+) -> None:
+    picky, box = Picky(), Outbox("demo")
+    begin, end = [Start(run, run, None, 1, {}) for run in "ab"], End("a", "FINISHED", 9)
+    both = zip(_curves("a", range(5)), _curves("b", range(5)), strict=True)
+    later = [*_curves("a", [5, 6]), Values("a", (), {"p": "1"}), *_curves("a", [7])]
+    told = [*begin, *(one for pair in both for one in pair), *later, end]
+    for record in told:
+        box.put(record)
+    taken: Any = picky
+    assert Sender(lambda dataset: taken).once() == len(told)
+    points = {run: tuple(Point("val/loss", 0.5, step, step) for step in range(7)) for run in "ab"}
+    assert picky.taken == [
+        *begin,
+        Values("a", points["a"]),
+        Values("b", points["b"][:5]),
+        Values("a", (), {"p": "1"}),
+        *_curves("a", [7]),
+        end,
+    ]
+    assert outbox.num_unsent() == 0
+
+
+def test_a_refused_point_takes_no_other_with_it(project: Any, asleep: None, tmp_path: Path) -> None:
+    picky, box = Picky(), Outbox("demo")
+    for record in [*_curves("a", [1]), *_curves("a", [2], "bad"), *_curves("a", [3])]:
+        box.put(record)
+    taken: Any = picky
+    assert Sender(lambda dataset: taken).once() == 3
+    assert picky.taken == _curves("a", [1, 3])
+    assert "no such name" in (box.folder / "refused").read_text()
 
 
 class Killed(BaseException):
