@@ -5,6 +5,8 @@ Each is made in a process of its own, forked from the server that has imported T
 """
 
 import multiprocessing
+import os
+import select
 import signal
 import threading
 import traceback
@@ -94,6 +96,7 @@ class Aside:
 
 def _answer(sending: Connection, function: Callable[..., Any], given: Any, named: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage answers it, and ends this process
+    threading.Thread(target=_end_with_stage, args=(sending,), daemon=True).start()
     answer: tuple[Any, Exception | None]
     try:
         answer = function(*given, **named), None
@@ -103,3 +106,11 @@ def _answer(sending: Connection, function: Callable[..., Any], given: Any, named
         answer = None, error.with_traceback(None)
     with suppress(BrokenPipeError):  # the stage is gone
         sending.send(answer)
+
+
+def _end_with_stage(sending: Connection) -> None:
+    """End this process when nobody is there to read its answer: the stage was killed."""
+    watched = select.poll()
+    watched.register(sending.fileno(), 0)  # errors alone: the other end is closed
+    watched.poll()
+    os._exit(1)

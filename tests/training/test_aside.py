@@ -2,15 +2,26 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from overfit_atlas.errors import AtlasError
 from pipeline.training.aside import Aside
 
+STAGE = """
+import sys
+from pathlib import Path
+from pipeline.training.aside import Aside
+from tests.training.test_aside import sleeps
+with Aside(1) as aside:
+    aside.call(sleeps, Path(sys.argv[1])).result()
+"""
 COUNTS = pytest.mark.parametrize("count", [0, 2])
 
 
@@ -66,13 +77,28 @@ def test_no_call_outlives_its_block(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Aside(2) as aside:
         for mark in marks:
             aside.call(sleeps, mark)
-        while not all(mark.exists() and mark.read_text() for mark in marks[:2]):
-            time.sleep(0.05)
+        _until(lambda: all(mark.exists() and mark.read_text() for mark in marks[:2]))
         raise KeyboardInterrupt
     assert not marks[2].exists()
     for mark in marks[:2]:
         with pytest.raises(ProcessLookupError):
             os.kill(int(mark.read_text()), 0)
+
+
+def test_no_call_outlives_a_killed_stage(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    stage = subprocess.Popen([sys.executable, "-c", STAGE, str(mark)])
+    _until(lambda: mark.exists() and mark.read_text() != "")
+    stage.kill()
+    stage.wait()
+    _until(lambda: not psutil.pid_exists(int(mark.read_text())))
+
+
+def _until(done: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_where_nothing_is_called_nothing_is_imported() -> None:
