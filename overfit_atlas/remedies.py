@@ -30,10 +30,11 @@ class InvalidDifference(AtlasError):
 def kind(held_out: Estimate | None, gap: Estimate | None, margin: float) -> Kind | None:
     """The class of a change; both effects are in loss, so negative is better.
 
-    An interval says better, worse or equivalent only where all of it lies beyond, or within, the
-    margin. cures: held-out loss better, gap smaller. improves: better, gap not smaller.
-    masks: gap smaller, held-out loss equivalent: it only hobbled the fit. harms: held-out loss
-    worse. no effect: equivalent, gap not smaller. unclear: the intervals allow more than one.
+    Equivalent: all of the interval lies within the margin on both sides of 0; else better or
+    smaller, or worse: all of it lies below, or above, 0. cures: held-out loss better, gap smaller.
+    improves: better, gap not smaller, which is not so by the margin. masks: gap smaller, held-out
+    loss equivalent: it only hobbled the fit. harms: held-out loss worse. no effect: equivalent, gap
+    not smaller. unclear: the intervals allow more than one.
 
     Args:
         margin: from how many nats on a difference is material, above 0.
@@ -45,10 +46,12 @@ def kind(held_out: Estimate | None, gap: Estimate | None, margin: float) -> Kind
         return None
     if gap is None or gap.low is None or gap.high is None:
         return None
-    if held_out.low > margin:
+    equivalent = -margin < held_out.low and held_out.high < margin
+    if held_out.low > 0 and not equivalent:
         return "harms"
-    better, equivalent = held_out.high < -margin, -margin < held_out.low and held_out.high < margin
-    smaller, not_smaller = gap.high < -margin, gap.low > -margin
+    better = held_out.high < 0 and not equivalent
+    not_smaller = gap.low > -margin
+    smaller = gap.high < 0 and not not_smaller
     if not (better or equivalent) or not (smaller or not_smaller):
         return "unclear"
     if better:

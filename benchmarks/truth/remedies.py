@@ -184,6 +184,10 @@ def classed(found: Mapping[str, Fits]) -> Iterator[dict[str, object]]:
                     "effect": held[name].value,
                     "low": held[name].low,
                     "high": held[name].high,
+                    "gap": gaps[name].value,
+                    "gap_low": gaps[name].low,
+                    "gap_high": gaps[name].high,
+                    "margin": margin,
                     "class": remedies.kind(held[name], gaps[name], margin),
                     PLAIN: remedies.kind(*plain, 1e-12),
                 }
