@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import quiet
+from pipeline.data import prepared
 from pipeline.models import backbone
 
 BATCH = 500
@@ -71,6 +72,13 @@ def of_seeds(
         for position, array in enumerate(images):
             found[position].append(run(last, array, batch))
     return [Predicted(np.stack(seeds), np.array(temperatures)) for seeds in found]
+
+
+def of_splits(paths: Sequence[Path], folder: Path, names: Sequence[str]) -> dict[str, Predicted]:
+    """`of_seeds` for the splits `names` of the prepared images in `folder`."""
+    data = prepared.read(folder)
+    made = of_seeds(paths, [data.split(name).images for name in names])
+    return dict(zip(names, made, strict=True))
 
 
 def _weights(model: Any, paths: Sequence[Path]) -> list[list[list[np.ndarray]]]:

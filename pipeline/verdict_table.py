@@ -36,7 +36,12 @@ def table(metrics: Json, diagnosis: Json, language: str = "en") -> "Table":
     made = Table(title=_title(metrics, language), title_justify="left")
     for number, column in enumerate(text("report.terminal.columns", language).split("|")):
         words = number in (0, VERDICT)
-        made.add_column(column, justify="left" if words else "right", min_width=13 if words else 0)
+        made.add_column(
+            column,
+            justify="left" if words else "right",
+            min_width=13 if words else 0,
+            no_wrap=number > VERDICT,
+        )
     order = [name for name in MODEL_NAMES if name in metrics]
     for name in order:
         splits = metrics[name]

@@ -1,7 +1,7 @@
 """Do classes of remedies hold with other seeds? `python -m benchmarks.truth remedies`.
 
 A dense net on the shipped images, with clean and with wrong labels, is trained with sets (ten, or
-`--sets`) of three fresh seeds, plain and with each remedy; every set is compared and classed by
+`--sets`) of five fresh seeds, plain and with each remedy; every set is compared and classed by
 itself, as `compare` does it, on the same validation images. Two sets contradict each other where
 both name a class and not the same. Beside it what plain intervals over images would have said.
 """
@@ -30,7 +30,7 @@ from overfit_atlas.scoring.fits import Floats, smoothed
 from pipeline.files import replacing
 
 TABLE = stored.HERE / "remedies.csv"
-NUM_SETS, NUM_SEEDS = 10, 3
+NUM_SETS, NUM_SEEDS = 10, 5
 NOISES = (0.0, 0.2)
 BASE = Setting(
     part="tune", number=1_000_000, kind="clean", dataset="fashion_mnist_mini", units=(128, 128),

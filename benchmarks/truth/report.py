@@ -107,7 +107,9 @@ def of_all(group: Mapping[str, Measured]) -> int:
 
 def _table(found: Mapping[str, Measured]) -> str:
     lines = [
-        [name, str(one.cases), one.form.format(one.value), ends(one)] for name, one in found.items()
+        [name, str(one.cases), one.form.format(one.value), ends(one)]
+        for name, one in found.items()
+        if one.cases
     ]
     return in_markdown(["", "cases", "measured", "95 % interval"], lines)
 

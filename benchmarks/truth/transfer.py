@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.truth import images
 from benchmarks.truth.images import Images
 from benchmarks.truth.settings import FAMILIES, Kind, Setting, log_uniform
+from pipeline import quiet
 
 VEHICLES = (0, 1, 8, 9)
 """Classes of CIFAR-10 that are no animals."""
@@ -122,6 +123,7 @@ def _features(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Every fifth of its 1,280 features, from images made larger to `RESOLUTION` pixels a side.
     """
+    quiet.tensorflow(threads=1)
     import keras
 
     from pipeline.models.pretrained import lite

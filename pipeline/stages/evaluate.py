@@ -4,10 +4,9 @@ The one stage that reads the test images: `python -m pipeline.stages.evaluate`.
 """
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,22 +14,30 @@ import pandas as pd
 
 from overfit_atlas.scoring import calibration
 from overfit_atlas.scoring.scores import Predictions
-from pipeline import evaluation, explain, ledger, prediction, tracking, trained, verdict_table
+from pipeline import evaluation, ledger, prediction, tracking, trained, verdict_table
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import SPLITS, Evaluated
 from pipeline.files import replacing, write_json
 from pipeline.params import MODEL_NAMES, Params
-from pipeline.stages import cli
+from pipeline.stages import cli, explained
 from pipeline.tracking import told
+from pipeline.training.aside import Aside
 
-NUM_EXAMPLES = 12
-NUM_EXPLAINED = 80  # val images of which the page can show where the model looked
 EQUAL_COST = "equal_cost"
 """A single net as large as the ensemble, which that is compared with."""
 
 Splits = dict[str, Predictions]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whose predictions are wanted, of which splits; `key`: what they and maps depend on."""
+
+    weights: Sequence[Path]
+    key: str
+    splits: Sequence[str]
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -38,19 +45,14 @@ def main(arguments: argparse.Namespace) -> None:
     params = parameters.load(arguments.params)
     data = prepared.read(arguments.data)
     names = trained.enabled(arguments.models, MODEL_NAMES)
-    sections = ("evaluate",)
-    with tracking.stage_run(params, "evaluate", data.manifest.dataset, sections) as run:
+    started = tracking.stage_run(params, "evaluate", data.manifest.dataset, ("evaluate",))
+    with started as run, Aside(params.workers.count) as aside:
         run.log_dataset(data.manifest)
-        splits = [name for name in SPLITS if name != "test" or params.evaluate.read_test]
         files = {name: trained.weights(arguments.models / name) for name in names}
         digests = {name: ledger.digest(weights) for name, weights in files.items()}
-        # What predictions and maps depend on: the weights and the images.
-        keys = {name: f"{one} {data.manifest.content_hash}" for name, one in digests.items()}
-        stored = arguments.results / "predictions"
-        predictions = {
-            name: predicted(weights, data, splits, stored / f"{name}.npz", keys[name])
-            for name, weights in files.items()
-        }
+        asked = _asked(arguments, params, data, files, digests)
+        predictions = _predictions(aside, arguments, data, asked)
+        single = predictions.pop(EQUAL_COST, None)
         curves = arguments.results / "curves"
         fits = {
             name: trained.read_fits(arguments.models / name, curves)
@@ -67,25 +69,59 @@ def main(arguments: argparse.Namespace) -> None:
         if params.evaluate.read_test:
             _note_reading(data, digests)
         _tell(arguments.results, models, params.report.language)
-        _write(arguments, params, data, models, keys)
-        _explain(arguments, data, models, keys)
-        _log(run, arguments, data, models)
+        looked_at = {
+            name: (asked[name].key, files[name][explained.best_seed(model)], model)
+            for name, model in models.items()
+        }
+        maps = arguments.results / "gradcam"
+        with explained.beside(aside, maps, arguments.data, looked_at):
+            _write(arguments, params, data, models, single)
+            _store_all(arguments.results / "predictions", data, asked, models, single)
+            _log(run, arguments, data, models)
 
 
-def predicted(
-    weights: Sequence[Path], data: Prepared, splits: Sequence[str], stored: Path, key: str
-) -> Splits:
-    """What all seeds of a model, a file each, say of the splits.
+def _asked(
+    arguments: argparse.Namespace,
+    params: Params,
+    data: Prepared,
+    files: Mapping[str, Sequence[Path]],
+    digests: Mapping[str, str],
+) -> dict[str, Asked]:
+    """All that is to be predicted, the net as large as the ensemble among it if there is one."""
+    splits = [name for name in SPLITS if name != "test" or params.evaluate.read_test]
+    images = data.manifest.content_hash
+    asked = {
+        name: Asked(weights, f"{digests[name]} {images}", splits) for name, weights in files.items()
+    }
+    single = arguments.models / "ensemble" / f"{EQUAL_COST}.keras"
+    if "ensemble" in files and single.exists():
+        asked[EQUAL_COST] = Asked([single], f"{ledger.digest([single])} {images}", splits[-1:])
+    return asked
 
-    Taken from `stored`, what an earlier run wrote, where weights and images are the same, as `key`
-    tells: so that another threshold costs no prediction.
+
+def _predictions(
+    aside: Aside, arguments: argparse.Namespace, data: Prepared, asked: Mapping[str, Asked]
+) -> dict[str, Splits]:
+    """What all seeds of each model say.
+
+    Taken from what an earlier run stored where weights and images are the same: so that another
+    threshold costs no prediction.
     """
-    found = _stored(stored, key, splits)
-    if found is None:
-        parts = [data.split(name).images for name in splits]
-        made = prediction.of_seeds(weights, parts)
-        found = dict(zip(splits, made, strict=True))
-    return {name: _scored(one, data, name) for name, one in found.items()}
+    stored = {
+        name: _stored(arguments.results / "predictions" / f"{name}.npz", one)
+        for name, one in asked.items()
+    }
+    begun = {
+        name: aside.call(prediction.of_splits, one.weights, arguments.data, one.splits)
+        for name, one in asked.items()
+        if stored[name] is None
+    }
+    found = stored | {name: one.result() for name, one in begun.items()}
+    return {
+        name: {split: _scored(one, data, split) for split, one in said.items()}
+        for name, said in found.items()
+        if said is not None
+    }
 
 
 def _scored(one: prediction.Predicted, data: Prepared, name: str) -> Predictions:
@@ -104,14 +140,14 @@ def _scored(one: prediction.Predicted, data: Prepared, name: str) -> Predictions
     )
 
 
-def _stored(path: Path, key: str, splits: Sequence[str]) -> dict[str, prediction.Predicted] | None:
+def _stored(path: Path, asked: Asked) -> dict[str, prediction.Predicted] | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["key"]) != key:
+            if str(arrays["key"]) != asked.key:
                 return None
             return {
                 name: prediction.Predicted(arrays[f"{name}_logits"], arrays["temperatures"])
-                for name in splits
+                for name in asked.splits
             }
     except (OSError, KeyError, ValueError, BadZipFile):
         return None
@@ -139,10 +175,9 @@ def _write(
     params: Params,
     data: Prepared,
     models: Mapping[str, Evaluated],
-    keys: Mapping[str, str],
+    single: Splits | None,
 ) -> None:
     results = arguments.results
-    single = _equal_cost(arguments, data, models)
     write_json(results / "comparison.json", _comparison(params, models, single))
     tables = {
         "per_class": {name: one.classes.scores for name, one in models.items()},
@@ -156,28 +191,26 @@ def _write(
             folder.mkdir()
             for name, table in by_model.items():
                 table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
-    with replacing(results / "predictions") as folder:
-        folder.mkdir()
-        for name, one in models.items():
-            _store(folder / f"{name}.npz", keys[name], data, one.splits)
-        if single is not None:
-            _store(folder / f"{EQUAL_COST}.npz", single[0], data, single[1])
 
 
-def _equal_cost(
-    arguments: argparse.Namespace, data: Prepared, models: Mapping[str, Evaluated]
-) -> tuple[str, Splits] | None:
-    """What the net as large as the ensemble says of held-out images, and the key of that."""
-    path = arguments.models / "ensemble" / f"{EQUAL_COST}.keras"
-    if "ensemble" not in models or not path.exists():
-        return None
-    key = f"{ledger.digest([path])} {data.manifest.content_hash}"
-    stored = arguments.results / "predictions" / f"{EQUAL_COST}.npz"
-    return key, predicted([path], data, [models["ensemble"].held_out], stored, key)
+def _store_all(
+    folder: Path,
+    data: Prepared,
+    asked: Mapping[str, Asked],
+    models: Mapping[str, Evaluated],
+    single: Splits | None,
+) -> None:
+    said = {name: one.splits for name, one in models.items()}
+    if single is not None:
+        said[EQUAL_COST] = single
+    with replacing(folder) as made:
+        made.mkdir()
+        for name, splits in said.items():
+            _store(made / f"{name}.npz", asked[name].key, data, splits)
 
 
 def _comparison(
-    params: Params, models: Mapping[str, Evaluated], single: tuple[str, Splits] | None
+    params: Params, models: Mapping[str, Evaluated], single: Splits | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
         "split": "test" if params.evaluate.read_test else "val",
@@ -185,7 +218,7 @@ def _comparison(
     }
     members = params.models.ensemble.base
     if "ensemble" in models and members in models:
-        equal_cost = single[1][models["ensemble"].held_out] if single else None
+        equal_cost = single[models["ensemble"].held_out] if single else None
         found["ensemble"] = evaluation.ensemble_comparison(
             models["ensemble"].splits, models[members].splits, equal_cost, params.evaluate.rules
         )
@@ -218,82 +251,6 @@ def _store(path: Path, key: str, data: Prepared, splits: Mapping[str, Prediction
         }
         arrays["temperatures"] = np.asarray(one.temperatures)  # the same on all splits
     np.savez(path, allow_pickle=False, **arrays)
-
-
-def _explain(
-    arguments: argparse.Namespace,
-    data: Prepared,
-    models: Mapping[str, Evaluated],
-    keys: Mapping[str, str],
-) -> None:
-    """Grad-CAM of the surest mistakes and right answers of each model that has maps.
-
-    Maps of an earlier run stay where weights and images are the same.
-    """
-    with replacing(arguments.results / "gradcam") as folder:
-        folder.mkdir()
-        for name, model in models.items():
-            earlier = arguments.results / "gradcam" / f"{name}.npz"
-            key = f"{keys[name]} {model.held_out} and val"
-            if _same_key(earlier, key):
-                shutil.copy(earlier, folder)
-                continue
-            seed = _best_seed(model)
-            path = trained.weights(arguments.models / name)[seed]
-            try:
-                arrays = _maps(path, data, model, seed)
-            except explain.ExplainError:
-                arrays = {}  # fully connected: there are no places to show
-            np.savez(folder / f"{name}.npz", allow_pickle=False, key=np.array(key), **arrays)
-
-
-def _same_key(path: Path, key: str) -> bool:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return str(arrays["key"]) == key
-    except (OSError, KeyError, ValueError, BadZipFile):
-        return False
-
-
-def _best_seed(model: Evaluated) -> int:
-    return evaluation.champion({"": model})[1]
-
-
-def _maps(path: Path, data: Prepared, model: Evaluated, seed: int) -> dict[str, np.ndarray]:
-    keras_model = prediction.load(path)
-    layer = explain.default_layer(keras_model)
-    held_out, split = model.splits[model.held_out], data.split(model.held_out)
-    chosen = np.sort(evaluation.shown_examples(held_out, seed, NUM_EXAMPLES))
-    images, labels = np.asarray(split.images[chosen]), held_out.labels[chosen]
-    predicted = held_out.predicted[seed][chosen]
-    height, width, _ = data.manifest.image_shape
-    maps = {
-        f"maps_{kind}": explain.upscaled(
-            explain.grad_cam(keras_model, images, classes, layer.name), height, width
-        )
-        for kind, classes in (("true", labels), ("predicted", predicted))
-    }
-    sure = held_out.probabilities[seed][chosen]
-    rows = np.arange(len(labels))
-    maps |= _val_maps(keras_model, data, model.splits["val"], seed, layer.name)
-    return maps | {
-        "images": images,
-        "labels": labels,
-        "predicted": predicted,
-        "p_true": sure[rows, labels],
-        "p_predicted": sure[rows, predicted],
-        "layer": np.array(str(layer)),
-    }
-
-
-def _val_maps(
-    keras_model: Any, data: Prepared, val: Predictions, seed: int, layer: str
-) -> dict[str, np.ndarray]:
-    """Rows of val worth a look, and the maps of their predicted classes, 0..255, as coarse."""
-    rows = np.sort(evaluation.shown_examples(val, seed, NUM_EXPLAINED))
-    images = np.asarray(data.val.images[rows])
-    maps = explain.grad_cam(keras_model, images, val.predicted[seed][rows], layer)
-    return {"val_rows": rows, "val_maps": np.round(255 * maps).astype(np.uint8)}
 
 
 def _log(

@@ -1,12 +1,11 @@
 """Train one model once for each of its seeds: `python -m pipeline.stages.train MODEL`."""
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import models, quiet, tracking
+from pipeline import models, tracking
 from pipeline import params as parameters
 from pipeline.data import prepared
 from pipeline.data.prepared import Manifest, Prepared
@@ -15,6 +14,7 @@ from pipeline.params import Params
 from pipeline.stages import cli, fitted, registered
 from pipeline.tracking import told
 from pipeline.training import checks, finished, workers
+from pipeline.training.aside import Aside
 from pipeline.training.task import FitResult, FitTask
 
 EQUAL_COST_PATIENCE = 5
@@ -55,11 +55,10 @@ def _combine(arguments: argparse.Namespace, params: Params, data: Prepared) -> N
     with tracking.stage_run(params, "train@ensemble", data.manifest.dataset, sections) as run:
         run.log_dataset(data.manifest)
         num_parameters = ensembling.num_parameters(params, arguments.models)
-        quiet.tensorflow()  # here, and not in two threads at once
-        with ThreadPoolExecutor(1) as aside:
-            large = aside.submit(_equal_cost, arguments, params, data, num_parameters)
-            made = ensembling.combine(params, arguments.models, data)
-        single = large.result()
+        with Aside(params.workers.count) as aside:
+            combined = aside.call(ensembling.combine, params, arguments.models, arguments.data)
+            single = _equal_cost(arguments, params, data, num_parameters)
+            made = combined.result()
         curves = fitted.curves_file(arguments, "ensemble")
         fitted.write_curves(curves, made.curves)
         with replacing(arguments.models / "ensemble") as folder:

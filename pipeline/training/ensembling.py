@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import prediction
-from pipeline.data.prepared import Prepared, Split
+from pipeline.data import prepared
+from pipeline.data.prepared import Split
 from pipeline.files import FITS
 from pipeline.models.ensemble import combine as combined
 from pipeline.params import Params
@@ -36,12 +37,16 @@ class Combined:
     facts: list[dict[str, Any]]
 
 
-def combine(params: Params, folder: Path, data: Prepared) -> Combined:
+def combine(params: Params, folder: Path, images: Path) -> Combined:
     """The ensemble that `models.ensemble` describes, from the models in `folder`.
+
+    Args:
+        images: the folder of prepared ones.
 
     Raises:
         FitError: a member has not been trained.
     """
+    data = prepared.read(images)
     paths = members(params, folder)
     made = combined([prediction.load(path) for path in paths], params.models.ensemble.average)
     call = prediction.compiled(made)
