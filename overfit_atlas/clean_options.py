@@ -7,6 +7,7 @@ from typing import Any
 from overfit_atlas.keras_inputs import Wanted
 from overfit_atlas.rules import Rules
 from overfit_atlas.scoring.fits import InvalidFit
+from overfit_atlas.words import LANGUAGES
 
 FEWEST_PROBED = 200
 SHARE_PROBED = 1 / 20
@@ -53,12 +54,21 @@ class Options:
     log_to_mlflow: bool = False
     language: str = "en"
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "probe_size", "train_steps", "val_steps", "max_megabytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidFit(f"CleanScores: {name}={value!r}; expected at least 1.")
+        if self.language not in LANGUAGES:
+            known = ", ".join(LANGUAGES)
+            raise InvalidFit(f"CleanScores: language={self.language!r}; there are: {known}.")
+
     @classmethod
     def named(cls, given: Mapping[str, Any]) -> "Options":
         """The options of these names.
 
         Raises:
-            InvalidFit: there is none of a name.
+            InvalidFit: there is none of a name, or a value is none that it takes.
         """
         known = [one.name for one in fields(cls)]
         for name in given:

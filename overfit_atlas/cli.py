@@ -9,7 +9,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,17 +36,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)
-        sys.stdout.flush()
         return status
     except AtlasError as error:
         return _refused(str(error))
-    except BrokenPipeError:  # as `| head` leaves it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return JUDGED
+    except MemoryError:
+        return _refused("too large for the memory that there is")
     except OSError as error:
         return _refused(f"{error.filename or 'file system'}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """What is told, as long as somebody reads: where none does (`| head`), all else goes on."""
+    try:
+        yield
+        if sys.stdout is not None:  # as `>&-` leaves it
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(message: str) -> int:
@@ -59,14 +69,16 @@ def _diagnose(parsed: argparse.Namespace) -> int:
     rules = Rules(target_accuracy=parsed.target_accuracy)
     facts = Facts(num_images=parsed.val_images, num_classes=parsed.classes)
     judged = logged.judge_read(found, rules, facts, parsed.seeds)
-    print(visible(found.said(parsed.language)))
-    if len(judged) > 1:
-        print(f"\n{visible(overview.table(judged, parsed.language))}")
-    for made in judged:
-        print(f"\n{visible(sentences.report(made, parsed.language))}")
+    with _heard():
+        print(visible(found.said(parsed.language)))
+        if len(judged) > 1:
+            print(f"\n{visible(overview.table(judged, parsed.language))}")
+        for made in judged:
+            print(f"\n{visible(sentences.report(made, parsed.language))}")
     if parsed.json:
         record = {"read": found.as_json(), "judgements": [made.as_json() for made in judged]}
-        write_text(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
+        with _heard():
+            write_text(parsed.json, json.dumps(record, ensure_ascii=False, indent=1))
     return FAILED if any(_fails(made, parsed) for made in judged) else JUDGED
 
 
@@ -77,7 +89,8 @@ def _page(parsed: argparse.Namespace) -> int:
     found = readers.read(*parsed.source, seeds=parsed.seeds)
     judged = logged.judge_read(found, Rules(), Facts(), parsed.seeds)
     saved.write(parsed.out, saved.of_judgements(judged, parsed.language))
-    print(visible(str(parsed.out)))
+    with _heard():
+        print(visible(str(parsed.out)))
     return JUDGED
 
 
@@ -109,9 +122,10 @@ def _fails(made: Judgement, parsed: argparse.Namespace) -> bool:
 
 
 def _formats(parsed: argparse.Namespace) -> int:
-    for one in readers.formats():
-        needs = f" (needs overfit-atlas[{one.extra}])" if one.extra else ""
-        print(f"{one.name:<22} {one.what}{needs}")
+    with _heard():
+        for one in readers.formats():
+            needs = f" (needs overfit-atlas[{one.extra}])" if one.extra else ""
+            print(f"{one.name:<22} {one.what}{needs}")
     return JUDGED
 
 

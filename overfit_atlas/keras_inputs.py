@@ -151,7 +151,40 @@ def _labels(given: Any, wanted: Wanted) -> Array:
             f"CleanScores: labels of shape {labels.shape}; expected class numbers (n,), one-hot "
             "or several marks (n, num_classes)."
         )
+    _refuse_no_classes(labels)
     return labels
+
+
+def _refuse_no_classes(labels: Array) -> None:
+    """Refuse labels that would be taken for other classes: text, NaN, and 0.9 (for class 0)."""
+    try:
+        numbers = labels.astype(np.float64)
+    except (TypeError, ValueError):
+        one = str(labels.flat[0])
+        raise InvalidFit(
+            f"CleanScores: a label is {one!r}; expected class numbers, counted from 0."
+        ) from None
+    odd = ~np.isfinite(numbers)
+    if labels.ndim == 1 or labels.shape[1] == 1:
+        odd |= numbers != np.round(numbers)
+    if odd.any():
+        raise InvalidFit(
+            f"CleanScores: a label is {numbers[odd][0]:g}, which is no class; give the classes, "
+            "unsmoothed."
+        )
+
+
+def _weights(given: Any, labels: Array) -> Array | None:
+    """A weight an image `(n,)`."""
+    if given is None:
+        return None
+    weights = array(given)
+    if not len(weights) or weights.shape[0] != len(labels):
+        raise InvalidFit(f"CleanScores: weights {weights.shape} for {len(labels)} labels.")
+    found = weights.reshape(len(labels), -1).mean(1)
+    if not (np.isfinite(found) & (found >= 0)).all():
+        raise InvalidFit("CleanScores: a sample weight is negative or no number; mend the weights.")
+    return np.asarray(found)
 
 
 def _is_flat(given: Sequence[Any]) -> bool:
@@ -165,8 +198,10 @@ def _of_arrays(x: Any, labels: Array, weights: Any, wanted: Wanted) -> Held:
                 f"CleanScores: inputs of shape {one.shape} for {len(labels)} labels; give arrays "
                 "with one entry a label."
             )
-    weights = None if weights is None else array(weights).reshape(len(labels), -1).mean(1)
+    weights = _weights(weights, labels)
     counted = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
+    if not len(counted):
+        raise InvalidFit("CleanScores: no image; all sample weights are 0.")
     seen = Seen()
     for start in range(0, len(labels), CHUNK):
         seen.look(_taken(x, slice(start, start + CHUNK)))
@@ -248,7 +283,7 @@ def _of_batches(batches: Iterator[Any], wanted: Wanted) -> Held:
     for batch in batches:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         x, labels = keras.tree.map_structure(array, x), _labels(y, wanted)
-        weights = None if weights is None else array(weights).reshape(len(labels), -1).mean(1)
+        weights = _weights(weights, labels)
         sizes = {len(one) for one in keras.tree.flatten(x)}
         if sizes != {len(labels)}:
             raise InvalidFit(f"CleanScores: a batch of {sizes} inputs has {len(labels)} labels.")

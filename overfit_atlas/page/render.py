@@ -98,7 +98,7 @@ def renderer() -> str:
     """The script that draws Vega-Lite, as the installed vl-convert-python has it.
 
     It is put together once for each of its versions, which takes seconds, and kept in the user's
-    folder of caches, where that can be written.
+    folder of caches, where that can be written, under a mark that says whether it is still whole.
 
     Raises:
         PageError: it is not installed.
@@ -112,12 +112,18 @@ def renderer() -> str:
         ) from None
     own = hashlib.sha256(EXPOSED.encode()).hexdigest()[:8]
     kept = user_cache_path("overfit-atlas") / f"vega-{version('vl-convert-python')}-{own}.js"
-    with suppress(OSError, UnicodeDecodeError):
-        return kept.read_text(encoding="utf-8")
+    with suppress(OSError, ValueError):  # also of an encoding, and of no second line
+        mark, whole = kept.read_text(encoding="utf-8").split("\n", 1)
+        if mark == _marked(whole):
+            return whole
     bundle = str(vl_convert.javascript_bundle(snippet=EXPOSED)).replace("</script", "<\\/script")
     with suppress(OSError):
-        write_text(kept, bundle)
+        write_text(kept, f"{_marked(bundle)}\n{bundle}")
     return bundle
+
+
+def _marked(script: str) -> str:
+    return f"// sha256 {_sha256(script)}"
 
 
 def _data(page: Page) -> Json:

@@ -13,7 +13,8 @@ from overfit_atlas.readers.records import Floats, Ints, LoggedFit, Note
 from overfit_atlas.readers.roles import Curve, Roles, choose, named_groups
 from overfit_atlas.readers.table import Bools, Table
 
-MAX_FITS = 1000
+MAX_FITS, MAX_EPOCHS = 1000, 50_000
+MAX_NUMBER = 2.0**53  # of an epoch: above it one cannot be told from the next
 
 
 def assemble(raw: Raw) -> Part:
@@ -48,6 +49,8 @@ def _fits(raw: Raw) -> list[Part]:
     """One part a run of the rows of `raw`."""
     roles = choose(raw)
     at, numbered = rows.epochs(raw.table)
+    if (np.abs(at) > MAX_NUMBER).any():
+        raise ReadError(f"{raw.name}: an epoch of the number {np.nanmax(np.abs(at)):g}")
     train, held = _given(raw.table, roles, "train"), _given(raw.table, roles, "val")
     found, notes = rows.runs(raw.name, at, train & held)
     parts = []
@@ -199,6 +202,7 @@ def _finished(
         raise ReadError(f"{raw.name}: no epoch with a loss or an accuracy")
     collapsed = {role: curve for role, curve in collapsed.items() if np.isfinite(curve[0]).any()}
     last = {role: _last(values) for role, (values, _) in collapsed.items()}
+    _refuse_endless(raw, collapsed)
     end = _end_of_finite(collapsed, len(epochs))
     lost = [role for role in roles.curves if role.endswith("loss") and role not in collapsed]
     never = [role for role in lost if _not_finite(raw, roles.curves[role])]
@@ -217,6 +221,17 @@ def _finished(
         fit, epochs=epochs[:end], not_finite_from=from_epoch, last=last, num_logged=len(epochs)
     )
     return fit, [*notes, *_said_of(fit)]
+
+
+def _refuse_endless(raw: Raw, collapsed: Collapsed) -> None:
+    """Refuses more validations than a judgement has memory for: it draws hundreds of each."""
+    held = [values for role, (values, _) in collapsed.items() if role.startswith("val_")]
+    most = max((int(np.isfinite(values).sum()) for values in held), default=0)
+    if most > MAX_EPOCHS:
+        raise ReadError(
+            f"{raw.name}: validated in {most} rows, more than {MAX_EPOCHS}: they are steps; give "
+            "a row an epoch"
+        )
 
 
 def _not_finite(raw: Raw, curve: Curve) -> bool:

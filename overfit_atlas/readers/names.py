@@ -85,6 +85,9 @@ _TOP = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]+|\d+|%")
 
+MOST_NAMES = 16384
+"""More than a table has columns: each of its groups asks for the meaning of all names anew."""
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -106,7 +109,7 @@ def words(name: str) -> list[str]:
     return list(_words(name[:200]))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=MOST_NAMES)
 def _words(name: str) -> tuple[str, ...]:
     text = unicodedata.normalize("NFKC", name)
     text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
@@ -155,7 +158,7 @@ def _quantity(found: set[str], top: int | None) -> tuple[str, int] | None:
     return None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_NAMES)
 def meaning(name: str) -> Meaning:
     """What `name` means as the name of a column or a curve."""
     top_found = _TOP.search(_CAMEL.sub("_", name[:200]))

@@ -11,7 +11,7 @@ from overfit_atlas.readers import names
 from overfit_atlas.readers.names import is_curve, meaning, split_word, words
 from overfit_atlas.readers.raw import Raw, named
 from overfit_atlas.readers.records import Floats, Ints, Note
-from overfit_atlas.readers.table import Bools, Column, Table
+from overfit_atlas.readers.table import Bools, Column, Table, refuse_size
 
 _INDEX = {"", "index", "unnamed: 0", "idx", "#", "level_0"}
 _LEADING = re.compile(r"^\D{0,12}?(\d+)(?:\s*/\s*\d+)?\D{0,3}$")
@@ -65,7 +65,9 @@ def _pivoted(table: Table, key: str, values: list[str], metric: bool) -> Table:
     """A column for each pair of a value of `key` and a column of `values`; rows as they were."""
     texts = np.array(table.texts[key], dtype=object)
     numbers = {name: column for name, column in table.numbers.items() if name not in values}
-    for kind in dict.fromkeys(text for text in table.texts[key] if text):
+    kinds = dict.fromkeys(text for text in table.texts[key] if text)
+    refuse_size(table.num_rows, len(numbers) + len(kinds) * len(values))
+    for kind in kinds:
         here = texts == kind
         for value in values:
             column = table.numbers[value]

@@ -7,7 +7,7 @@ import numpy as np
 from overfit_atlas.errors import ReadError
 from overfit_atlas.readers.names import is_curve, meaning
 from overfit_atlas.readers.raw import Facts, Raw, named
-from overfit_atlas.readers.table import Table, table
+from overfit_atlas.readers.table import Table, refuse_size, table
 
 Points = Sequence[tuple[float, float]]  # (step, value), in the order of the log
 
@@ -25,6 +25,7 @@ def merged(curves: Mapping[str, Points], name: str, format: str, facts: Facts | 
     known = {key: _counted(points) for key, points in known.items()}
     epoch = next((key for key in known if meaning(key).kind == "epoch"), None)
     steps = sorted({step for key, points in known.items() if key != epoch for step, _ in points})
+    refuse_size(len(steps), len(known))
     columns: dict[str, list[object]] = {}
     for key, points in known.items():
         values = dict(points)

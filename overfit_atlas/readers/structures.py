@@ -1,5 +1,6 @@
 """Nested data (JSON, dicts, lists of rows, data frames) taken for tables."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from overfit_atlas.readers.table import MAX_CELLS, Table, number, table, table_o
 from overfit_atlas.readers.tables import family
 
 MAX_DEPTH = 12
-MAX_ROWS, MAX_FITS = 1_000_000, 1000
+MAX_ROWS, MAX_FITS, MAX_CURVES = 1_000_000, 1000, 50_000
 _EPOCH_KEY = re.compile(r"^\s*(?:epoch|ep|step)?[\s_:#-]*(\d{1,9})\s*$", re.I)
 _WRAPPERS = {"history", "metrics", "logs", "log", "results", "result", "curves", "data", "evals"}
 _CLASSES = {"num_classes", "n_classes", "nb_classes", "numclasses", "n_class"}
@@ -129,7 +130,9 @@ def _flat(row: Mapping[object, object], depth: int = 0) -> dict[str, object]:
 
 def _of_leaves(data: dict[str, object], name: str, format: str) -> list[Raw]:
     """A table for each group of curves in nested mappings of lists."""
-    leaves = list(_leaves(data, (), 0))
+    leaves = list(itertools.islice(_leaves(data, (), 0), MAX_CURVES + 1))
+    if len(leaves) > MAX_CURVES:
+        raise ReadError(f"{name}: more than {MAX_CURVES} lists; a training log has fewer")
     if not leaves:
         raise ReadError(
             f"{name}: single values and no curves ({named(data)}); expected lists with a number "

@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 
 BLANK = {"", "-", "--", "—", "none", "null", "n/a", "na", "no log", "nil", "<na>", "undefined"}
 TOO_LARGE = 1e30  # a loss of such size is as lost as an infinite one, and overflows what follows
-MAX_CELLS = 5_000_000
+MAX_CELLS, MAX_COLUMNS = 5_000_000, 10_000
 _WRAPPED = re.compile(
     r"^(?:[A-Za-z_][\w.]*\()?\[?\s*([-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf))", re.I
 )
@@ -105,11 +105,16 @@ def column(cells: Sequence[object]) -> tuple[Column, tuple[str, ...]]:
     return Column(numbers, given, percent), texts
 
 
+def refuse_size(num_rows: int, num_columns: int) -> None:
+    """Refuses a table of that size, which is asked before it is built."""
+    if num_columns > MAX_COLUMNS or num_rows * num_columns > MAX_CELLS:
+        raise ReadError(f"too large for a training log: {num_rows} rows of {num_columns} columns")
+
+
 def table(columns: Mapping[str, Sequence[object]]) -> Table:
     """A table of `columns` of equal length."""
     num_rows = max((len(cells) for cells in columns.values()), default=0)
-    if num_rows * len(columns) > MAX_CELLS:
-        raise ReadError(f"too large for a training log: {num_rows} rows of {len(columns)} columns")
+    refuse_size(num_rows, len(columns))
     numbers: dict[str, Column] = {}
     texts: dict[str, tuple[str, ...]] = {}
     for name, cells in columns.items():
@@ -124,6 +129,5 @@ def table(columns: Mapping[str, Sequence[object]]) -> Table:
 def table_of_rows(rows: Sequence[Mapping[str, object]]) -> Table:
     """A table of `rows`, blank where a row lacks a name."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    if len(names) * len(rows) > MAX_CELLS:
-        raise ReadError(f"too large for a training log: {len(rows)} rows of {len(names)} names")
+    refuse_size(len(rows), len(names))
     return table({name: [row.get(name) for row in rows] for name in names})

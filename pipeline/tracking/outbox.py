@@ -180,7 +180,7 @@ class Box:
             if start == 0:
                 file.readline()
             while (line := file.readline()).endswith(b"\n"):
-                yield line.decode(), file.tell()
+                yield line.decode(errors="replace"), file.tell()
 
 
 def boxes() -> list[Box]:

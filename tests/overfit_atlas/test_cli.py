@@ -191,3 +191,23 @@ def test_a_terminal_without_the_letters_gets_their_numbers(log):
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
     done = subprocess.run(command, capture_output=True, env=environment, check=True)
     assert done.stdout.startswith(b"\\u") and done.stderr == b""
+
+
+@pytest.mark.parametrize("left", ["| true", ">&-"])
+def test_a_gate_closes_and_the_record_is_written_though_nobody_reads(log, tmp_path, left):
+    out = tmp_path / "record.json"
+    command = f"{sys.executable} -m overfit_atlas diagnose {log} --fail-on overfit --json {out}"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {left}; exit ${{PIPESTATUS[0]}}"], capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert json.loads(out.read_text())["judgements"]
+
+
+def test_want_of_memory_is_said_in_one_line(log, capsys, monkeypatch):
+    def judged(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(cli.logged, "judge_read", judged)
+    assert cli.main(["diagnose", str(log)]) == 2
+    assert capsys.readouterr().err == "error: too large for the memory that there is\n"

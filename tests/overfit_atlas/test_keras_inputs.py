@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from overfit_atlas.clean_options import Options
 from overfit_atlas.clean_scores import CleanScores
 from overfit_atlas.keras_inputs import Seen, Wanted, held, shifted_channel
 from overfit_atlas.scoring.fits import InvalidFit
@@ -225,3 +226,44 @@ def test_of_a_data_set_in_order_of_classes_the_probe_has_every_class_and_no_favo
     places = found.images[:, 0].astype(int)
     assert len(set(places)) == 200 and places.max() > 900
     assert np.median(places % 100) == pytest.approx(50, abs=12)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([0, 0.9, 1], "a label is 0.9, which is no class"),
+        ([[0.0], [0.1], [1.0]], "a label is 0.1"),
+        ([0, float("nan"), 1], "a label is nan"),
+        ([[0, 1], [float("nan"), 0], [1, 0]], "a label is nan"),
+        (["cat", "dog", "cat"], "a label is 'cat'; expected class numbers"),
+    ],
+)
+def test_what_would_be_taken_for_another_class_is_refused(given, said):
+    images = np.zeros((3, 4), np.float32)
+    for data in ((images, np.array(given)), [(images, np.array(given))]):
+        with pytest.raises(InvalidFit, match=said):
+            held(data, Wanted())
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([0, 0, 0], "no image"),
+        ([1, -1, 1], "negative or no number"),
+        ([1, float("nan"), 1], "negative or no number"),
+        ([1, 1], "weights .2,. for 3 labels"),
+    ],
+)
+def test_weights_that_no_mean_can_be_taken_with_are_refused(weights, said):
+    images, labels = np.zeros((3, 4), np.float32), np.arange(3)
+    for data in ((images, labels, np.array(weights)), [(images, labels, np.array(weights))]):
+        with pytest.raises(InvalidFit, match=said):
+            held(data, Wanted())
+
+
+@pytest.mark.parametrize(
+    "option", [{"batch_size": 0}, {"probe_size": -5}, {"val_steps": 0}, {"language": "xx"}]
+)
+def test_values_that_would_end_the_fit_later_are_refused_before_it(option):
+    with pytest.raises(InvalidFit, match=f"CleanScores: {next(iter(option))}="):
+        Options.named(option)

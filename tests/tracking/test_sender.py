@@ -365,6 +365,22 @@ def test_what_a_killed_process_kept_is_sent_without_its_torn_last_line(
     assert project.runs() == {"train": "FINISHED", "seed 0": "FINISHED"}
 
 
+def test_a_line_that_a_broken_disk_changed_does_not_stop_the_rest(
+    project: Any, asleep: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _told(tmp_path)
+    (box,) = outbox.boxes()
+    records = box.folder / outbox.RECORDS
+    lines = records.read_bytes().splitlines(keepends=True)
+    odd = [b"\xff\xfe\n", bytes(40) + b"\n", lines[-1][:-9] + b"\xc3\n"]
+    records.write_bytes(b"".join([*lines[:3], *odd, *lines[3:]]))
+    assert send_kept() == len(STORY) + len(odd)
+    assert project.runs() == {"train": "FINISHED", "seed 0": "FINISHED"}
+    (aside,) = (project.root / "mlruns" / "unsent").glob("refused-*")
+    assert len((aside / "refused").read_text().splitlines()) == len(odd)
+    assert send_kept() == 0
+
+
 def test_a_line_that_is_being_written_is_waited_for(project: Any, asleep: None) -> None:
     box = Outbox("demo")
     box.put(STORY[0])

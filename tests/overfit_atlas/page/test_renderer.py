@@ -56,5 +56,9 @@ def test_a_folder_that_cannot_be_written_and_a_broken_file_do_no_harm(
     cache.unlink()
     render.renderer.cache_clear()
     render.renderer()
-    next(cache.iterdir()).write_bytes(b"\xff\xfe")
-    assert anew() == render.EXPOSED
+    (kept,) = cache.iterdir()
+    whole = kept.read_bytes()
+    for broken in (b"\xff\xfe", b"", whole[:-1], whole.replace(b"vega", b"Vega"), whole[60:]):
+        kept.write_bytes(broken)
+        assert anew() == render.EXPOSED
+        assert kept.read_bytes() == whole

@@ -478,3 +478,14 @@ def test_folders_without_logs_are_refused(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(ReadError, match="no such file or folder"):
         read(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("own_steps", [True, False])
+def test_scalars_without_end_are_refused_at_once(tmp_path: Path, own_steps: bool) -> None:
+    tags = [f"{split}loss{i}" for i in range(5001) for split in ("", "val_")]
+    curves = {tag: [(i if own_steps else 1, 1.0)] for i, tag in enumerate(tags)}
+    path = written(tmp_path / "events.out.tfevents.1", events(curves, tensors=False))
+    start = time.process_time()
+    with pytest.raises(ReadError, match="too large for a training log"):
+        read(path)
+    assert time.process_time() - start < 5

@@ -243,6 +243,11 @@ BOMBS = {
     + b"}",
     "models.csv": b"model,epoch,loss,val_loss\n"
     + b"".join(b"m%d,%d,1,1\n" % (i // 2, i % 2) for i in range(60_000)),
+    "keys.json": b"{" + b",".join(b'"k%d":[1,2]' % i for i in range(200_000)) + b"}",
+    "metrics.csv": b"metric,value\n"
+    + b"loss,1\nval_loss,1\n" * 200_000
+    + b"".join(b"m%d,1\n" % i for i in range(190)),
+    "steps.csv": b"loss,val_loss\n" + b"1,2\n" * 300_000,
     "zeros.gz": gzip.compress(bytes(300_000_000)),
     "memo.pkl": b"\x80\x04" + b"]" + b"(" * 2_000_000 + b"e.",
     "histories.txt": b"x\n" + b"{'loss': [1, 2]}\n" * 90_000,
@@ -254,7 +259,14 @@ BOMBS = {
 }
 
 # Half of the time of all, and of a kind of which others are left.
-LONG = {"many lines.txt", "many epochs.txt", "empty lists.json", "histories.txt", "folds.json"}
+LONG = {
+    "many lines.txt",
+    "many epochs.txt",
+    "empty lists.json",
+    "histories.txt",
+    "folds.json",
+    "metrics.csv",
+}
 
 
 @pytest.mark.parametrize(

@@ -537,3 +537,10 @@ def test_refusals_name_the_cause(read_text: Reading, text: str, cause: str) -> N
 
 def test_data_frames(run: Any) -> None:
     run.check(read(pd.DataFrame(run.curves)).fits[0])
+
+
+def test_a_number_too_large_for_an_epoch_is_none() -> None:
+    rows = [{"epoch": 10.0**i, "loss": 1.0, "val_loss": 1.0} for i in range(26)]
+    assert len(read(rows[:15]).fits[0].epochs) == 15
+    with pytest.raises(ReadError, match="an epoch of the number 1e\\+25"):
+        read(rows)
