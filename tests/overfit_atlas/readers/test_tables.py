@@ -544,3 +544,16 @@ def test_a_number_too_large_for_an_epoch_is_none() -> None:
     assert len(read(rows[:15]).fits[0].epochs) == 15
     with pytest.raises(ReadError, match="an epoch of the number 1e\\+25"):
         read(rows)
+
+
+def test_a_table_of_thousands_of_columns_is_read_or_refused_for_its_size(tmp_path: Any) -> None:
+    for more, said in ((6000, None), (12_000, "too large for a training log: 2 rows of 12003")):
+        header = ["epoch", "loss", "val_loss", *(f"weight_{n}" for n in range(more))]
+        rows = [[str(e), f"{1 / e:.3f}", f"{1.2 / e:.3f}", *["1"] * more] for e in (1, 2)]
+        path = tmp_path / f"{more}.csv"
+        path.write_text("\n".join(",".join(cells) for cells in (header, *rows)), encoding="utf-8")
+        if said is None:
+            assert set(read(path).fits[0].columns) == {"loss", "val_loss"}
+        else:
+            with pytest.raises(ReadError, match=said):
+                read(path)
