@@ -75,7 +75,7 @@ of_a_model = case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
 COMPILED := tensorflow keras mlflow dvc optuna pandas scipy numpy
 
 # A lock without addresses, held to the versions of the run's.
-lock = python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+lock = python -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help

@@ -585,10 +585,12 @@ def test_moments_judge_nearly_as_the_draws_they_are_of_and_other_rules_otherwise
 
 
 def lossy(start, change, num_epochs=12):
-    """Fits of six seeds whose losses go from `start` to `start + change`, with noise."""
+    """Fits of two sets of seeds whose losses go from `start` to `start + change`, with noise."""
     generator = np.random.default_rng(round(100 * start))
     line = start + change * np.linspace(0, 1, num_epochs, dtype=np.float32)
-    losses = line[None, :, None] + generator.normal(0, 0.02, (6, num_epochs, 50))
+    losses = line[None, :, None] + generator.normal(
+        0, 0.02, (2 * remedies.NUM_SEEDS, num_epochs, 50)
+    )
     return remedies.Fits(*(losses.astype(np.float32) for _ in range(4)))
 
 
@@ -617,7 +619,9 @@ def test_contradictions_are_pairs_of_different_classes_and_unclear_is_none():
     rows = pd.DataFrame({"label_noise": 0.2, "remedy": "dropout", "moment": "last",
                          "set": range(4), "class": classes, "plain": "harms"})  # fmt: skip
     told = remedies.described(rows)
-    assert told.startswith("Of the pairs among 4 sets of 3 fresh seeds, over 1 remedies")
+    assert told.startswith(
+        f"Of the pairs among 4 sets of {remedies.NUM_SEEDS} fresh seeds, over 1 remedies"
+    )
     assert "**33.3%** contradict" in told and "**25.0%** of the classes are `unclear`" in told
     assert "| 20% | dropout |  | cures 2, masks 1, unclear 1 |" in told
 

@@ -222,7 +222,7 @@ def test_a_model_without_epochs_is_judged_by_its_gap_and_says_so():
     ("verdict", "kind", "known", "japanese", "english"),
     [
         ("overfit", "unclear", {"kinds": KINDS}, "自信過剰、丸暗記。", "too sure, by heart"),
-        ("undetermined", "", {"likeliest": LIKELIEST}, "適切（0%）と過学習（0%）", "good fit"),
+        ("undetermined", "", {"likeliest": LIKELIEST}, "適切（<1%）と過学習（<1%）", "good fit"),
     ],
 )
 def test_each_language_names_kinds_and_verdicts_with_its_own_words(
