@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from overfit_atlas.words import Probability
 from pipeline import params
 from pipeline.files import write_json, write_text
 from scripts.marked_blocks import replaced
@@ -200,7 +201,8 @@ def _ranged(three: list[float], language: str, form: str, times: int = 1) -> str
 
 
 def _sure(title: str, probability: float, language: str) -> str:
-    return f"{title}（{probability:.2f}）" if language == "ja" else f"{title} ({probability:.2f})"
+    sure = f"{Probability(probability):.2f}"
+    return f"{title}（{sure}）" if language == "ja" else f"{title} ({sure})"
 
 
 def written(text: str, made: Mapping[str, str]) -> str:
