@@ -74,8 +74,10 @@ of_a_model = case "$(NAME)" in dense|cnn|efficientnet) ;; *) \
 # on one while the first stages wait. The rest is compiled as it is imported.
 COMPILED := tensorflow keras mlflow dvc optuna pandas scipy numpy
 
-# A lock without addresses, held to the versions of the run's.
-lock = python -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+# A lock without addresses, held to the versions of the run's; one version of a package for all
+# Pythons where there is one.
+lock = python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--fork-strategy fewest \
 	--custom-compile-command "make lock" $(UPGRADE) $(2) -o $(LOCKS)/$(1).lock
 
 .DEFAULT_GOAL := help

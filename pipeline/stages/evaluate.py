@@ -51,8 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
         files = {name: trained.weights(arguments.models / name) for name in names}
         digests = {name: ledger.digest(weights) for name, weights in files.items()}
         asked = _asked(arguments, params, data, files, digests)
-        predictions = _predictions(aside, arguments, data, asked)
-        single = predictions.pop(EQUAL_COST, None)
+        said = _predictions(aside, arguments, data, asked)
         curves = arguments.results / "curves"
         fits = {
             name: trained.read_fits(arguments.models / name, curves)
@@ -60,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
             if name != "ensemble"
         }
         models = evaluation.evaluate(
-            predictions,
+            {name: said[name] for name in names},
             fits,
             data.manifest.class_names,
             params.evaluate.rules,
@@ -75,8 +74,8 @@ def main(arguments: argparse.Namespace) -> None:
         }
         maps = arguments.results / "gradcam"
         with explained.beside(aside, maps, arguments.data, looked_at):
-            _write(arguments, params, data, models, single)
-            _store_all(arguments.results / "predictions", data, asked, models, single)
+            _write(arguments, params, data, models, said.get(EQUAL_COST))
+            _store_all(arguments.results / "predictions", data, asked, said)
             _log(run, arguments, data, models)
 
 
@@ -197,12 +196,8 @@ def _store_all(
     folder: Path,
     data: Prepared,
     asked: Mapping[str, Asked],
-    models: Mapping[str, Evaluated],
-    single: Splits | None,
+    said: Mapping[str, Splits],
 ) -> None:
-    said = {name: one.splits for name, one in models.items()}
-    if single is not None:
-        said[EQUAL_COST] = single
     with replacing(folder) as made:
         made.mkdir()
         for name, splits in said.items():

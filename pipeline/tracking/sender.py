@@ -106,8 +106,8 @@ class Sender:
         over = not box.is_open()  # asked first: what is written after it is read is not missed
         start = end = box.sent()
         sent = 0
-        for lines, end in _together(box.lines(start)):
-            self._apply_all(box, lines)
+        for lines, curves, end in _together(box.lines(start)):
+            self._apply_all(box, lines, curves)
             (box.folder / "sent").write_text(str(end))
             sent += len(lines)
         if sent:
@@ -121,12 +121,16 @@ class Sender:
             self._services[box.dataset] = self._make(box.dataset)
         return self._services[box.dataset]
 
-    def _apply_all(self, box: Box, lines: Sequence[str]) -> None:
-        """Several records of curves go in one message a run, or one by one if one is refused."""
-        if len(lines) > 1:
+    def _apply_all(self, box: Box, lines: Sequence[str], curves: Sequence[Values]) -> None:
+        """Records of curves go in one message a run; one by one if one is refused, as all others.
+
+        Args:
+            curves: what `lines` hold if they are of curves alone, else nothing.
+        """
+        if len(curves) > 1:
             service = self._service(box)
             try:
-                for record in _merged(lines):
+                for record in _merged(curves):
                     service.apply(record, box.folder)
                 return
             except Refused as error:
@@ -165,34 +169,36 @@ class Sender:
             shutil.rmtree(box.folder.rename(box.folder.with_name(f"{GONE}{box.folder.name}")))
 
 
-def _together(lines: Iterable[tuple[str, int]]) -> Iterator[tuple[list[str], int]]:
-    """Records that may go together, in their order, and where the last of them ends."""
+def _together(
+    lines: Iterable[tuple[str, int]],
+) -> Iterator[tuple[list[str], list[Values], int]]:
+    """Lines that may go together, in their order; their curves, if any; where the last one ends."""
+    read = ((line, _curves(line), end) for line, end in lines)
     for (alike, _), group in itertools.groupby(
-        enumerate(lines), lambda one: (_is_of_curves(one[1][0]), one[0] // MOST_TOGETHER)
+        enumerate(read), lambda one: (one[1][1] is not None, one[0] // MOST_TOGETHER)
     ):
         found = [one for _, one in group]
         if alike:
-            yield [line for line, _ in found], found[-1][1]
+            curves = [one for _, one, _ in found if one is not None]
+            yield [line for line, _, _ in found], curves, found[-1][-1]
         else:
-            yield from (([line], end) for line, end in found)
+            yield from (([line], [], end) for line, _, end in found)
 
 
-def _is_of_curves(line: str) -> bool:
-    """Whether a record adds points to curves and nothing else."""
+def _curves(line: str) -> Values | None:
+    """The record, if it adds points to curves and nothing else."""
     with suppress(ValueError):
-        match records.from_line(line):
-            case Values(params={}, tags={}, points=points):
-                return bool(points)
-    return False
-
-
-def _merged(lines: Iterable[str]) -> Iterator[Values]:
-    """The records of `lines`, all of them of curves, as one a run."""
-    points: dict[str, list[Point]] = {}
-    for line in lines:
         record = records.from_line(line)
-        assert isinstance(record, Values)
-        points.setdefault(record.run, []).extend(record.points)
+        if isinstance(record, Values) and record.points and not record.params and not record.tags:
+            return record
+    return None
+
+
+def _merged(curves: Iterable[Values]) -> Iterator[Values]:
+    """All of them as one record a run."""
+    points: dict[str, list[Point]] = {}
+    for one in curves:
+        points.setdefault(one.run, []).extend(one.points)
     yield from (Values(run, tuple(found)) for run, found in points.items())
 
 
